@@ -1,0 +1,1 @@
+"""What the rooms promise each other: feature names, artifact types, serving names, configuration and digests."""

@@ -1,0 +1,95 @@
+"""Typed, frozen configuration: mappings in, dataclasses out, and canonical JSON back.
+
+Every room's config is a frozen dataclass with ``@configuration``; nothing else supplies defaults. Unknown keys, wrong
+types and values out of range are errors that name the dotted key.
+"""
+
+import dataclasses
+import enum
+import hashlib
+import json
+from typing import Any, TypeVar
+
+import pydantic
+import pydantic.dataclasses
+from typing_extensions import dataclass_transform
+
+Config = TypeVar("Config")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message names the source and the dotted key."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(pydantic.Field,))
+def configuration(cls: type[Config]) -> type[Config]:
+    """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown keys and wrong types."""
+    return pydantic.dataclasses.dataclass(
+        frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
+    )(cls)
+
+
+def from_mapping(cls: type[Config], mapping: dict[str, Any], source: str, prefix: str = "") -> Config:
+    """Build ``cls`` from plain values.
+
+    Args:
+        cls: a class made by ``configuration``.
+        mapping: keys to plain values (str, int, float, bool, None, list, dict), as YAML gives them.
+        source: the file or parameter the mapping came from, for the error message.
+        prefix: dotted key of ``mapping`` inside ``source``.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, a missing required key or a value out of range.
+    """
+    try:
+        # Strict JSON mode accepts an enum's value and a list for a tuple, but no string for a number.
+        return pydantic.TypeAdapter(cls).validate_json(json.dumps(mapping), strict=True)
+    except (TypeError, pydantic.ValidationError) as error:
+        if isinstance(error, TypeError):  # a YAML value without a JSON form, such as a date
+            raise ConfigError(f"{source}: {error}") from error
+        lines = [_sentence(details, prefix) for details in error.errors()]
+        raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
+
+
+def _sentence(details: dict[str, Any], prefix: str) -> str:
+    key = ".".join(str(part) for part in ((prefix,) if prefix else ()) + details["loc"]) or "(top level)"
+    if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{key}: unknown key"
+    if details["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{key}: required, but missing"
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "value_error":
+        return f"{key}: {message}"
+    return f"{key}: {message}, found {details['input']!r}"
+
+
+def to_mapping(config: Any) -> Any:
+    """The plain values of ``config`` (dataclass, enum, tuple, dict or scalar), ready for YAML or JSON."""
+    if dataclasses.is_dataclass(config):
+        return {field.name: to_mapping(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    if isinstance(config, enum.Enum):
+        return config.value
+    if isinstance(config, (tuple, list)):
+        return [to_mapping(value) for value in config]
+    if isinstance(config, dict):
+        return {key: to_mapping(value) for key, value in config.items()}
+    return config
+
+
+def to_json(config: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, so that equal configs are equal strings."""
+    return json.dumps(to_mapping(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def from_json(cls: type[Config], text: str, source: str) -> Config:
+    """Inverse of ``to_json``; ``source`` is named in errors.
+
+    Raises:
+        ConfigError: as ``from_mapping``.
+    """
+    return from_mapping(cls, json.loads(text), source)
+
+
+def digest(config: Any) -> str:
+    """SHA-256 of the canonical JSON, 64 hex characters."""
+    return hashlib.sha256(to_json(config).encode()).hexdigest()

@@ -1,0 +1,30 @@
+"""The image every room agrees on: its size and its colours."""
+
+import enum
+
+from pydantic import Field
+
+from components.contracts.configuration import configuration
+
+
+class Color(str, enum.Enum):
+    """How stored images, views and the encoder's input are coloured."""
+
+    RGB = "rgb"
+    GRAY = "gray"
+
+
+@configuration
+class ImageConfig:
+    """What the encoder sees."""
+
+    size_px: int = Field(224, ge=8, le=1024, description="side of the square that the encoder sees")
+    color: Color = Field(Color.RGB, description="rgb or gray; images are converted")
+    center_crop_fraction: float = Field(
+        0.875, gt=0, le=1, description="part of the short side that evaluation and serving keep"
+    )
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for gray."""
+        return 3 if self.color is Color.RGB else 1
