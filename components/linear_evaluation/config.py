@@ -1,0 +1,80 @@
+"""Settings of the linear probe and of the Gate that judges it; standard library and pydantic only."""
+
+import pydantic
+from pydantic import Field
+
+from components.contracts.configuration import configuration
+
+
+@configuration
+class LinearEvaluationConfig:
+    """How a frozen encoder is measured. Every choice is made inside train; test is read once."""
+
+    label_fractions: tuple[float, ...] = Field(
+        (0.01, 0.1, 1.0), min_length=1, description="parts of the train labels that a classifier may use, ascending"
+    )
+    label_draws: int = Field(5, ge=1, le=100, description="stratified draws of the labels at each fraction below 1")
+    l2_strengths: tuple[float, ...] = Field(
+        (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001),
+        min_length=1,
+        description="L2 strengths tried, falling; each multiplies half the squared weights beside the mean loss",
+    )
+    held_out_fraction: float = Field(0.2, gt=0, le=0.5, description="part of the drawn labels that judges a strength")
+    min_held_out_images: int = Field(
+        500, ge=1, description="small draws hold out several disjoint parts in turn until so many images have judged"
+    )
+    max_iterations: int = Field(1000, ge=1, description="L-BFGS iterations for one fit")
+    gradient_tolerance: float = Field(1e-4, gt=0, le=0.1, description="L-BFGS stops below this largest gradient entry")
+    knn_k: int = Field(20, ge=1, description="train neighbours that vote in weighted kNN")
+    knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the kNN vote")
+    batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")
+    raw_pixels: bool = Field(True, description="put raw pixels through the same probe, for comparison")
+    raw_pixels_max_px: int = Field(32, ge=4, le=128, description="raw pixels are shrunk to at most this side")
+    random_encoder: bool = Field(True, description="put the untrained encoder through the same probe, for comparison")
+    bootstrap_resamples: int = Field(2000, ge=100, le=100000, description="resamples of the test images per interval")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the intervals")
+    max_thumbnails: int = Field(500, ge=0, le=5000, description="test images kept as thumbnails for the report")
+    neighbour_queries: int = Field(8, ge=0, le=100, description="test images shown with their nearest train images")
+    neighbours: int = Field(5, ge=1, le=50, description="nearest train images shown for each of them")
+    golden_images: int = Field(8, ge=1, le=64, description="train images stored with the model beside their vectors")
+    seed: int = Field(0, ge=0, lt=2**32, description="of label draws, held-out parts and bootstrap")
+
+    @pydantic.field_validator("label_fractions")
+    @classmethod
+    def _check_fractions(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < fraction <= 1 for fraction in fractions) or list(fractions) != sorted(set(fractions)):
+            raise ValueError(f"expected ascending fractions above 0 and at most 1, found {list(fractions)}")
+        if fractions[-1] != 1:
+            raise ValueError(f"the last fraction must be 1.0 (the model's own head), found {list(fractions)}")
+        return fractions
+
+    @pydantic.field_validator("l2_strengths")
+    @classmethod
+    def _check_strengths(cls, strengths: tuple[float, ...]) -> tuple[float, ...]:
+        # Falling, so that each fit starts from the smoother solution before it.
+        if any(strength <= 0 for strength in strengths) or list(strengths) != sorted(set(strengths), reverse=True):
+            raise ValueError(f"expected falling positive strengths, found {list(strengths)}")
+        return strengths
+
+
+@configuration
+class GateConfig:
+    """What a model must show before it is blessed. All thresholds are read on the test split."""
+
+    min_accuracy: float = Field(0.5, ge=0, le=1, description="lowest test accuracy with all labels that is blessed")
+    min_improvement: float = Field(
+        0.0, ge=0, le=1, description="a model must beat the one in use by more than this; 0: it must be better"
+    )
+    min_class_recall: float | None = Field(
+        None, ge=0, le=1, description="lowest recall of any class that is blessed; null: not asked"
+    )
+    min_test_images: int = Field(50, ge=1, description="fewer test images than this are no evidence")
+    must_beat_random_knn: bool = Field(
+        True, description="kNN on the encoder must beat kNN on the untrained encoder (needs random_encoder)"
+    )
+    max_knn_gap: float = Field(
+        0.1, ge=0, le=1, description="a larger gap between probe and kNN accuracy is a warning, never a refusal"
+    )
+    evidence_tolerance: float = Field(
+        1e-3, gt=0, le=0.1, description="how far the Evaluator's accuracy may be from the probe's own"
+    )
