@@ -1,0 +1,32 @@
+"""The TFX Transform executor, analysing train and, where there are any, unlabeled images.
+
+Which splits exist is known only when the images are read, so the executor chooses, not the graph.
+"""
+
+from typing import Any
+
+from tfx import types
+from tfx.components.transform import executor as transform_executor
+from tfx.proto import transform_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.contracts import records
+
+
+class Executor(transform_executor.Executor):
+    """Full pass over what pretraining may see; test images have no part in the moments."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Run TFX's Transform with the analysed splits filled in."""
+        examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+        present = {split for artifact in examples for split in artifact_utils.decode_split_names(artifact.split_names)}
+        analysed = [split for split in (records.TRAIN, records.UNLABELED) if split in present]
+        splits = transform_pb2.SplitsConfig(analyze=analysed)
+        exec_properties[standard_component_specs.SPLITS_CONFIG_KEY] = proto_utils.proto_to_json(splits)
+        super().Do(input_dict, output_dict, exec_properties)

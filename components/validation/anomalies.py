@@ -1,0 +1,44 @@
+"""Anomalies as sentences: what TFDV found, on a page people can read."""
+
+from collections.abc import Mapping
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+_REMEDY = (
+    "If the data is wrong, mend it and run again. If the data is right and the world has changed, look at this page, "
+    "then run `simclr schema accept`, and run again."
+)
+
+
+def sentences(anomalies: Mapping[str, anomalies_pb2.Anomalies]) -> list[str]:
+    """One sentence per anomaly.
+
+    Args:
+        anomalies: by split.
+
+    Returns:
+        Sentences that name split, feature, what was expected and what was found; empty where all is well.
+    """
+    found = []
+    for split, result in sorted(anomalies.items()):
+        for feature, info in sorted(result.anomaly_info.items()):
+            found.append(f"split {split}, feature {feature}: {info.short_description}. {info.description}".strip())
+        if result.HasField("dataset_anomaly_info"):
+            found.append(f"split {split}: {result.dataset_anomaly_info.description}")
+        if result.data_missing:
+            found.append(f"split {split}: no data")
+    return found
+
+
+def page(found: list[str]) -> str:
+    """Markdown that lists the sentences and says what to do."""
+    lines = [f"- {sentence}" for sentence in found]
+    return "\n".join(["# Anomalies in the new data", "", *lines, "", _REMEDY, ""])
+
+
+def error_message(found: list[str], page_uri: str) -> str:
+    """The sentence a stopped run ends with."""
+    return (
+        f"{len(found)} anomalies in the new data, so nothing is trained on it: {'; '.join(found[:5])}"
+        f"{' …' if len(found) > 5 else ''} The page {page_uri} lists all. {_REMEDY}"
+    )

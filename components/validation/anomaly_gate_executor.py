@@ -1,0 +1,63 @@
+"""Anomalies in; a clearance out, or an error that stops the run."""
+
+import logging
+import os
+import time
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+
+from components.contracts import artifacts
+from components.validation import anomalies as anomaly_text
+
+_logger = logging.getLogger(__name__)
+
+ANOMALIES = "anomalies"
+CLEARANCE = "clearance"
+# TFX's ExampleValidator names its file so (tfx.components.example_validator.executor.DEFAULT_FILE_NAME).
+_ANOMALIES_FILE = "SchemaDiff.pb"
+
+
+class AnomaliesFoundError(RuntimeError):
+    """The new data differs from the schema in use; the message holds the anomalies and the way out."""
+
+
+class Executor(base_executor.BaseExecutor):
+    """Writes a page people can read and raises where there is any anomaly."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Read the anomalies of every split.
+
+        Raises:
+            AnomaliesFoundError: there is at least one.
+        """
+        started = time.monotonic()
+        validated = artifact_utils.get_single_instance(input_dict[ANOMALIES])
+        _logger.info("AnomalyGate reads %s", validated.uri)
+        found = anomaly_text.sentences(_read(validated))
+        if found:
+            page_uri = os.path.join(validated.uri, artifacts.ANOMALIES_PAGE)
+            with fileio.open(page_uri, "w") as file:
+                file.write(anomaly_text.page(found))
+            raise AnomaliesFoundError(anomaly_text.error_message(found, page_uri))
+        clearance = artifact_utils.get_single_instance(output_dict[CLEARANCE])
+        clearance.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        _logger.info("AnomalyGate found no anomaly")
+
+
+def _read(validated: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
+    by_split = {}
+    for split in artifact_utils.decode_split_names(validated.split_names):
+        uri = os.path.join(artifact_utils.get_split_uri([validated], split), _ANOMALIES_FILE)
+        with fileio.open(uri, "rb") as file:
+            by_split[split] = anomalies_pb2.Anomalies.FromString(file.read())
+    return by_split
