@@ -1,0 +1,1 @@
+"""The method itself, importable in a notebook: augmentations, losses, encoders, optimisers; no TFX and no Beam."""

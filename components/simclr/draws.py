@@ -1,0 +1,118 @@
+"""Stateless random numbers: every draw is a function of (seed, image, epoch, view, slot) and of nothing else.
+
+Keys and a slot number go in, one number per key comes out, for a whole batch at a time; there is no generator to
+create, share or save. The mixing function is the finaliser of splitmix64.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_KEY_HEX_CHARACTERS = 16  # 64 bits
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: keeps mix64(0) away from 0
+_MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+
+
+def image_keys(digests: Sequence[bytes | str]) -> np.ndarray:
+    """Keys of images from the first 16 hex characters of their record digests.
+
+    Args:
+        digests: n digests of at least 16 hex characters each (``records.DIGEST``).
+
+    Returns:
+        (n,) uint64.
+
+    Raises:
+        ValueError: a digest is shorter or not hexadecimal.
+    """
+    return np.fromiter((_key(digest) for digest in digests), np.uint64, len(digests))
+
+
+def _key(digest: bytes | str) -> int:
+    text = digest.decode("ascii", "replace") if isinstance(digest, bytes) else str(digest)
+    head = text[:_KEY_HEX_CHARACTERS]
+    try:
+        if len(head) == _KEY_HEX_CHARACTERS:
+            return int.from_bytes(bytes.fromhex(head), "big")
+    except ValueError:
+        pass
+    raise ValueError(f"a record digest must begin with {_KEY_HEX_CHARACTERS} hex characters, found {text[:80]!r}")
+
+
+def view_keys(seed: int, keys: np.ndarray, epoch: int | np.ndarray, view: int | np.ndarray) -> np.ndarray:
+    """Keys of views: seed, image, epoch and view number mixed, so that a change in any of them changes all bits.
+
+    Args:
+        seed: any integer of 64 bits.
+        keys: (n,) uint64 from ``image_keys``.
+        epoch: one number for all, or (n,) integers.
+        view: one number for all, or (n,) integers.
+
+    Returns:
+        (n,) uint64.
+    """
+    mixed = _absorb(_absorb(_words(seed), keys), _words(epoch))
+    return _absorb(mixed, _words(view))
+
+
+def uniform(keys: np.ndarray, slot: int) -> np.ndarray:
+    """One number per key, uniform on [0, 1); other slots of the same key are independent.
+
+    Args:
+        keys: (n,) uint64 from ``view_keys``.
+        slot: which of the key's numbers; each use of randomness has a slot of its own.
+
+    Returns:
+        (n,) float64 with 53 random bits.
+    """
+    return _to_unit(bits(keys, slot))
+
+
+def bits(keys: np.ndarray, slot: int) -> np.ndarray:
+    """64 random bits per key, (n,) uint64; what all other draws are made of."""
+    return _absorb(keys, _words(slot))
+
+
+def normal(keys: np.ndarray, slot: int) -> np.ndarray:
+    """One standard normal number per key, (n,) float64 (Box and Muller 1958)."""
+    first = bits(keys, slot)
+    radius = np.sqrt(-2.0 * np.log1p(-_to_unit(first)))
+    return radius * np.cos(2.0 * np.pi * _to_unit(_mix64(first ^ _GOLDEN)))
+
+
+def bernoulli(keys: np.ndarray, slot: int, probability: float) -> np.ndarray:
+    """(n,) bool, True with ``probability`` (0 to 1, both ends exact)."""
+    return uniform(keys, slot) < probability
+
+
+def between(keys: np.ndarray, slot: int, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """(n,) float64, uniform from ``low`` to ``high``."""
+    return low + (high - low) * uniform(keys, slot)
+
+
+def integers(keys: np.ndarray, slot: int, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
+    """(n,) int64, uniform over ``low`` to ``high - 1``; both may be (n,) arrays, below 2**31."""
+    return low + np.floor(uniform(keys, slot) * (np.asarray(high) - low)).astype(np.int64)
+
+
+def _words(value: int | np.ndarray) -> np.ndarray:
+    # At least one axis: NumPy warns of overflow in scalars, and wraps in arrays.
+    return np.atleast_1d(np.asarray(value)).astype(np.uint64)
+
+
+def _absorb(state: np.ndarray, word: np.ndarray) -> np.ndarray:
+    # The word is mixed before it meets the state, so that neighbouring seeds, epochs and slots share no structure.
+    return _mix64(state ^ _mix64(word))
+
+
+def _mix64(value: np.ndarray) -> np.ndarray:
+    """Steele, Lea and Flood 2014, splitmix64 with Stafford's constants: a bijection of 64 bits with full avalanche."""
+    mixed = value + _GOLDEN
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MULTIPLIER_1
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MULTIPLIER_2
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _to_unit(words: np.ndarray) -> np.ndarray:
+    return (words >> np.uint64(11)) * 2.0**-53
