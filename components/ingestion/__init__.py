@@ -1,0 +1,1 @@
+"""Image files in, one deduplicated, split, counted and sharded set of image records out."""

@@ -1,0 +1,1 @@
+"""Where images come from: one small file per layout, listed in ``registry.py``."""
