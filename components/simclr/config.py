@@ -1,0 +1,136 @@
+"""Settings of the method: encoder, projection head, loss, optimiser and schedule.
+
+Only numbers and choices live here, so that reading a config imports no framework; ``encoder``, ``projection_head``,
+``nt_xent``, ``optimizers`` and ``schedules`` build what they describe.
+"""
+
+import enum
+
+import pydantic
+from pydantic import Field
+from typing_extensions import Self
+
+from components.contracts.configuration import configuration
+
+
+class Architecture(str, enum.Enum):
+    """Family and depth of the encoder."""
+
+    SMALL_CNN = "small_cnn"
+    RESNET18 = "resnet18"
+    RESNET34 = "resnet34"
+    RESNET50 = "resnet50"
+
+
+class Stem(str, enum.Enum):
+    """First layers of a ResNet: 7x7 stride 2 and max-pool for large images, 3x3 stride 1 without it for small ones."""
+
+    AUTO = "auto"
+    SMALL_IMAGE = "small_image"
+    LARGE_IMAGE = "large_image"
+
+
+class OptimizerName(str, enum.Enum):
+    """Update rule."""
+
+    LARS = "lars"
+    SGD = "sgd"
+    ADAMW = "adamw"
+
+
+class LearningRateScaling(str, enum.Enum):
+    """How the learning rate grows with the global batch, counted in images."""
+
+    NONE = "none"  # learning_rate as it stands
+    LINEAR = "linear"  # learning_rate * batch / 256
+    SQRT = "sqrt"  # learning_rate * sqrt(batch)
+
+
+@configuration
+class EncoderConfig:
+    """What turns an image into a representation."""
+
+    architecture: Architecture = Field(Architecture.RESNET18, description="small_cnn, resnet18, resnet34 or resnet50")
+    width_multiplier: float = Field(1.0, ge=0.0625, le=4, description="factor on the channels of every layer")
+    stem: Stem = Field(Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image")
+
+
+@configuration
+class ProjectionHeadConfig:
+    """What turns a representation into the projection that the loss compares; thrown away after pretraining."""
+
+    layers: int = Field(2, ge=0, le=4, description="dense layers; 0 compares representations themselves")
+    hidden_width: int | None = Field(
+        None, ge=8, le=16384, description="width of all layers but the last; null: the representation's"
+    )
+    output_width: int = Field(128, ge=2, le=4096, description="width of the projection (layers > 0)")
+    final_batch_norm: bool = Field(True, description="BatchNorm without shift after the last layer, as in the paper")
+
+
+@configuration
+class LossConfig:
+    """NT-Xent."""
+
+    temperature: float = Field(0.2, gt=0, le=10, description="divides cosine similarity")
+    weight_decay: float = Field(
+        0.0, ge=0, le=1, description="half the squared kernels times this joins the loss; for SGD as in the paper"
+    )
+
+
+@configuration
+class OptimizerConfig:
+    """How weights follow gradients. The learning rate is scaled by the global batch in images."""
+
+    name: OptimizerName = Field(OptimizerName.LARS, description="lars, sgd (Nesterov) or adamw")
+    learning_rate: float = Field(0.075, gt=0, le=100, description="before scaling")
+    scaling: LearningRateScaling = Field(
+        LearningRateScaling.SQRT, description="sqrt (times sqrt(batch)), linear (times batch / 256) or none"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="of lars and sgd; beta_1 of adamw")
+    weight_decay: float = Field(1e-6, ge=0, le=1, description="lars: joins the gradient; sgd, adamw: decoupled")
+    decays_batch_norm_and_biases: bool = Field(
+        False, description="whether BatchNorm and biases decay too; lars never adapts their rate"
+    )
+    trust_coefficient: float = Field(0.001, gt=0, le=1, description="eta of lars")
+
+    def scaled_learning_rate(self, global_batch_size: int) -> float:
+        """The peak learning rate for ``global_batch_size`` images.
+
+        Source: Chen et al. 2020, appendix B.1 (0.3 * batch / 256 or 0.075 * sqrt(batch)).
+        """
+        if self.scaling is LearningRateScaling.LINEAR:
+            return self.learning_rate * global_batch_size / 256
+        if self.scaling is LearningRateScaling.SQRT:
+            return self.learning_rate * global_batch_size**0.5
+        return self.learning_rate
+
+
+@configuration
+class ScheduleConfig:
+    """Learning rate over time: linear warm-up to the peak, then half a cosine down."""
+
+    warmup_epochs: float = Field(10.0, ge=0, description="epochs of linear warm-up from 0")
+    final_fraction: float = Field(0.0, ge=0, le=1, description="part of the peak rate at the last step")
+
+
+@configuration
+class WatchConfig:
+    """When a run that learns nothing is stopped, and how often it is measured. Judged after warm-up, over a window."""
+
+    every_epochs: int = Field(5, ge=1, description="epochs between two kNN measurements on the eval split")
+    knn_k: int = Field(20, ge=1, description="eval neighbours that vote, the image itself left out")
+    knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the vote")
+    window_epochs: int = Field(5, ge=1, description="so many epochs in a row must look bad before the run is stopped")
+    chance_fraction: float = Field(
+        0.97, gt=0, le=1, description="a loss above this part of log(2N - 1) is at chance; 1: almost never stop"
+    )
+    min_std_fraction: float = Field(
+        0.1, ge=0, lt=1, description="collapsed below this part of 1/sqrt(d), the std of spread-out directions"
+    )
+    min_effective_rank: float = Field(1.5, ge=0, description="collapsed below this effective rank")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.window_epochs < 2 and self.chance_fraction < 0.5:
+            raise ValueError("chance_fraction below 0.5 stops healthy runs when window_epochs is 1")
+        return self
