@@ -1,0 +1,130 @@
+"""Set up the virtual environment from the lock file that fits this host; needs nothing but a Python.
+
+Two version sets are supported (requirements/*.in). The wheels of ml-metadata and TFDV in the current set are built for
+glibc 2.39, so the host's glibc and the Pythons found on it decide.
+"""
+
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+from typing import List, NamedTuple, Optional, Tuple
+
+_HERE = pathlib.Path(__file__).resolve().parent
+_UV = "uv==0.13.9"
+
+
+class VersionSet(NamedTuple):
+    """A lock file and the hosts it can be installed on."""
+
+    lock: str
+    pythons: Tuple[Tuple[int, int], ...]  # most wanted first
+    min_glibc: Tuple[int, int]
+
+
+SETS = (
+    VersionSet("current.lock", ((3, 13), (3, 12), (3, 11)), (2, 39)),
+    VersionSet("compatible.lock", ((3, 10),), (2, 31)),
+)
+
+
+class UnsupportedHostError(SystemExit):
+    """No version set fits this host."""
+
+
+def choose(glibc: Tuple[int, int], pythons: "dict[Tuple[int, int], str]") -> Tuple[str, str]:
+    """Pick lock file and interpreter.
+
+    Args:
+        glibc: version of the host's C library.
+        pythons: interpreter by version.
+
+    Returns:
+        Name of the lock file and path of the interpreter.
+
+    Raises:
+        UnsupportedHostError: nothing fits; the message says what would.
+    """
+    for version_set in SETS:
+        if glibc >= version_set.min_glibc:
+            for version in version_set.pythons:
+                if version in pythons:
+                    return version_set.lock, pythons[version]
+    found = ", ".join(sorted("{}.{}".format(*version) for version in pythons)) or "none"
+    raise UnsupportedHostError(
+        "This host fits neither version set: it has glibc {}.{} and Python {}; needed is glibc 2.39 or newer with "
+        "Python 3.11, 3.12 or 3.13, or glibc 2.31 or newer with Python 3.10.".format(*glibc, found)
+    )
+
+
+def host_glibc() -> Tuple[int, int]:
+    """Version of glibc.
+
+    Raises:
+        UnsupportedHostError: another system or another C library.
+    """
+    library, version = platform.libc_ver()
+    if sys.platform != "linux" or platform.machine() != "x86_64" or library != "glibc":
+        raise UnsupportedHostError(
+            "Linux on x86_64 with glibc is needed (TFX has no other wheels); found {} on {}, C library {}.".format(
+                sys.platform, platform.machine(), library or "unknown"
+            )
+        )
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def host_pythons() -> "dict[Tuple[int, int], str]":
+    """Interpreters that start, by version: this one, those on the PATH, and those in pyenv's versions folder.
+
+    On a host managed by pyenv, ``python3.10`` on the PATH may be a shim that refuses, so each is asked.
+    """
+    wanted = [version for version_set in SETS for version in version_set.pythons]
+    candidates: List[Optional[str]] = [sys.executable]
+    candidates += [shutil.which("python{}.{}".format(*version)) for version in wanted]
+    pyenv = pathlib.Path(os.environ.get("PYENV_ROOT") or pathlib.Path.home() / ".pyenv") / "versions"
+    for major, minor in wanted:
+        candidates += [str(path) for path in sorted(pyenv.glob("{}.{}.*/bin/python".format(major, minor)))]
+    found = {}
+    for candidate in filter(None, candidates):
+        version = _version_of(candidate)
+        if version is not None:
+            found.setdefault(version, candidate)
+    return found
+
+
+def _version_of(interpreter: str) -> Optional[Tuple[int, int]]:
+    question = "import sys; sys.stdout.write('%d %d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run([interpreter, "-c", question], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        major, minor = answer.stdout.split()
+        return int(major), int(minor)
+    except (OSError, ValueError):
+        return None
+
+
+def install(environment: pathlib.Path) -> None:
+    """Create ``environment`` and install the locked packages and this project (editable) into it."""
+    lock, interpreter = choose(host_glibc(), host_pythons())
+    sys.stderr.write("Setting up {} with {} and {} (a few minutes, once)\n".format(environment, interpreter, lock))
+    created = subprocess.run([interpreter, "-m", "venv", "--clear", str(environment)])
+    if created.returncode:
+        raise SystemExit(
+            "{} could not create a virtual environment; on Debian and Ubuntu install python3-venv.".format(interpreter)
+        )
+    python = str(environment / "bin" / "python")
+    _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _UV)
+    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--no-deps"]
+    _run(*uv, "--requirement", str(_HERE / lock))
+    _run(*uv, "--no-build-isolation", "--editable", str(_HERE.parent))
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command).returncode:
+        raise SystemExit("Set-up failed at: {}".format(" ".join(command)))
+
+
+if __name__ == "__main__":
+    install(pathlib.Path(sys.argv[1]))
