@@ -1,0 +1,147 @@
+"""From a verdict to a version in the registry: what was blessed is pushed, anything else is passed over and said so.
+
+A push is idempotent, so a repeated or interrupted execution ends with one version and the same answer.
+"""
+
+import json
+import logging
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+from tfx import types
+from tfx.components.pusher import executor as pusher_executor
+from tfx.components.util import model_utils
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils
+
+from components.contracts import artifacts, configuration
+from components.contracts.images import ImageConfig
+from components.export import registry as model_registry
+from components.export.config import ExportConfig
+from components.export.model_card import model_card
+
+REGISTRY = "registry"  # key of the registry's folder in the execution parameters
+
+_logger = logging.getLogger(__name__)
+
+
+class Executor(pusher_executor.Executor):
+    """Pushes the evaluated SavedModel, byte for byte, into the registry."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Push ``model`` if ``model_blessing`` allows it, and record the outcome in ``pushed_model``."""
+        started = time.monotonic()
+        parameters = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
+        config = configuration.from_json(ExportConfig, parameters[artifacts.CONFIG], "Pusher config")
+        image_config = configuration.from_json(ImageConfig, parameters[artifacts.IMAGE_CONFIG], "Pusher image_config")
+        model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
+        pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
+        _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, parameters[REGISTRY])
+        if not may_push(blessing):
+            outcome = self._pass_over(blessing, pushed)
+        else:
+            with tempfile.TemporaryDirectory() as staging:
+                saved_model = _local_folder(self.GetModelPath(input_dict), staging)
+                outcome = self._push(model, saved_model, blessing, pushed, parameters[REGISTRY], config, image_config)
+        pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        outcome[artifacts.SECONDS] = round(time.monotonic() - started, 3)
+        fileio.makedirs(pushed.uri)
+        io_utils.write_string_file(f"{pushed.uri}/{artifacts.PUSH_FILE}", json.dumps(outcome, indent=2) + "\n")
+        _logger.info("export: %s, %.1f s, %s", outcome["message"], outcome[artifacts.SECONDS], pushed.uri)
+
+    def _pass_over(self, blessing: types.Artifact, pushed: types.Artifact) -> dict[str, Any]:
+        self._MarkNotPushed(pushed)
+        verdict = blessing.get_string_custom_property(artifacts.VERDICT) or "not blessed"
+        reason = blessing.get_string_custom_property(artifacts.REASON) or None
+        return {"pushed": False, "message": f"nothing pushed: {verdict}", "verdict": verdict, "reason": reason}
+
+    def _push(
+        self,
+        model: types.Artifact,
+        saved_model: pathlib.Path,
+        blessing: types.Artifact,
+        pushed: types.Artifact,
+        registry: str,
+        config: ExportConfig,
+        image_config: ImageConfig,
+    ) -> dict[str, Any]:
+        digest = _content_digest(model)
+        facts = _model_facts(saved_model)
+        verdict = _verdict(blessing)
+        push = model_registry.push(
+            pathlib.Path(registry),
+            config.model_name,
+            saved_model,
+            content_digest=digest,
+            source=model.uri,
+            model_card=lambda number: model_card(
+                config.model_name, number, digest, verdict, facts, configuration.to_mapping(image_config)
+            ),
+            lock_timeout_seconds=config.lock_timeout_seconds,
+        )
+        number = push.version.number
+        self._MarkPushed(pushed, pushed_destination=str(push.folder), pushed_version=str(number))
+        pushed.set_int_custom_property(artifacts.VERSION, number)
+        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+        return {
+            "pushed": True,
+            "message": f"version {number} is {'new' if push.is_new else 'there already'} in {push.folder.parent}",
+            "is_new": push.is_new,
+            "is_in_use": push.is_in_use,
+            "model_name": config.model_name,
+            artifacts.VERSION: number,
+            artifacts.CONTENT_DIGEST: digest,
+            "files_digest": push.version.files_digest,
+            "directory": str(push.folder),
+            "source": push.version.source,
+        }
+
+
+def may_push(blessing: types.Artifact) -> bool:
+    """Whether the model may enter the registry.
+
+    "unchanged" counts as well: the model was blessed before, and if that run was killed before its push, this one
+    makes up for it; otherwise the registry answers with the version that is there.
+    """
+    return model_utils.is_model_blessed(blessing) or (
+        blessing.get_string_custom_property(artifacts.VERDICT) == "unchanged"
+    )
+
+
+def _content_digest(model: types.Artifact) -> str:
+    digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    if not digest:
+        raise ValueError(f"the model {model.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity")
+    return digest
+
+
+def _local_folder(uri: str, staging: str) -> pathlib.Path:
+    """``uri`` itself, or a copy in ``staging`` where it lies on another kind of file system."""
+    if "://" not in uri:
+        return pathlib.Path(uri)
+    io_utils.copy_dir(uri, f"{staging}/model")
+    return pathlib.Path(staging, "model")
+
+
+def _verdict(blessing: types.Artifact) -> dict[str, Any]:
+    path = f"{blessing.uri}/{artifacts.VERDICT_FILE}"
+    if not fileio.exists(path):
+        raise ValueError(f"{path} is missing: a model is not pushed without the evidence for its verdict")
+    return json.loads(io_utils.read_bytes_file(path))
+
+
+def _model_facts(saved_model: pathlib.Path) -> dict[str, Any]:
+    """What the SavedModel carries about itself."""
+    facts: dict[str, Any] = {}
+    for path in sorted((saved_model / "assets.extra").glob("*.json")):
+        facts.update(json.loads(path.read_text()))
+    return facts

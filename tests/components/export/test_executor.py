@@ -1,0 +1,157 @@
+"""The Pusher's executor on real artifacts and a real SavedModel."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx import types
+from tfx.types import standard_artifacts
+
+from components.contracts import artifacts, signatures
+from components.contracts.images import ImageConfig
+from components.export import registry
+from components.export.component import Pusher
+from components.export.config import ExportConfig
+from components.export.executor import Executor
+
+DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
+
+
+class Workplace:
+    """Artifacts in a temporary folder, and the Pusher run on them."""
+
+    def __init__(self, root: pathlib.Path, saved_models: dict[str, pathlib.Path]):
+        self.root, self.registry, self._saved_models, self._runs = root, root / "registry", saved_models, 0
+
+    def model(self, digest: str) -> standard_artifacts.Model:
+        model = standard_artifacts.Model()
+        model.uri = str(self.root / "model" / digest[:4])
+        shutil.copytree(self._saved_models[digest], f"{model.uri}/Format-Serving", dirs_exist_ok=True)
+        model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+        return model
+
+    def blessing(self, verdict: str, reason: str) -> standard_artifacts.ModelBlessing:
+        self._runs += 1
+        blessing = standard_artifacts.ModelBlessing()
+        blessing.uri = str(self.root / "blessing" / str(self._runs))
+        pathlib.Path(blessing.uri).mkdir(parents=True)
+        content = {"verdict": verdict, "reason": reason, "evidence": {"accuracy": 0.987654}}
+        pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).write_text(json.dumps(content))
+        blessing.set_int_custom_property("blessed", int(verdict == "blessed"))
+        blessing.set_string_custom_property(artifacts.VERDICT, verdict)
+        blessing.set_string_custom_property(artifacts.REASON, reason)
+        return blessing
+
+    def push(self, digest: str, verdict: str, reason: str = "accuracy 0.99 is at least 0.9"):
+        pushed = standard_artifacts.PushedModel()
+        pusher = Pusher(
+            model=types.Channel(standard_artifacts.Model),
+            model_blessing=types.Channel(standard_artifacts.ModelBlessing),
+            registry=str(self.registry),
+            config=ExportConfig(),
+            image_config=ImageConfig(size_px=24),
+        )
+        inputs = {"model": [self.model(digest)], "model_blessing": [self.blessing(verdict, reason)]}
+        pushed.uri = str(self.root / "pushed" / str(self._runs))
+        Executor().Do(inputs, {"pushed_model": [pushed]}, dict(pusher.exec_properties))
+        return pushed, json.loads(pathlib.Path(pushed.uri, artifacts.PUSH_FILE).read_text())
+
+
+@pytest.fixture
+def workplace(tmp_path, saved_models):
+    return Workplace(tmp_path, saved_models)
+
+
+def test_a_blessed_model_is_pushed_as_it_was_evaluated(workplace):
+    pushed, outcome = workplace.push(DIGEST, "blessed")
+    version = workplace.registry / "image-encoder" / "1"
+    assert outcome["pushed"] and outcome["is_new"] and outcome["is_in_use"]
+    assert (outcome["version"], outcome["content_digest"], outcome["directory"]) == (1, DIGEST, str(version))
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_destination") == str(version)
+    assert pushed.get_string_custom_property("pushed_version") == "1"
+    assert pushed.get_int_custom_property(artifacts.VERSION) == 1
+    assert pushed.get_string_custom_property(artifacts.CONTENT_DIGEST) == DIGEST
+    assert pushed.get_float_custom_property(artifacts.SECONDS) > 0
+
+    evaluated = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving")
+    for path in [path for path in evaluated.rglob("*") if path.is_file()]:
+        assert (version / path.relative_to(evaluated)).read_bytes() == path.read_bytes()
+    pixels = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 20, 20, 3)), tf.uint8)
+    given = [
+        tf.saved_model.load(str(folder)).signatures[signatures.EMBED_PIXELS](pixels=pixels)["representation"].numpy()
+        for folder in (evaluated, version)
+    ]
+    np.testing.assert_array_equal(*given)
+
+
+def test_a_refused_model_is_not_pushed_and_the_reason_is_kept(workplace):
+    reason = "accuracy 0.90 is 0.05 below min_accuracy 0.95"
+    pushed, outcome = workplace.push(DIGEST, "not blessed", reason)
+    assert (outcome["pushed"], outcome["reason"]) == (False, reason)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert not pushed.get_string_custom_property("pushed_destination")
+    assert not workplace.registry.exists()
+
+
+def test_the_same_model_is_pushed_once(workplace):
+    workplace.push(DIGEST, "blessed")
+    _, again = workplace.push(DIGEST, "blessed")
+    assert (again["version"], again["is_new"]) == (1, False)
+    _, other = workplace.push(OTHER_DIGEST, "blessed")
+    assert (other["version"], other["is_new"]) == (2, True)
+    aliases = registry.read_index(workplace.registry, "image-encoder").aliases
+    assert aliases == {"blessed": 2, "previous": 1}
+
+
+def test_an_unchanged_model_whose_push_was_lost_is_pushed_now(workplace):
+    _, outcome = workplace.push(DIGEST, "unchanged", "this model is in use")
+    assert (outcome["version"], outcome["is_new"]) == (1, True)
+    _, again = workplace.push(DIGEST, "unchanged", "this model is in use")
+    assert (again["version"], again["is_new"]) == (1, False)
+
+
+def test_the_model_card_says_why(workplace):
+    workplace.push(DIGEST, "blessed", "accuracy 0.99 is at least 0.9")
+    card = (workplace.registry / "image-encoder" / "1" / registry.MODEL_CARD_FILE).read_text()
+    for text in ("# image-encoder, version 1", DIGEST, "accuracy 0.99 is at least 0.9", "0.987654", "size px: 24"):
+        assert text in card, text
+
+
+def test_a_model_without_identity_is_refused(workplace, monkeypatch):
+    monkeypatch.setattr(workplace, "model", lambda digest: _without_digest(Workplace.model(workplace, digest)))
+    with pytest.raises(ValueError, match="has no property content_digest"):
+        workplace.push(DIGEST, "blessed")
+    assert not workplace.registry.exists()
+
+
+def _without_digest(model):
+    anonymous = standard_artifacts.Model()
+    anonymous.uri = model.uri
+    return anonymous
+
+
+def test_evidence_that_is_missing_stops_the_push(workplace, monkeypatch):
+    def without_evidence(verdict, reason):
+        blessing = Workplace.blessing(workplace, verdict, reason)
+        pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).unlink()
+        return blessing
+
+    monkeypatch.setattr(workplace, "blessing", without_evidence)
+    with pytest.raises(ValueError, match="without the evidence for its verdict"):
+        workplace.push(DIGEST, "blessed")
+    assert not workplace.registry.exists()
+
+
+def test_a_registry_on_an_object_store_is_refused():
+    with pytest.raises(ValueError, match="must be a folder of a mounted file system, found 'gs://bucket/registry'"):
+        Pusher(
+            model=types.Channel(standard_artifacts.Model),
+            model_blessing=types.Channel(standard_artifacts.ModelBlessing),
+            registry="gs://bucket/registry",
+            config=ExportConfig(),
+            image_config=ImageConfig(),
+        )
