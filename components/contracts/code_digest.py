@@ -9,10 +9,11 @@ import pathlib
 
 _COMPONENTS = pathlib.Path(__file__).resolve().parent.parent
 _SHARED_ROOMS = ("contracts", "simclr")
+_SUFFIXES = (".py", ".html", ".css", ".js")  # code and the page templates of the report
 
 
 def code_digest(*rooms: str) -> str:
-    """SHA-256 over names and contents of the Python files of ``rooms`` and of the rooms all share.
+    """SHA-256 over names and contents of the source files of ``rooms`` and of the rooms all share.
 
     Args:
         rooms: folder names under ``components``, such as ``"ingestion"``.
@@ -28,7 +29,7 @@ def code_digest(*rooms: str) -> str:
         folder = _COMPONENTS / room
         if not folder.is_dir():
             raise ValueError(f"no room {room!r} in {_COMPONENTS}")
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
             name = path.relative_to(_COMPONENTS).as_posix().encode()
             hasher.update(len(name).to_bytes(8, "big") + name)
             content = path.read_bytes()
