@@ -89,6 +89,7 @@ def test_rollback_publishes_the_old_content_under_a_higher_number(root, models):
     version = registry.rollback(root, "encoder", lock_timeout_seconds=5)
     assert (version.number, version.content_digest, version.republished_from) == (3, "digest of one", 1)
     assert (root / "encoder" / "3" / "saved_model.pb").read_bytes() == (models["one"] / "saved_model.pb").read_bytes()
+    assert registry.is_intact(root, "encoder", version)
     assert "carries the content of version 1" in (root / "encoder" / "3" / registry.MODEL_CARD_FILE).read_text()
     assert registry.rollback(root, "encoder", lock_timeout_seconds=5).content_digest == "digest of two"
 
