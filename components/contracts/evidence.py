@@ -1,0 +1,95 @@
+"""What linear evaluation writes down: keys of ``probe.json`` and ``verdict.json``, arrays of ``test_predictions.npz``.
+
+``probe.json`` (artifacts.PROBE_FILE)::
+
+    {CLASS_NAMES: [str], COUNTS: {"train": n, "test": m}, ENCODER_DIGEST: str, CONTENT_DIGEST: str (of the SavedModel),
+     CONFIDENCE: 0.95, CONFIG: {...}, SECONDS: {stage: float},
+     FEATURES: {ENCODER | RANDOM_ENCODER | RAW_PIXELS: {
+         DIMENSIONS: int, ACCURACY: float, ACCURACY_INTERVAL: [low, high],            (all labels)
+         BALANCED_ACCURACY: float, BALANCED_ACCURACY_INTERVAL: [low, high],
+         CLASS_RECALL: {class name: float or null where test holds no image of the class},
+         CONFUSION: [[int]], row = true class, column = predicted, AUROC: float or null (two classes only),
+         KNN_ACCURACY: float, KNN_ACCURACY_INTERVAL: [low, high],
+         FRACTIONS: [{FRACTION: 0.01, LABELS: int, ACCURACY_MEAN: float, ACCURACY_STD: float (over draws),
+                      ACCURACIES: [float per draw], L2_STRENGTHS: [float per draw]}]}},
+     DIFFERENCES: [{FEATURES: ENCODER, AGAINST: RANDOM_ENCODER | RAW_PIXELS, FRACTION: float or null for kNN,
+                    DIFFERENCE: float, INTERVAL: [low, high]}]}   (paired over test images, mean over draws)
+
+``verdict.json`` (artifacts.VERDICT_FILE)::
+
+    {VERDICT: BLESSED | NOT_BLESSED | UNCHANGED, REASON: str, REASONS: [str], WARNINGS: [str],
+     CHECKS: [{NAME: str, VALUE: float or null, THRESHOLD: float or null, PASSED: bool, TEXT: str}],
+     CANDIDATE: {CONTENT_DIGEST, ID, URI, ACCURACY}, BASELINE: the same or null, IN_USE: the same or null}
+"""
+
+# -- probe.json ------------------------------------------------------------------------------------------------------
+
+CLASS_NAMES = "class_names"
+COUNTS = "counts"
+ENCODER_DIGEST = "encoder_digest"
+CONTENT_DIGEST = "content_digest"
+CONFIDENCE = "confidence"
+CONFIG = "config"
+SECONDS = "seconds"
+FEATURES = "features"
+ENCODER = "encoder"
+RANDOM_ENCODER = "random_encoder"
+RAW_PIXELS = "raw_pixels"
+DIMENSIONS = "dimensions"
+ACCURACY = "accuracy"
+ACCURACY_INTERVAL = "accuracy_interval"
+BALANCED_ACCURACY = "balanced_accuracy"
+BALANCED_ACCURACY_INTERVAL = "balanced_accuracy_interval"
+CLASS_RECALL = "class_recall"
+CONFUSION = "confusion"
+AUROC = "auroc"
+KNN_ACCURACY = "knn_accuracy"
+KNN_ACCURACY_INTERVAL = "knn_accuracy_interval"
+FRACTIONS = "fractions"
+FRACTION = "fraction"
+LABELS = "labels"
+ACCURACY_MEAN = "accuracy_mean"
+ACCURACY_STD = "accuracy_std"
+ACCURACIES = "accuracies"
+L2_STRENGTHS = "l2_strengths"
+DIFFERENCES = "differences"
+AGAINST = "against"
+DIFFERENCE = "difference"
+INTERVAL = "interval"
+
+# -- verdict.json ----------------------------------------------------------------------------------------------------
+
+BLESSED = "blessed"
+NOT_BLESSED = "not blessed"
+UNCHANGED = "unchanged"
+VERDICT = "verdict"
+REASON = "reason"
+REASONS = "reasons"
+WARNINGS = "warnings"
+CHECKS = "checks"
+NAME = "name"
+VALUE = "value"
+THRESHOLD = "threshold"
+PASSED = "passed"
+TEXT = "text"
+CANDIDATE = "candidate"
+BASELINE = "baseline"
+IN_USE = "in_use"
+ID = "id"
+URI = "uri"
+
+# -- test_predictions.npz (m test images in ascending order of digest, k classes, d dimensions) -----------------------
+
+TEST_DIGESTS = "digests"  # (m,) str
+TEST_LABELS = "labels"  # (m,) int64, index into TEST_CLASS_NAMES
+TEST_CLASS_NAMES = "class_names"  # (k,) str
+TEST_SCORES = "scores"  # (m, k) float32, probabilities of the exported model's head
+TEST_REPRESENTATIONS = "representations"  # (m, d) float32
+THUMBNAIL_ROWS = "thumbnail_rows"  # (t,) int64, rows of the arrays above that have a thumbnail
+THUMBNAILS = "thumbnails"  # (t, s, s, c) uint8, as the encoder sees them, shrunk
+QUERY_ROWS = "query_rows"  # (q,) int64, test images shown with their neighbours
+QUERY_THUMBNAILS = "query_thumbnails"  # (q, s, s, c) uint8
+NEIGHBOUR_DIGESTS = "neighbour_digests"  # (q, j) str, the nearest train images, nearest first
+NEIGHBOUR_LABELS = "neighbour_labels"  # (q, j) int64
+NEIGHBOUR_SIMILARITIES = "neighbour_similarities"  # (q, j) float32, cosine
+NEIGHBOUR_THUMBNAILS = "neighbour_thumbnails"  # (q, j, s, s, c) uint8
