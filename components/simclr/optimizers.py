@@ -1,0 +1,84 @@
+"""Settings and models in, an optimiser out that knows which variables are kernels.
+
+Kernels decay and, under LARS, have rates of their own; BatchNorm's gains and shifts and biases do not. They are told
+apart by the kind of layer that holds them, never by name.
+"""
+
+from collections.abc import Sequence
+
+import keras
+
+from components.simclr.config import OptimizerConfig, OptimizerName
+from components.simclr.lars import LARS
+
+_WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D)
+
+
+def kernels(models: Sequence[keras.Model]) -> list[keras.Variable]:
+    """The kernels of all dense and convolutional layers, in the order of the layers."""
+    return [layer.kernel for layer in _leaf_layers(models) if isinstance(layer, _WITH_KERNEL)]
+
+
+def batch_norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
+    """Every trainable variable that is no kernel.
+
+    Raises:
+        ValueError: the number is not that of BatchNorm's gains and shifts and of the biases, so some layer holds
+            variables of a kind that nobody decided about.
+    """
+    kernel_ids = {id(kernel) for kernel in kernels(models)}
+    others = [v for model in models for v in model.trainable_variables if id(v) not in kernel_ids]
+    expected = 0
+    for layer in _leaf_layers(models):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            expected += int(layer.scale) + int(layer.center)
+        elif isinstance(layer, _WITH_KERNEL):
+            expected += int(layer.use_bias)
+    if len(others) != expected:
+        raise ValueError(f"expected {expected} gains, shifts and biases, found {len(others)} variables: {others}")
+    return others
+
+
+def build_optimizer(
+    config: OptimizerConfig,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    models: Sequence[keras.Model],
+) -> keras.optimizers.Optimizer:
+    """An optimiser built on all trainable variables of ``models``, in their order.
+
+    Args:
+        config: update rule and decay; its own learning rate is not looked at.
+        learning_rate: the scaled rate or its schedule.
+        models: encoder and projection head.
+    """
+    unadapted = batch_norms_and_biases(models)
+    if config.name is OptimizerName.LARS:
+        optimizer = LARS(
+            learning_rate,
+            unadapted,
+            momentum=config.momentum,
+            l2=config.weight_decay,
+            trust_coefficient=config.trust_coefficient,
+            decays_unadapted=config.decays_batch_norm_and_biases,
+        )
+    else:
+        optimizer = _keras_optimizer(config, learning_rate)
+        if not config.decays_batch_norm_and_biases:
+            optimizer.exclude_from_weight_decay(var_list=unadapted)
+    optimizer.build([variable for model in models for variable in model.trainable_variables])
+    return optimizer
+
+
+def _keras_optimizer(config: OptimizerConfig, learning_rate) -> keras.optimizers.Optimizer:
+    if config.name is OptimizerName.ADAMW:
+        return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, beta_1=config.momentum)
+    decay = config.weight_decay or None
+    return keras.optimizers.SGD(learning_rate, momentum=config.momentum, nesterov=True, weight_decay=decay)
+
+
+def _leaf_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
+    leaves = []
+    for model in models:
+        for layer in model.layers:
+            leaves.extend(_leaf_layers([layer]) if isinstance(layer, keras.Model) else [layer])
+    return leaves

@@ -1,0 +1,171 @@
+"""Whether pretraining learns: representations and losses go in, a few numbers and, for a lost run, an error come out.
+
+GPU hours cost money: a run that stays at chance, collapses or is no longer finite ends early, with a word on what to
+try. NumPy only.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from components.simclr.config import WatchConfig
+
+LOSS = "loss"
+TOP1 = "top1"
+STD = "std"
+EFFECTIVE_RANK = "effective_rank"
+CHANCE_MARGIN = 3  # top-1 below so many times its chance value counts as chance
+
+
+class PretrainingStopped(RuntimeError):
+    """A run that would not learn any more; the message says what was seen and what to try."""
+
+
+class StuckAtChance(PretrainingStopped):
+    """The loss stays at log(2N - 1): all views look alike to the loss."""
+
+
+class Collapsed(PretrainingStopped):
+    """All images have nearly the same representation, or vary along one direction only."""
+
+
+class NonFinite(PretrainingStopped):
+    """The loss is infinite or not a number."""
+
+
+def normalise(vectors: np.ndarray) -> np.ndarray:
+    """Rows scaled to length 1 (zero rows stay zero), (n, d) float64."""
+    vectors = np.asarray(vectors, np.float64)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def alignment(projections_a: np.ndarray, projections_b: np.ndarray) -> float:
+    """Mean squared distance between the two views of an image on the unit sphere: 0 (equal) to 4.
+
+    Source: Wang and Isola 2020, with exponent 2.
+    """
+    return float(np.mean(np.sum((normalise(projections_a) - normalise(projections_b)) ** 2, axis=1)))
+
+
+def uniformity(projections: np.ndarray) -> float:
+    """Log of the mean of exp(-2 * squared distance) over all pairs on the unit sphere; 0 when all are equal.
+
+    Args:
+        projections: (n, d), n > 1.
+
+    Source: Wang and Isola 2020, with t = 2.
+    """
+    rows = normalise(projections)
+    squared_distances = 2.0 - 2.0 * (rows @ rows.T)  # (n, n)
+    pairs = squared_distances[np.triu_indices(len(rows), k=1)]
+    return float(np.log(np.mean(np.exp(-2.0 * np.maximum(pairs, 0.0)))))
+
+
+def mean_std(representations: np.ndarray) -> float:
+    """Standard deviation of normalised representations, averaged over dimensions; 1/sqrt(d) when spread out evenly.
+
+    Source: Chen and He 2020, section 4.1.
+    """
+    return float(np.mean(np.std(normalise(representations), axis=0)))
+
+
+def effective_rank(representations: np.ndarray) -> float:
+    """Exponential of the entropy of the singular values of the centred, normalised representations; 0 when all equal.
+
+    Centred, because what all images share says nothing about how they differ.
+
+    Source: Roy and Vetterli 2007.
+    """
+    rows = normalise(representations)
+    values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    total = values.sum()
+    if total < 1e-9:
+        return 0.0
+    shares = values[values > 0] / total
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def knn_accuracy(representations: np.ndarray, labels: Sequence, k: int, temperature: float) -> float:
+    """Leave-one-out accuracy of a weighted vote among the k nearest others, by cosine similarity.
+
+    Args:
+        representations: (n, d), n > 1.
+        labels: n class names or numbers.
+        k: voters; at most n - 1 vote.
+        temperature: each vote weighs exp(similarity / temperature).
+
+    Source: Wu et al. 2018, section 3.4.
+    """
+    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    rows = normalise(representations)
+    similarity = rows @ rows.T  # (n, n)
+    np.fill_diagonal(similarity, -np.inf)
+    k = min(k, len(rows) - 1)
+    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]  # (n, k)
+    weights = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / temperature)
+    votes = np.zeros((len(rows), len(classes)))
+    np.add.at(votes, (np.arange(len(rows))[:, None], codes[nearest]), weights)
+    return float(np.mean(np.argmax(votes, axis=1) == codes))
+
+
+def judge(
+    config: WatchConfig,
+    history: Sequence[Mapping[str, float]],
+    chance_loss: float,
+    representation_width: int,
+    warmup_epochs: float,
+) -> None:
+    """Stop a run that is lost.
+
+    Args:
+        config: thresholds.
+        history: one mapping per epoch so far with ``LOSS``, ``TOP1``, ``STD`` and ``EFFECTIVE_RANK``.
+        chance_loss: log(2N - 1).
+        representation_width: d.
+        warmup_epochs: epochs that are not judged, but for numbers that are not finite.
+
+    Raises:
+        NonFinite: the last loss is not finite.
+        StuckAtChance: in each epoch of the window the loss was at chance and top-1 too.
+        Collapsed: in each epoch of the window std or effective rank was below its bound.
+    """
+    if not history:
+        return
+    if not math.isfinite(history[-1][LOSS]):
+        raise NonFinite(
+            f"pretraining stopped after epoch {len(history)}: the loss is {history[-1][LOSS]}. Try a lower "
+            "optimizer.learning_rate, a longer schedule.warmup_epochs, or precision float32"
+        )
+    window = history[math.ceil(warmup_epochs) :][-config.window_epochs :]
+    if len(window) < config.window_epochs:
+        return
+    _judge_chance(config, window, chance_loss, len(history))
+    _judge_collapse(config, window, representation_width, len(history))
+
+
+def _judge_chance(
+    config: WatchConfig, window: Sequence[Mapping[str, float]], chance_loss: float, num_epochs: int
+) -> None:
+    bound = config.chance_fraction * chance_loss
+    top1_bound = CHANCE_MARGIN * math.exp(-chance_loss)
+    if all(epoch[LOSS] > bound and epoch[TOP1] < top1_bound for epoch in window):
+        raise StuckAtChance(
+            f"pretraining stopped after epoch {num_epochs}: for {len(window)} epochs the loss stayed at "
+            f"{window[-1][LOSS]:.3f}, where guessing gives log(2N - 1) = {chance_loss:.3f}. Try another "
+            "optimizer.learning_rate, a lower loss.temperature, or weaker augmentation"
+        )
+
+
+def _judge_collapse(
+    config: WatchConfig, window: Sequence[Mapping[str, float]], representation_width: int, num_epochs: int
+) -> None:
+    std_bound = config.min_std_fraction / math.sqrt(representation_width)
+    for name, bound in ((STD, std_bound), (EFFECTIVE_RANK, config.min_effective_rank)):
+        if all(epoch[name] < bound for epoch in window):
+            raise Collapsed(
+                f"pretraining stopped after epoch {num_epochs}: for {len(window)} epochs the {name} of the "
+                f"representations stayed below {bound:.4g} (last {window[-1][name]:.4g}): all images look alike to "
+                "the encoder. Try a lower optimizer.learning_rate, more views per batch (global_batch_size) or a "
+                "higher loss.temperature"
+            )
