@@ -14,7 +14,6 @@ from components.simclr.policies import OnlinePolicy
 from components.simclr.slots import Slot
 
 JITTER_STEPS = ("brightness", "contrast", "saturation", "hue")
-_ORDERS = {count: np.array(list(itertools.permutations(range(count))), np.int32) for count in (2, 4)}
 _NOTHING = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 
@@ -31,9 +30,9 @@ def draw_online(policy: OnlinePolicy, keys: np.ndarray, size_px: int, channels: 
         Arrays whose first axis is n; only of operations that are on:
         ``affine`` (n, 6) float32, rows (a, b, c, d, e, f): the pixel at column x, row y shows the place
         (a x + b y + c, d x + e y + f) of the input; ``quarter_turns`` int32, 0 to 3, counter-clockwise;
-        ``flip_horizontal``, ``flip_vertical`` bool; ``jitter_order`` (n, 4) or gray (n, 2) int32, a permutation of
-        ``JITTER_STEPS``, whose parameters are ``brightness``, ``contrast``, ``saturation`` (float32 factors) and
-        ``hue`` (float32, -0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1) float32, the kernel from its
+        ``flip_horizontal``, ``flip_vertical`` bool; ``jitter_order`` (n, m) int32, the m colour steps that are on in
+        the order drawn, as indices into ``JITTER_STEPS``, and their parameters ``brightness``, ``contrast``,
+        ``saturation`` (float32 factors) and ``hue`` (float32, -0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1) float32, the kernel from its
         middle outwards; ``solarize`` bool; ``noise_std`` float32, of 255, and ``noise_key`` (n, 2) uint32;
         ``sobel`` bool; ``cutout`` (n, 4) int32 top, left, bottom, right, ends excluded.
 
@@ -101,9 +100,10 @@ def _draw_affine(policy: OnlinePolicy, keys: np.ndarray, size_px: int) -> np.nda
 
 def _draw_jitter(policy: OnlinePolicy, keys: np.ndarray, channels: int) -> dict[str, np.ndarray]:
     jittered = draws.bernoulli(keys, Slot.JITTER, policy.jitter_probability)
-    orders = _ORDERS[4 if channels == 3 else 2]
+    steps = policy.jitter_steps(channels)
+    orders = np.array(list(itertools.permutations([JITTER_STEPS.index(name) for name in steps])), np.int32)
     drawn = {"jitter_order": orders[draws.integers(keys, Slot.JITTER_ORDER, 0, len(orders))]}
-    for name in policy.jitter_steps(channels):
+    for name in steps:
         strength, nothing = getattr(policy, name), _NOTHING[name]
         values = draws.between(keys, Slot[name.upper()], nothing - strength, nothing + strength)
         drawn[name] = np.where(jittered, values, nothing).astype(np.float32)

@@ -35,7 +35,7 @@ def apply_online(images: Tensor, drawn: dict[str, Tensor], policy: OnlinePolicy)
     if "jitter_order" in drawn:
         views = _jitter(views, drawn)
     if "gray" in drawn:
-        views = _where(drawn["gray"], ops.repeat(ops.round(_luma(views)), 3, axis=3), views)
+        views = _where(drawn["gray"], _to_gray(views), views)
     if "blur_taps" in drawn:
         views = _blur(views, ops.convert_to_tensor(drawn["blur_taps"]))
     if "solarize" in drawn:
@@ -100,12 +100,16 @@ def _where(chosen: Tensor, changed: Tensor, unchanged: Tensor) -> Tensor:
     return ops.where(_per_sample(chosen), changed, unchanged)
 
 
-def _luma(views: Tensor) -> Tensor:
-    """(n, h, w, c) to (n, h, w, 1), not rounded."""
-    if views.shape[3] == 1:
-        return views
-    red, green, blue = LUMA
-    return red * views[..., 0:1] + green * views[..., 1:2] + blue * views[..., 2:3]
+def _luma(planes: list[Tensor]) -> Tensor:
+    """(n, h, w) planes, one or three, to (n, h, w), not rounded."""
+    if len(planes) == 1:
+        return planes[0]
+    return sum(weight * plane for weight, plane in zip(LUMA, planes, strict=True))
+
+
+def _to_gray(views: Tensor) -> Tensor:
+    gray = ops.round(_luma([views[..., channel] for channel in range(3)]))
+    return ops.repeat(gray[..., None], 3, axis=3)
 
 
 def _affine(views: Tensor, matrices: Tensor, border: Border) -> Tensor:
@@ -162,52 +166,77 @@ def _turns_and_flips(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
 
 
 def _jitter(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
-    order = ops.convert_to_tensor(drawn["jitter_order"])
-    for position in range(order.shape[1]):
-        step = order[:, position]
-        if "brightness" in drawn or "contrast" in drawn or "saturation" in drawn:
-            views = _blend_step(views, step, drawn)
-        if "hue" in drawn:
-            shift = ops.where(step == JITTER_STEPS.index("hue"), drawn["hue"], 0.0)
-            views = _where(shift != 0.0, _shift_hue(views, _per_sample(shift)), views)
-    return views
+    """The colour steps in each sample's own order.
+
+    Channels are taken apart, because compilers vectorise whole planes far better than three neighbouring values. Hue
+    is the costly step and comes once: the others stand before it and behind it, each sample using one of the two.
+    """
+    order = ops.convert_to_tensor(drawn["jitter_order"])  # (n, m)
+    planes = [views[..., channel] for channel in range(views.shape[3])]  # (n, h, w) each
+    if "hue" not in drawn:
+        return ops.stack(_blend_steps(planes, order, drawn), axis=3)
+    hue = JITTER_STEPS.index("hue")
+    positions = np.arange(order.shape[1])
+    hue_position = ops.argmax(ops.cast(order == hue, "int32"), axis=1)[:, None]
+    before = ops.where(positions < hue_position, order, hue)[:, :-1]
+    behind = ops.where(positions > hue_position, order, hue)[:, 1:]
+    planes = _blend_steps(planes, before, drawn)
+    planes = _shift_hue(planes, ops.convert_to_tensor(drawn["hue"])[:, None, None])
+    return ops.stack(_blend_steps(planes, behind, drawn), axis=3)
 
 
-def _blend_step(views: Tensor, step: Tensor, drawn: dict[str, Tensor]) -> Tensor:
+def _blend_steps(planes: list[Tensor], steps: Tensor, drawn: dict[str, Tensor]) -> list[Tensor]:
+    """Blends one after the other; a loop, because XLA would else fuse each step into both readers of its result."""
+    if steps.shape[1] == 0:
+        return planes
+    drawn = {name: ops.convert_to_tensor(drawn[name]) for name in JITTER_STEPS if name in drawn}
+
+    def body(position: Tensor, planes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(_blend_step(list(planes), ops.take(steps, position, axis=1), drawn))
+
+    return list(ops.fori_loop(0, steps.shape[1], body, tuple(planes)))
+
+
+def _blend_step(planes: list[Tensor], step: Tensor, drawn: dict[str, Tensor]) -> list[Tensor]:
     """Brightness, contrast or saturation, whichever is each sample's step: all three blend the view with something.
 
-    factor * view + (1 - factor) * (nothing, the mean gray value, or the gray view).
+    factor * view + (1 - factor) * (nothing, the mean gray value, or the gray view). ``step`` (n,) is an index into
+    ``JITTER_STEPS``; samples with another step stay as they are.
     """
     factor = ops.ones_like(step, dtype="float32")
-    parts = {}
-    for number, name in enumerate(JITTER_STEPS[:3]):
+    rest = {}
+    for name in JITTER_STEPS[:3]:
         if name in drawn:
-            chosen = step == number
+            chosen = step == JITTER_STEPS.index(name)
             factor = ops.where(chosen, drawn[name], factor)
-            parts[name] = _per_sample(ops.where(chosen, 1.0 - drawn[name], 0.0))
-    blended = _per_sample(factor) * views
-    luma = _luma(views) if "contrast" in parts or "saturation" in parts else None
-    if "contrast" in parts:
-        blended = blended + parts["contrast"] * ops.mean(luma, axis=(1, 2), keepdims=True)
-    if "saturation" in parts:
-        blended = blended + parts["saturation"] * luma
-    return _to_8_bits(blended)
+            rest[name] = ops.where(chosen, 1.0 - drawn[name], 0.0)[:, None, None]
+    added: Tensor | float = 0.0
+    luma = _luma(planes) if "contrast" in rest or "saturation" in rest else None
+    if "contrast" in rest:
+        added = added + rest["contrast"] * ops.mean(luma, axis=(1, 2), keepdims=True)
+    if "saturation" in rest:
+        added = added + rest["saturation"] * luma
+    return [_to_8_bits(factor[:, None, None] * plane + added) for plane in planes]
 
 
-def _shift_hue(views: Tensor, shift: Tensor) -> Tensor:
-    """RGB to HSV, hue moved by ``shift`` turns, and back; (n, h, w, 3), shift (n, 1, 1, 1)."""
-    red, green, blue = views[..., 0:1], views[..., 1:2], views[..., 2:3]
-    value = ops.max(views, axis=3, keepdims=True)
-    chroma = value - ops.min(views, axis=3, keepdims=True)
-    safe = ops.where(chroma > 0.0, chroma, 1.0)
+def _shift_hue(planes: list[Tensor], shift: Tensor) -> list[Tensor]:
+    """RGB to HSV, hue moved by ``shift`` (n, 1, 1) turns, and back; planes (n, h, w)."""
+    red, green, blue = planes
+    value = ops.maximum(ops.maximum(red, green), blue)
+    chroma = value - ops.minimum(ops.minimum(red, green), blue)
+    slope = 1.0 / ops.maximum(chroma, 1.0)  # gray has hue 0; one division instead of three
     sextant = ops.where(
         value == red,
-        (green - blue) / safe,
-        ops.where(value == green, 2.0 + (blue - red) / safe, 4.0 + (red - green) / safe),
+        (green - blue) * slope,
+        ops.where(value == green, 2.0 + (blue - red) * slope, 4.0 + (red - green) * slope),
     )
-    sextant = sextant + 6.0 * shift
-    # f(n) = value - chroma * clip(min(k, 4 - k), 0, 1), k = (n + sextant) mod 6, n = 5, 3, 1 for red, green, blue
-    k = ops.mod(sextant + np.array([5.0, 3.0, 1.0], np.float32), 6.0)  # (n, h, w, 3)
+    sextant = sextant + 6.0 * shift  # -4 to 8
+    return [_from_hue(sextant + offset, value, chroma) for offset in (5.0, 3.0, 1.0)]
+
+
+def _from_hue(angle: Tensor, value: Tensor, chroma: Tensor) -> Tensor:
+    """A channel from HSV: value - chroma * clip(min(k, 4 - k), 0, 1) where k is ``angle`` modulo 6 sextants."""
+    k = angle - 6.0 * ops.floor(angle * (1.0 / 6.0))
     return ops.round(value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""The augmentations on single uint8 images, for CPU workers: an image and its draw go in, the augmented image comes out.
+"""The augmentations on single uint8 images, for CPU workers: an image and its draw go in, the changed image comes out.
 
 OpenCV and NumPy only. Applies the same draws as the tensor engine and, like it, rounds to 8 bits after each operation;
 the two agree within a few of 255 (the tests say how closely).
