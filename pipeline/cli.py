@@ -1,0 +1,176 @@
+"""The commands people type. Imports lazily: TFX takes ten seconds and more, ``--help`` and a config error about one."""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+_EXIT_FAILED = 1
+_EXIT_USAGE = 2
+_EXIT_NOT_BLESSED = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the command line; by default those of the process.
+
+    Returns:
+        0 for success, 1 for a failed run or a refused request, 2 for wrong usage or a config that can't be used, 3 for
+        a run without a blessing where ``--require-blessing`` asks for one.
+    """
+    parsed = _parser().parse_args(arguments)
+    from components.contracts.configuration import ConfigError
+
+    # TensorFlow's C++ log starts before any Python setting of ours could be read.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        return parsed.command(parsed)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. The same command goes on from where this one stopped.\n")
+        return 130
+    except Exception as error:
+        sys.stderr.write(f"Error: {_cause(error)}\n")
+        return _EXIT_FAILED
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost message; Beam wraps what a step raised, and adds where it was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition(" [while running ")[0] or type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="simclr", description="Turn images with few labels into a registered image encoder."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_config(commands)
+    _add_schema(commands)
+    _add_registry(commands)
+    _add_embed(commands)
+    return parser
+
+
+def _add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", default="digits", help="name of a bundled config, or path of a YAML file")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override one setting, such as pretraining.epochs=20; may be repeated",
+    )
+
+
+def _add_workdir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, default=pathlib.Path("runs/digits"), help="holds all runs of one pipeline"
+    )
+
+
+# -- run ---------------------------------------------------------------------------------------------------------------
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add_command(commands, "run", _run, "Run the whole pipeline on this machine.")
+    _add_config_arguments(parser)
+    _add_workdir(parser)
+    parser.add_argument("--data", help="folder (or URI) of the images; by default the config's bundled data")
+    parser.add_argument("--runner", choices=("local", "beam"), default="local", help="LocalDagRunner or BeamDagRunner")
+    parser.add_argument("--require-blessing", action="store_true", help="exit with 3 when the model is not blessed")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from pipeline import config as pipeline_config
+
+    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    data_root = _data_root(arguments, has_bundled_data=config.bundled_data is not None)
+    sys.stderr.write("Starting (TensorFlow and TFX take ten seconds and more to load) …\n")
+    from pipeline import local_runner
+    from pipeline.places import Places
+
+    places = Places(workdir=arguments.workdir.resolve(), data_root=data_root)
+    finished = local_runner.run(config, places, local_runner.RunnerKind(arguments.runner))
+    sys.stdout.write(f"{finished.outcome.text()}\nLog        {finished.log}\n")
+    if arguments.require_blessing and not finished.outcome.is_blessed:
+        return _EXIT_NOT_BLESSED
+    return 0
+
+
+def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
+    from components.contracts.configuration import ConfigError
+
+    if arguments.data is None:
+        if not has_bundled_data:
+            raise ConfigError(f"--config {arguments.config} brings no data: name a folder of images with --data")
+        return str(arguments.workdir.resolve() / "data" / "digits")
+    if "://" in arguments.data:
+        return arguments.data
+    folder = pathlib.Path(arguments.data).resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"--data {arguments.data}: expected a folder of images, found none at {folder}")
+    return str(folder)
+
+
+# -- config ------------------------------------------------------------------------------------------------------------
+
+
+def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("config", help="Look at settings.", description="Look at settings.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    show = _add_command(actions, "show", _config_show, "Print the resolved config, every default written out.")
+    _add_config_arguments(show)
+
+
+def _config_show(arguments: argparse.Namespace) -> int:
+    from pipeline import config as pipeline_config
+
+    sys.stdout.write(pipeline_config.to_yaml(pipeline_config.load(arguments.config, tuple(arguments.overrides))))
+    return 0
+
+
+# -- schema ------------------------------------------------------------------------------------------------------------
+
+
+def _add_schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("schema", help="Look at or accept what data should look like.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for name, command, text in (
+        ("show", _schema_show, "Print the schema in use."),
+        ("accept", _schema_accept, "Take over the schema of the latest run's data, after a look at its anomalies."),
+    ):
+        _add_workdir(_add_command(actions, name, command, text))
+
+
+def _schema_show(arguments: argparse.Namespace) -> int:
+    from pipeline import schema_review
+
+    sys.stdout.write(schema_review.show(arguments.workdir.resolve()))
+    return 0
+
+
+def _schema_accept(arguments: argparse.Namespace) -> int:
+    from pipeline import schema_review
+
+    sys.stdout.write(f"{schema_review.accept(arguments.workdir.resolve())}\n")
+    return 0

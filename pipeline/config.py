@@ -1,0 +1,156 @@
+"""The rooms' configs joined: loaded from YAML, overridden, cross-checked, frozen.
+
+A YAML file says only what differs from the defaults in the rooms' dataclasses; ``--set`` overrides single values.
+"""
+
+import copy
+import enum
+import pathlib
+from typing import Any
+
+import pydantic
+import yaml
+from pydantic import Field
+from typing_extensions import Self
+
+from components.augmentation.config import ViewsConfig
+from components.contracts import configuration
+from components.contracts.configuration import ConfigError
+from components.contracts.images import ImageConfig
+from components.export.config import ExportConfig
+from components.ingestion.config import IngestionConfig
+from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
+from components.pretraining.config import PretrainingConfig
+from components.report.config import ReportConfig
+
+CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
+
+
+class BundledData(str, enum.Enum):
+    """Data that a run can write out for itself."""
+
+    DIGITS = "digits"
+
+
+@configuration.configuration
+class BeamConfig:
+    """How the Beam pipelines inside the steps run."""
+
+    pipeline_args: tuple[str, ...] = Field(
+        # Beam's default local runner would first build Prism, a binary that it downloads.
+        ("--runner=FnApiRunner",),
+        min_length=1,
+        description="Beam options of all steps; part of the cache key, so nothing that changes from run to run",
+    )
+
+    @pydantic.field_validator("pipeline_args")
+    @classmethod
+    def _check_runner(cls, args: tuple[str, ...]) -> tuple[str, ...]:
+        if not any(arg.startswith("--runner") for arg in args):
+            raise ValueError(f"name a runner, such as --runner=FnApiRunner, found {list(args)}")
+        return args
+
+
+@configuration.configuration
+class PipelineConfig:
+    """Everything that can be set; places and identities are arguments of the commands."""
+
+    pipeline_name: str = Field(
+        "simclr", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="name in ML Metadata and on Kubeflow"
+    )
+    bundled_data: BundledData | None = Field(
+        None, description="data written out under the work directory where a run names none; null: it must"
+    )
+    image: ImageConfig = Field(ImageConfig(), description="what the encoder sees")
+    ingestion: IngestionConfig = Field(IngestionConfig(), description="image files to split, stored records")
+    views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
+    pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
+    linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")
+    gate: GateConfig = Field(GateConfig(), description="what is good enough")
+    export: ExportConfig = Field(ExportConfig(), description="the registry")
+    report: ReportConfig = Field(ReportConfig(), description="the page about a run")
+    beam: BeamConfig = Field(BeamConfig(), description="Beam")
+
+    @pydantic.model_validator(mode="after")
+    def _check_across_rooms(self) -> Self:
+        if (self.views.views_per_image == 0) != (self.pretraining.crop is not None):
+            raise ValueError(
+                f"views.views_per_image ({self.views.views_per_image}) and pretraining.crop "
+                f"({'set' if self.pretraining.crop else 'null'}) contradict each other: crops are drawn in training "
+                "(crop set, views_per_image 0) or prepared in Beam (crop null, views_per_image 2 or more)"
+            )
+        if self.ingestion.stored_short_side_px < self.image.size_px:
+            raise ValueError(
+                f"ingestion.stored_short_side_px ({self.ingestion.stored_short_side_px}) is less than image.size_px "
+                f"({self.image.size_px}): images would be shrunk and enlarged again"
+            )
+        if self.gate.must_beat_random_knn and not self.linear_evaluation.random_encoder:
+            raise ValueError("gate.must_beat_random_knn needs linear_evaluation.random_encoder: true")
+        return self
+
+
+def named_configs() -> list[str]:
+    """Names that ``load`` accepts beside paths."""
+    return sorted(path.stem for path in CONFIGS_FOLDER.glob("*.yaml"))
+
+
+def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> PipelineConfig:
+    """Read a config.
+
+    Args:
+        name_or_path: a name in ``configs/``, or the path of a YAML file.
+        overrides: ``dotted.key=value``, the value in YAML.
+
+    Raises:
+        ConfigError: no such file, no YAML, an unknown key, a wrong type, a value out of range, or settings that
+            contradict each other; the message names the file and the dotted key.
+    """
+    path = _find(name_or_path)
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found {type(mapping).__name__}")
+    source = str(path)
+    if overrides:
+        mapping = _override(mapping, overrides)
+        source = f"{path} with --set {' --set '.join(overrides)}"
+    return configuration.from_mapping(PipelineConfig, mapping, source)
+
+
+def _find(name_or_path: str) -> pathlib.Path:
+    named = CONFIGS_FOLDER / f"{name_or_path}.yaml"
+    path = pathlib.Path(name_or_path)
+    if named.is_file() and not path.is_file():
+        return named
+    if path.is_file():
+        return path
+    raise ConfigError(f"{name_or_path}: neither a file nor one of the named configs {', '.join(named_configs())}")
+
+
+def _override(mapping: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
+    result = copy.deepcopy(mapping)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {override}: expected dotted.key=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
+        *parents, last = key.split(".")
+        place = result
+        for parent in parents:
+            if place.get(parent) is None:
+                place[parent] = {}
+            place = place[parent]
+            if not isinstance(place, dict):
+                raise ConfigError(f"--set {override}: {parent} is a value, not a group of settings")
+        place[last] = value
+    return result
+
+
+def to_yaml(config: PipelineConfig) -> str:
+    """The resolved config, every default written out; ``load`` of it gives the same config."""
+    return yaml.safe_dump(configuration.to_mapping(config), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,113 @@
+"""What a person sees while a run goes on, and the log file that takes everything else.
+
+TensorFlow, Beam and TFX write to the process's standard streams from C++ as well as from Python, so the streams
+themselves are turned into the log file, and the person gets what stood there before.
+"""
+
+import contextlib
+import logging
+import os
+import pathlib
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from components.contracts import progress
+
+# How the runners announce nodes: LocalDagRunner "Component %s is running.", BeamDagRunner "node %s is running.".
+_NODE_MESSAGE = re.compile(r"^(?:Component|node) %s is (running|finished)\.$")
+_BAR_WIDTH = 24
+
+
+class Console:
+    """Lines, and one line that is drawn over and over, on the stream that was standard error."""
+
+    def __init__(self, descriptor: int):
+        self._stream = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
+        self._is_terminal = self._stream.isatty()
+        self._has_bar = False
+        self._last_bar = 0.0
+
+    def line(self, text: str = "") -> None:
+        """Write one line, below whatever bar is there."""
+        self._clear()
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+    def bar(self, done: int, total: int, text: str) -> None:
+        """Draw progress in place; without a terminal, a line at most every fifteen seconds."""
+        now = time.monotonic()
+        interval = 0.1 if self._is_terminal else 15.0
+        if now - self._last_bar < interval:
+            return
+        self._last_bar = now
+        filled = round(_BAR_WIDTH * done / max(total, 1))
+        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {done}/{total} {text}"
+        if not self._is_terminal:
+            self.line(drawn)
+            return
+        self._stream.write(f"\r\x1b[2K{drawn[: os.get_terminal_size(self._stream.fileno()).columns - 1]}")
+        self._stream.flush()
+        self._has_bar = True
+
+    def _clear(self) -> None:
+        if self._has_bar:
+            self._stream.write("\r\x1b[2K")
+            self._has_bar = False
+
+
+class _ProgressHandler(logging.Handler):
+    def __init__(self, console: Console):
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.bar(record.done, record.total, record.text)
+
+
+class _NodeHandler(logging.Handler):
+    def __init__(self, on_start: Callable[[str], None], on_finish: Callable[[str], None]):
+        super().__init__()
+        self._callbacks = {"running": on_start, "finished": on_finish}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        match = _NODE_MESSAGE.match(str(record.msg))
+        if match and record.args:
+            self._callbacks[match.group(1)](record.args[0])
+
+
+@contextlib.contextmanager
+def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
+    """Send standard output and error to ``log_path`` and hand out a console on the former standard error."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        yield Console(os.dup(saved[1]))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(saved[0], 1)
+        os.dup2(saved[1], 2)
+        for descriptor in (*saved, log):
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def show_progress(
+    console: Console, on_start: Callable[[str], None], on_finish: Callable[[str], None]
+) -> Iterator[None]:
+    """While inside, draw the rooms' progress on ``console`` and call back as nodes start and finish."""
+    handlers = {progress.LOGGER_NAME: _ProgressHandler(console), "absl": _NodeHandler(on_start, on_finish)}
+    for name, handler in handlers.items():
+        logging.getLogger(name).addHandler(handler)
+    try:
+        yield
+    finally:
+        for name, handler in handlers.items():
+            logging.getLogger(name).removeHandler(handler)

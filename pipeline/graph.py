@@ -1,0 +1,141 @@
+"""The graph: the steps in the order of the data, wired once for every runner."""
+
+import tensorflow_data_validation as tfdv
+from tfx.components import Evaluator, ExampleValidator, StatisticsGen, Trainer
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata, pipeline
+from tfx.proto import trainer_pb2
+from tfx.types import Channel, standard_artifacts
+
+from components.augmentation.component import ViewGen
+from components.contracts import artifacts, configuration, records
+from components.contracts.code_digest import code_digest
+from components.export.component import Pusher
+from components.ingestion.component import ImageExampleGen
+from components.linear_evaluation import blessing_resolver
+from components.linear_evaluation.component import Gate, LinearProbe
+from components.linear_evaluation.evaluator_config import eval_config
+from components.preprocessing.component import Transform
+from components.report.component import Report
+from components.validation import schema_resolver
+from components.validation.component import AnomalyGate, SchemaGen
+from pipeline.config import PipelineConfig
+from pipeline.places import Places
+
+
+def create_pipeline(config: PipelineConfig, places: Places) -> pipeline.Pipeline:
+    """Wire the steps.
+
+    Args:
+        config: what to do.
+        places: where the images are and where everything is kept.
+
+    Returns:
+        The pipeline; the same config and places give the same graph, so that an unchanged run comes from the cache.
+    """
+    examples = ImageExampleGen(input_base=places.data_root, config=config.ingestion, image_config=config.image)
+    images = examples.outputs["examples"]
+    statistics = StatisticsGen(
+        examples=images, stats_options=tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES))
+    )
+    inferred = SchemaGen(statistics=statistics.outputs["statistics"])
+    in_use = Resolver(
+        strategy_class=schema_resolver.SchemaInUse,
+        inferred=inferred.outputs["schema"],
+        schema=Channel(type=standard_artifacts.Schema),
+    ).with_id("SchemaInUse")
+    schema = in_use.outputs["schema"]
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema, exclude_splits=[records.UNLABELED]
+    )
+    anomaly_gate = AnomalyGate(anomalies=validator.outputs["anomalies"])
+
+    transform = Transform(examples=images, schema=schema, image_config=config.image)
+    views = ViewGen(examples=images, config=config.views, image_config=config.image)
+    trainer = _trainer(config, views=views.outputs["views"], transform_graph=transform.outputs["transform_graph"])
+    for node in (transform, views, trainer):
+        node.add_upstream_node(anomaly_gate)
+
+    probe = LinearProbe(
+        examples=images,
+        encoder=trainer.outputs["model"],
+        transform_graph=transform.outputs["transform_graph"],
+        config=config.linear_evaluation,
+        image_config=config.image,
+    )
+    baseline = Resolver(
+        strategy_class=blessing_resolver.BlessedBaseline,
+        candidate=probe.outputs["model"],
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("BlessedBaseline")
+    evaluator = Evaluator(
+        examples=images,
+        model=probe.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(config.gate),
+        example_splits=[records.TEST],
+    )
+    gate = Gate(
+        evaluation=evaluator.outputs["evaluation"],
+        probe_report=probe.outputs["probe_report"],
+        model=probe.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        config=config.gate,
+    )
+    pusher = Pusher(
+        model=probe.outputs["model"],
+        model_blessing=gate.outputs["blessing"],
+        registry=places.registry,
+        config=config.export,
+        image_config=config.image,
+    )
+    report = Report(
+        examples=images,
+        views=views.outputs["views"],
+        pretrained_model=trainer.outputs["model"],
+        probe_report=probe.outputs["probe_report"],
+        blessing=gate.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        config=config.report,
+        pipeline_config=configuration.to_json(config),
+    )
+    return pipeline.Pipeline(
+        pipeline_name=config.pipeline_name,
+        pipeline_root=places.pipeline_root,
+        components=[
+            examples,
+            statistics,
+            inferred,
+            in_use,
+            validator,
+            anomaly_gate,
+            transform,
+            views,
+            trainer,
+            probe,
+            baseline,
+            evaluator,
+            gate,
+            pusher,
+            report,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(places.metadata_path),
+        beam_pipeline_args=list(config.beam.pipeline_args),
+    )
+
+
+def _trainer(config: PipelineConfig, *, views: Channel, transform_graph: Channel) -> Trainer:
+    return Trainer(
+        run_fn="components.pretraining.trainer_module.run_fn",
+        examples=views,
+        transform_graph=transform_graph,
+        train_args=trainer_pb2.TrainArgs(splits=[records.TRAIN]),
+        eval_args=trainer_pb2.EvalArgs(splits=[records.EVAL]),
+        custom_config={
+            artifacts.CONFIG: configuration.to_json(config.pretraining),
+            artifacts.IMAGE_CONFIG: configuration.to_json(config.image),
+            artifacts.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
+        },
+    ).with_id("Trainer")

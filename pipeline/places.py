@@ -1,0 +1,42 @@
+"""Where a run keeps its things: the one place that knows the layout of a work directory."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Paths of one work directory, which holds all runs of one pipeline.
+
+    Attributes:
+        workdir: absolute path; created on the first run.
+        data_root: absolute path or URI of the images.
+    """
+
+    workdir: pathlib.Path
+    data_root: str
+
+    @property
+    def pipeline_root(self) -> str:
+        """Artifacts and checkpoints."""
+        return str(self.workdir / "pipeline_root")
+
+    @property
+    def metadata_path(self) -> str:
+        """ML Metadata's SQLite file."""
+        return str(self.workdir / "metadata.sqlite")
+
+    @property
+    def registry(self) -> str:
+        """Model registry, in TensorFlow Serving's layout."""
+        return str(self.workdir / "registry")
+
+    @property
+    def logs(self) -> pathlib.Path:
+        """One log file per run."""
+        return self.workdir / "logs"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """A copy of the latest run's report."""
+        return self.workdir / "report.html"

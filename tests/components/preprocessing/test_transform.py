@@ -1,0 +1,108 @@
+"""The transform graph against moments and vocabulary computed by hand."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.types import standard_artifacts
+from tfx.types.artifact_utils import encode_split_names
+
+from components.contracts import artifacts, configuration, records
+from components.contracts.images import Color, ImageConfig
+from components.preprocessing import executor, image_preparation, moments
+from components.validation.schema_executor import declare_tensors
+
+_IMAGE = ImageConfig(size_px=8, color=Color.RGB, center_crop_fraction=1.0)
+
+
+def _write(uri, split, images, labels):
+    folder = f"{uri}/Split-{split}"
+    tf.io.gfile.makedirs(folder)
+    with tf.io.TFRecordWriter(f"{folder}/data_tfrecord-00000-of-00001.gz", "GZIP") as writer:
+        for image, label in zip(images, labels, strict=True):
+            features = {records.IMAGE: [tf.io.encode_png(image).numpy()]}
+            if label is not None:
+                features[records.LABEL] = [label]
+            writer.write(
+                tf.train.Example(
+                    features=tf.train.Features(
+                        feature={
+                            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+                            for name, values in features.items()
+                        }
+                    )
+                ).SerializeToString()
+            )
+
+
+@pytest.fixture(scope="module")
+def transformed(tmp_path_factory):
+    """Run the executor on train, unlabeled and test images; give back the images and the graph's folder."""
+    root = tmp_path_factory.mktemp("transform")
+    rng = np.random.default_rng(1)
+    images = {
+        split: rng.integers(low, low + 60, (count, 8, 8, 3), dtype=np.uint8)
+        for split, count, low in (("train", 5, 0), ("unlabeled", 3, 100), ("test", 4, 190))
+    }
+    examples = standard_artifacts.Examples()
+    examples.uri = str(root / "examples")
+    examples.split_names = encode_split_names(["train", "test", "unlabeled"])
+    _write(examples.uri, "train", images["train"], [b"b", b"a", b"b", b"c", b"a"])
+    _write(examples.uri, "unlabeled", images["unlabeled"], [None] * 3)
+    _write(examples.uri, "test", images["test"], [b"z"] * 4)
+    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=records.LABEL, type=schema_pb2.BYTES)])
+    declare_tensors(schema)
+    schema_artifact = standard_artifacts.Schema()
+    schema_artifact.uri = str(root / "schema")
+    tf.io.gfile.makedirs(schema_artifact.uri)
+    (root / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
+    graph = standard_artifacts.TransformGraph()
+    graph.uri = str(root / "graph")
+    context = executor.Executor.Context(
+        beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(root / "tmp"), unique_id="1"
+    )
+    executor.Executor(context).Do(
+        {"examples": [examples], "schema": [schema_artifact]},
+        {"transform_graph": [graph]},
+        {
+            "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
+            "custom_config": json.dumps({artifacts.IMAGE_CONFIG: configuration.to_json(_IMAGE)}),
+            "disable_statistics": 1,
+        },
+    )
+    return images, graph.uri
+
+
+def test_moments_are_those_of_train_and_unlabeled_pixels(transformed):
+    images, graph = transformed
+    mean, std = moments.channel_moments(graph)
+    seen = np.concatenate([images["train"], images["unlabeled"]]).astype(np.float64)
+    np.testing.assert_allclose(mean, seen.mean(axis=(0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(std, seen.std(axis=(0, 1, 2)), rtol=1e-4)
+
+
+def test_class_names_are_those_of_train(transformed):
+    assert moments.class_names(transformed[1]) == ["a", "b", "c"]
+
+
+def test_the_graph_applies_preparation_and_standardisation(transformed):
+    images, graph = transformed
+    encoded = tf.stack([tf.io.encode_png(image) for image in images["test"]])
+    layer = tft.TFTransformOutput(graph).transform_features_layer()
+    pixels = layer({records.IMAGE: encoded})[records.PIXELS]
+    mean, std = moments.channel_moments(graph)
+    prepared = image_preparation.resize_and_crop(tf.constant(images["test"]), 8, 1.0)
+    np.testing.assert_allclose(pixels, image_preparation.standardise(prepared, mean, std), atol=1e-4)
+
+
+def test_labels_become_indices_and_unknown_or_absent_minus_one(transformed):
+    images, graph = transformed
+    encoded = tf.stack([tf.io.encode_png(image) for image in images["train"][:3]])
+    labels = tf.sparse.from_dense([["a"], [""], ["z"]])
+    outputs = tft.TFTransformOutput(graph).transform_features_layer()({records.IMAGE: encoded, records.LABEL: labels})
+    vocabulary = tft.TFTransformOutput(graph).vocabulary_by_name(records.LABEL_VOCABULARY)
+    assert outputs[records.LABEL_INDEX].numpy().tolist() == [vocabulary.index(b"a"), -1, -1]

@@ -1,0 +1,56 @@
+"""The command line answers quickly and clearly where no run is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import cli
+
+_HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "sklearn", "scipy", "pandas")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["run", "--set", "pretraining.epochs=0"], ["config", "show"], ["run", "--config", "x"]],
+)
+def test_help_and_config_errors_import_nothing_heavy(arguments):
+    code = (
+        "import sys\n"
+        "from pipeline import cli\n"
+        "try:\n"
+        "    cli.main(sys.argv[1:])\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        f"sys.exit(', '.join(name for name in {_HEAVY!r} if name in sys.modules))\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_a_config_error_is_one_clear_sentence(capsys):
+    assert cli.main(["run", "--set", "pretraining.epochs=zero"]) == 2
+    error = capsys.readouterr().err
+    assert "digits.yaml" in error
+    assert "pretraining.epochs" in error
+    assert "Traceback" not in error
+
+
+def test_a_missing_data_folder_is_named(capsys, tmp_path):
+    assert cli.main(["run", "--config", "photos", "--data", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_a_config_without_data_asks_for_it(capsys):
+    assert cli.main(["run", "--config", "photos"]) == 2
+    assert "--data" in capsys.readouterr().err
+
+
+def test_config_show_prints_the_override(capsys):
+    assert cli.main(["config", "show", "--set", "pretraining.epochs=33"]) == 0
+    assert "epochs: 33\n" in capsys.readouterr().out
+
+
+def test_the_schema_of_an_empty_workdir_is_a_clear_error(capsys, tmp_path):
+    assert cli.main(["schema", "accept", "--workdir", str(tmp_path)]) == 1
+    assert "no run has taken place" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Settings: every file loads, and every rule has a config that breaks it."""
+
+import pytest
+
+from components.contracts.configuration import ConfigError
+from pipeline import config as pipeline_config
+
+
+@pytest.mark.parametrize("name", pipeline_config.named_configs())
+def test_every_named_config_loads(name):
+    assert pipeline_config.load(name).pipeline_name
+
+
+def test_a_resolved_config_loads_to_itself(tmp_path):
+    resolved = pipeline_config.load("digits", ("pretraining.epochs=20",))
+    path = tmp_path / "resolved.yaml"
+    path.write_text(pipeline_config.to_yaml(resolved))
+    assert pipeline_config.load(str(path)) == resolved
+    assert resolved.pretraining.epochs == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pretraning: {}", "pretraning: unknown key"),
+        ("pretraining: {epoch: 3}", "pretraining.epoch: unknown key"),
+        ("pretraining: {epochs: many}", "pretraining.epochs: .*integer, found 'many'"),
+        ("pretraining: {epochs: '3'}", "pretraining.epochs: .*integer, found '3'"),
+        ("pretraining: {epochs: 0}", "pretraining.epochs: .*greater than or equal to 1, found 0"),
+        ("image: {color: blue}", "image.color: .*'rgb' or 'gray', found 'blue'"),
+        ("pipeline_name: Has Spaces", "pipeline_name: "),
+        ("views: {views_per_image: 0}", "views.views_per_image .* contradict each other"),
+        ("image: {size_px: 512}", "stored_short_side_px .* is less than image.size_px"),
+        ("linear_evaluation: {random_encoder: false}", "gate.must_beat_random_knn needs"),
+        ("beam: {pipeline_args: ['--streaming']}", "name a runner"),
+        ("- a list", "expected a mapping"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_named_with_file_and_key(tmp_path, text, message):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message) as error:
+        pipeline_config.load(str(path))
+    assert str(path) in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("image: {size_px: 2}\npretraining: {epochs: 0}\n")
+    with pytest.raises(ConfigError) as error:
+        pipeline_config.load(str(path))
+    assert "image.size_px" in str(error.value)
+    assert "pretraining.epochs" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("pretraining.epochs", "expected dotted.key=value"),
+        ("=3", "expected dotted.key=value"),
+        ("pretraining.epochs.deep=3", "epochs"),
+        ("pretraining.epochs=[", "not YAML"),
+        ("nothing.here=1", "nothing: unknown key"),
+    ],
+)
+def test_a_wrong_override_is_named(override, message):
+    with pytest.raises(ConfigError, match=message):
+        pipeline_config.load("digits", ("pretraining.epochs=30", override))
+
+
+def test_an_unknown_name_lists_the_known(tmp_path):
+    with pytest.raises(ConfigError, match=r"neither a file nor one of the named configs .*digits"):
+        pipeline_config.load("digts")
+
+
+def test_a_config_is_frozen():
+    config = pipeline_config.load("digits")
+    with pytest.raises(AttributeError):
+        config.pipeline_name = "other"
