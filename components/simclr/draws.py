@@ -4,11 +4,13 @@ Keys and a slot number go in, one number per key comes out, for a whole batch at
 create, share or save. The mixing function is the finaliser of splitmix64.
 """
 
+import string
 from collections.abc import Sequence
 
 import numpy as np
 
 _KEY_HEX_CHARACTERS = 16  # 64 bits
+_HEX_CHARACTERS = frozenset(string.hexdigits)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: keeps mix64(0) away from 0
 _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
@@ -32,11 +34,8 @@ def image_keys(digests: Sequence[bytes | str]) -> np.ndarray:
 def _key(digest: bytes | str) -> int:
     text = digest.decode("ascii", "replace") if isinstance(digest, bytes) else str(digest)
     head = text[:_KEY_HEX_CHARACTERS]
-    try:
-        if len(head) == _KEY_HEX_CHARACTERS:
-            return int.from_bytes(bytes.fromhex(head), "big")
-    except ValueError:
-        pass
+    if len(head) == _KEY_HEX_CHARACTERS and set(head) <= _HEX_CHARACTERS:
+        return int(head, 16)
     raise ValueError(f"a record digest must begin with {_KEY_HEX_CHARACTERS} hex characters, found {text[:80]!r}")
 
 

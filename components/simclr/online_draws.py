@@ -27,13 +27,13 @@ def draw_online(policy: OnlinePolicy, keys: np.ndarray, size_px: int, channels: 
         channels: 1 or 3; gray views have no saturation, hue or colour to drop.
 
     Returns:
-        Arrays whose first axis is n; only of operations that are on:
-        ``affine`` (n, 6) float32, rows (a, b, c, d, e, f): the pixel at column x, row y shows the place
+        Arrays whose first axis is n, only of operations that are on, float32 where nothing else is said:
+        ``affine`` (n, 6), rows (a, b, c, d, e, f): the pixel at column x, row y shows the place
         (a x + b y + c, d x + e y + f) of the input; ``quarter_turns`` int32, 0 to 3, counter-clockwise;
         ``flip_horizontal``, ``flip_vertical`` bool; ``jitter_order`` (n, m) int32, the m colour steps that are on in
         the order drawn, as indices into ``JITTER_STEPS``, and their parameters ``brightness``, ``contrast``,
-        ``saturation`` (float32 factors) and ``hue`` (float32, -0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1) float32, the kernel from its
-        middle outwards; ``solarize`` bool; ``noise_std`` float32, of 255, and ``noise_key`` (n, 2) uint32;
+        ``saturation`` (factors) and ``hue`` (-0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1), the kernel
+        from its middle outwards; ``solarize`` bool; ``noise_std``, of 255, and ``noise_key`` (n, 2) uint32;
         ``sobel`` bool; ``cutout`` (n, 4) int32 top, left, bottom, right, ends excluded.
 
     Raises:
