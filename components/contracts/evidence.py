@@ -11,7 +11,8 @@
          CONFUSION: [[int]], row = true class, column = predicted, AUROC: float or null (two classes only),
          KNN_ACCURACY: float, KNN_ACCURACY_INTERVAL: [low, high],
          FRACTIONS: [{FRACTION: 0.01, LABELS: int, ACCURACY_MEAN: float, ACCURACY_STD: float (over draws),
-                      ACCURACIES: [float per draw], L2_STRENGTHS: [float per draw]}]}},
+                      ACCURACIES: [float per draw], L2_STRENGTHS: [float per draw],
+                      HELD_OUT_IMAGES: [int per draw, that judged the strengths]}]}},
      DIFFERENCES: [{FEATURES: ENCODER, AGAINST: RANDOM_ENCODER | RAW_PIXELS, FRACTION: float or null for kNN,
                     DIFFERENCE: float, INTERVAL: [low, high]}]}   (paired over test images, mean over draws)
 
@@ -52,6 +53,7 @@ ACCURACY_MEAN = "accuracy_mean"
 ACCURACY_STD = "accuracy_std"
 ACCURACIES = "accuracies"
 L2_STRENGTHS = "l2_strengths"
+HELD_OUT_IMAGES = "held_out_images"
 DIFFERENCES = "differences"
 AGAINST = "against"
 DIFFERENCE = "difference"

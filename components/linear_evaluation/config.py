@@ -15,7 +15,7 @@ class LinearEvaluationConfig:
     )
     label_draws: int = Field(5, ge=1, le=100, description="stratified draws of the labels at each fraction below 1")
     l2_strengths: tuple[float, ...] = Field(
-        (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001),
+        (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001),
         min_length=1,
         description="L2 strengths tried, falling; each multiplies half the squared weights beside the mean loss",
     )
@@ -24,7 +24,7 @@ class LinearEvaluationConfig:
         500, ge=1, description="small draws hold out several disjoint parts in turn until so many images have judged"
     )
     max_iterations: int = Field(1000, ge=1, description="L-BFGS iterations for one fit")
-    gradient_tolerance: float = Field(1e-4, gt=0, le=0.1, description="L-BFGS stops below this largest gradient entry")
+    gradient_tolerance: float = Field(1e-5, gt=0, le=0.1, description="L-BFGS stops below this largest gradient entry")
     knn_k: int = Field(20, ge=1, description="train neighbours that vote in weighted kNN")
     knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the kNN vote")
     batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")
@@ -33,6 +33,7 @@ class LinearEvaluationConfig:
     random_encoder: bool = Field(True, description="put the untrained encoder through the same probe, for comparison")
     bootstrap_resamples: int = Field(2000, ge=100, le=100000, description="resamples of the test images per interval")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the intervals")
+    thumbnail_px: int = Field(96, ge=8, le=512, description="thumbnails are shrunk to at most this side")
     max_thumbnails: int = Field(500, ge=0, le=5000, description="test images kept as thumbnails for the report")
     neighbour_queries: int = Field(8, ge=0, le=100, description="test images shown with their nearest train images")
     neighbours: int = Field(5, ge=1, le=50, description="nearest train images shown for each of them")

@@ -1,0 +1,72 @@
+"""Which labels a classifier may use, and which of those judge its L2 strength; both stratified and repeatable.
+
+A draw depends on the seed, the fraction and its number only, so every encoder is probed with the same labels and
+differences between encoders are paired.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def draw_labels(labels: np.ndarray, fraction: float, draw: int, seed: int) -> np.ndarray:
+    """Choose a stratified part of the labels, at least one of each class.
+
+    Args:
+        labels: (n,) int class indices.
+        fraction: in (0, 1].
+        draw: number of the draw, 0 upwards.
+        seed: of the configuration.
+
+    Returns:
+        Ascending indices into ``labels``: max(classes, round(fraction * n)) of them, each class's share rounded by
+        largest remainder.
+    """
+    if fraction == 1:
+        return np.arange(len(labels))
+    rng = np.random.default_rng([seed, round(fraction * 1_000_000_000), draw])
+    chosen = [
+        rng.permutation(np.flatnonzero(labels == index))[:count] for index, count in _shares(labels, fraction).items()
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _shares(labels: np.ndarray, fraction: float) -> dict[int, int]:
+    classes, counts = np.unique(labels, return_counts=True)
+    exact = counts * fraction
+    shares = np.maximum(1, np.floor(exact).astype(int))
+    wanted = max(len(classes), round(fraction * len(labels)))
+    remainders = np.where(shares < counts, exact - shares, -np.inf)
+    for index in np.argsort(-remainders, kind="stable")[: max(0, wanted - shares.sum())]:
+        shares[index] += 1
+    return dict(zip(classes.tolist(), shares.tolist(), strict=True))
+
+
+def held_out_parts(
+    labels: np.ndarray, held_out_fraction: float, min_images: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Split drawn labels into a fitting part and a held-out part, several times where one part would be too small.
+
+    The held-out parts are disjoint and stratified; each class keeps at least one label in the fitting part, so a class
+    with a single label is never held out.
+
+    Args:
+        labels: (m,) int class indices of one draw.
+        held_out_fraction: size of one held-out part, in (0, 0.5].
+        min_images: parts follow until so many labels were held out in all, or none is left.
+        seed: of the configuration.
+
+    Yields:
+        Two ascending arrays of indices into ``labels``: fitting and held-out; nothing where each class has one label.
+    """
+    rng = np.random.default_rng([seed, len(labels)])
+    parts = round(1 / held_out_fraction)
+    order = [rng.permutation(np.flatnonzero(labels == index)) for index in np.unique(labels)]
+    eligible = np.concatenate([np.empty(0, int), *(rows for rows in order if len(rows) > 1)])
+    judged = 0
+    for part in range(min(parts, len(eligible))):
+        held_out = np.sort(eligible[part::parts])  # neighbours in `eligible` fall into different parts
+        yield np.setdiff1d(np.arange(len(labels)), held_out), held_out
+        judged += len(held_out)
+        if judged >= min_images:
+            return

@@ -1,0 +1,211 @@
+"""The protocol of linear evaluation, the same for every kind of features: encoder, untrained encoder, raw pixels.
+
+A classifier sees drawn labels of train; its L2 strength is chosen inside those. Test labels enter only where the
+numbers are counted, after every prediction has been made, and each classifier predicts test once.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from components.contracts import evidence
+from components.linear_evaluation import intervals, knn, scores
+from components.linear_evaluation.config import LinearEvaluationConfig
+from components.linear_evaluation.label_draws import draw_labels, held_out_parts
+from components.linear_evaluation.logistic_regression import FittingSet, LinearHead, softmax
+
+
+@dataclasses.dataclass(frozen=True)
+class FittedHead:
+    """A linear head and how its strength was chosen."""
+
+    head: LinearHead
+    l2_strength: float
+    held_out_images: int  # that judged the strengths; 0 where each class had one label
+
+
+@dataclasses.dataclass(frozen=True)
+class FractionPredictions:
+    """What the classifiers of one label fraction say about the test images, one classifier per draw."""
+
+    fraction: float
+    labels_used: int
+    fitted: tuple[FittedHead, ...]
+    scores: np.ndarray  # (draws, m, k) float32, probabilities
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """Everything that one kind of features says about the test images; made without test labels."""
+
+    dimensions: int
+    fractions: tuple[FractionPredictions, ...]  # ascending; the last uses all labels
+    knn_votes: np.ndarray  # (m, k) float64
+
+
+def fit_head(features: np.ndarray, labels: np.ndarray, classes: int, config: LinearEvaluationConfig) -> FittedHead:
+    """Fit a head on these labels, choosing the strength on held-out parts of the same labels.
+
+    Args:
+        features: (n, d) float32, of the drawn labels only.
+        labels: (n,) int, each class at least once.
+        classes: k.
+        config: path, held-out parts, tolerance.
+
+    Returns:
+        The head with the strength of the lowest held-out cross-entropy, refitted on all n labels. Where nothing can be
+        held out, because each class has one label, the strongest penalty stands.
+    """
+    losses = np.zeros(len(config.l2_strengths))
+    judged = 0
+    for fitting, held_out in held_out_parts(labels, config.held_out_fraction, config.min_held_out_images, config.seed):
+        fitting_set = FittingSet(features[fitting], labels[fitting], classes)
+        for position, solution in enumerate(_path(fitting_set, config.l2_strengths, config)):
+            logits = fitting_set.head(solution).logits(features[held_out])
+            losses[position] += _cross_entropy_sum(logits, labels[held_out])
+        judged += len(held_out)
+    chosen = int(np.argmin(losses))
+    fitting_set = FittingSet(features, labels, classes)
+    # Warm-started along the path up to the chosen strength, as it was when it was judged.
+    solution = _path(fitting_set, config.l2_strengths[: chosen + 1], config)[-1]
+    return FittedHead(fitting_set.head(solution), config.l2_strengths[chosen], judged)
+
+
+def _path(fitting_set: FittingSet, strengths: tuple[float, ...], config: LinearEvaluationConfig) -> list[np.ndarray]:
+    solutions: list[np.ndarray] = []
+    for strength in strengths:
+        start = solutions[-1] if solutions else None
+        solution, _ = fitting_set.fit(strength, config.gradient_tolerance, config.max_iterations, start)
+        solutions.append(solution)
+    return solutions
+
+
+def _cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
+    logits = logits.astype(np.float64)
+    highest = logits.max(axis=1)
+    total = np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=1)) + highest
+    return float(np.sum(total - logits[np.arange(len(labels)), labels]))
+
+
+def predict_test(
+    train_features: np.ndarray,
+    train_labels: np.ndarray,
+    test_features: np.ndarray,
+    classes: int,
+    config: LinearEvaluationConfig,
+    on_fit: Callable[[], None] = lambda: None,
+) -> Predictions:
+    """Fit every classifier of the protocol on train and let each predict test once.
+
+    Args:
+        train_features: (n, d) float32.
+        train_labels: (n,) int, 0 to ``classes`` - 1, each class at least once.
+        test_features: (m, d) float32; test labels are no argument.
+        classes: k.
+        config: fractions, draws and the rest.
+        on_fit: called after each fitted head.
+
+    Returns:
+        Scores and votes for the m test images.
+    """
+    fractions = []
+    for fraction in config.label_fractions:
+        draws = range(1 if fraction == 1 else config.label_draws)
+        fitted, predicted = [], []
+        for draw in draws:
+            rows = draw_labels(train_labels, fraction, draw, config.seed)
+            fitted.append(fit_head(train_features[rows], train_labels[rows], classes, config))
+            predicted.append(softmax(fitted[-1].head.logits(test_features)))
+            on_fit()
+        fractions.append(FractionPredictions(fraction, len(rows), tuple(fitted), np.stack(predicted)))
+    indices, similarities = knn.nearest(test_features, train_features, config.knn_k)
+    votes = knn.vote(indices, similarities, train_labels, classes, config.knn_temperature)
+    return Predictions(train_features.shape[1], tuple(fractions), votes)
+
+
+def fits(config: LinearEvaluationConfig) -> int:
+    """How many heads ``predict_test`` fits."""
+    return sum(1 if fraction == 1 else config.label_draws for fraction in config.label_fractions)
+
+
+@dataclasses.dataclass(frozen=True)
+class Correctness:
+    """Which test images were predicted right, the ground of every number reported."""
+
+    by_fraction: tuple[np.ndarray, ...]  # each (draws, m) bool
+    knn: np.ndarray  # (m,) bool
+
+
+def correctness(predictions: Predictions, test_labels: np.ndarray) -> Correctness:
+    """Compare predictions with the m test labels."""
+    return Correctness(
+        tuple(part.scores.argmax(axis=2) == test_labels for part in predictions.fractions),
+        predictions.knn_votes.argmax(axis=1) == test_labels,
+    )
+
+
+def measure(
+    predictions: Predictions, test_labels: np.ndarray, class_names: list[str], config: LinearEvaluationConfig
+) -> dict:
+    """Count one kind of features: the entry under ``evidence.FEATURES`` that ``contracts.evidence`` describes."""
+    right = correctness(predictions, test_labels)
+    final_scores, is_right = predictions.fractions[-1].scores[0], right.by_fraction[-1][0]
+    bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
+    counts = scores.confusion(test_labels, final_scores.argmax(axis=1), len(class_names))
+    recalls = scores.class_recall(counts)
+    return {
+        evidence.DIMENSIONS: predictions.dimensions,
+        evidence.ACCURACY: float(is_right.mean()),
+        evidence.ACCURACY_INTERVAL: intervals.mean_interval(is_right, *bootstrap),
+        evidence.BALANCED_ACCURACY: float(np.nanmean(recalls)),
+        evidence.BALANCED_ACCURACY_INTERVAL: intervals.balanced_accuracy_interval(is_right, test_labels, *bootstrap),
+        evidence.CLASS_RECALL: {
+            name: None if np.isnan(recall) else float(recall) for name, recall in zip(class_names, recalls, strict=True)
+        },
+        evidence.CONFUSION: counts.tolist(),
+        evidence.AUROC: scores.auroc(test_labels, final_scores) if len(class_names) == 2 else None,
+        evidence.KNN_ACCURACY: float(right.knn.mean()),
+        evidence.KNN_ACCURACY_INTERVAL: intervals.mean_interval(right.knn, *bootstrap),
+        evidence.FRACTIONS: [
+            _measure_fraction(part, part_right)
+            for part, part_right in zip(predictions.fractions, right.by_fraction, strict=True)
+        ],
+    }
+
+
+def _measure_fraction(part: FractionPredictions, is_right: np.ndarray) -> dict:
+    accuracies = is_right.mean(axis=1)
+    return {
+        evidence.FRACTION: part.fraction,
+        evidence.LABELS: part.labels_used,
+        evidence.ACCURACY_MEAN: float(accuracies.mean()),
+        # The spread over draws as an estimate for further draws; a single draw has none.
+        evidence.ACCURACY_STD: float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0,
+        evidence.ACCURACIES: accuracies.tolist(),
+        evidence.L2_STRENGTHS: [fitted.l2_strength for fitted in part.fitted],
+        evidence.HELD_OUT_IMAGES: [fitted.held_out_images for fitted in part.fitted],
+    }
+
+
+def differences(
+    name: str, against: str, ours: Correctness, theirs: Correctness, config: LinearEvaluationConfig
+) -> list[dict]:
+    """Paired differences in accuracy over the same test images and label draws, one entry per fraction and kNN."""
+    pairs: list[tuple[float | None, np.ndarray]] = [
+        (fraction, left.mean(axis=0) - right.mean(axis=0))
+        for fraction, left, right in zip(config.label_fractions, ours.by_fraction, theirs.by_fraction, strict=True)
+    ]
+    pairs.append((None, ours.knn.astype(float) - theirs.knn))
+    return [
+        {
+            evidence.FEATURES: name,
+            evidence.AGAINST: against,
+            evidence.FRACTION: fraction,
+            evidence.DIFFERENCE: float(paired.mean()),
+            evidence.INTERVAL: intervals.mean_interval(
+                paired, config.bootstrap_resamples, config.confidence, config.seed
+            ),
+        }
+        for fraction, paired in pairs
+    ]

@@ -1,0 +1,45 @@
+"""Plain counts of right and wrong: confusion matrix, recall per class, area under the ROC curve."""
+
+import numpy as np
+
+
+def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """(k, k) int64 counts, row = true class, column = predicted class.
+
+    Args:
+        labels: (m,) int true classes.
+        predicted: (m,) int predicted classes.
+        classes: k.
+    """
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts
+
+
+def class_recall(counts: np.ndarray) -> np.ndarray:
+    """(k,) float64 part of each class's images predicted right; NaN for a class without images.
+
+    Args:
+        counts: (k, k) of ``confusion``.
+    """
+    images = counts.sum(axis=1)
+    return np.divide(np.diag(counts), images, out=np.full(len(counts), np.nan), where=images > 0)
+
+
+def auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
+    """Area under the ROC curve for two classes: how often the second class's images outscore the first's.
+
+    Args:
+        labels: (m,) int, 0 or 1.
+        scores: (m, 2) float, column 1 is the score of class 1.
+
+    Returns:
+        0 to 1, ties counting half; None where test lacks one of the classes.
+    """
+    positive = labels == 1
+    if positive.all() or not positive.any():
+        return None
+    _, inverse, counts = np.unique(scores[:, 1], return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mean rank of equal scores, from 1
+    pairs = positive.sum() * (~positive).sum()
+    return float((ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / pairs)
