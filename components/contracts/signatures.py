@@ -14,3 +14,13 @@ REPRESENTATION = "representation"
 # TFMA maps string labels to scores only where the outputs are exactly these two.
 CLASSES = "classes"
 SCORES = "scores"
+
+# Files inside the SavedModel, where TensorFlow Serving looks for nothing.
+MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # class names, image config, channel moments, digests
+GOLDEN_FILE = "assets.extra/golden.npz"  # inputs and what the model gave for them when it was exported
+
+# Arrays of GOLDEN_FILE: g train images, k classes, d dimensions.
+GOLDEN_IMAGE_BYTES = "image_bytes"  # uint8, the encoded images one after the other
+GOLDEN_IMAGE_LENGTHS = "image_lengths"  # (g,) int64, bytes of each
+GOLDEN_REPRESENTATIONS = "representations"  # (g, d) float32
+GOLDEN_SCORES = "scores"  # (g, k) float32
