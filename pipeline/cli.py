@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 _EXIT_NOT_BLESSED = 3
+_LOCK_TIMEOUT_SECONDS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(commands)
     _add_schema(commands)
     _add_registry(commands)
-    _add_embed(commands)
     return parser
 
 
@@ -138,14 +138,26 @@ def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
 def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("config", help="Look at settings.", description="Look at settings.")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    show = _add_command(actions, "show", _config_show, "Print the resolved config, every default written out.")
-    _add_config_arguments(show)
+    for name, command, text in (
+        ("show", _config_show, "Print the resolved config, every default written out."),
+        ("describe", _config_describe, "Print every setting with its value and what it means."),
+    ):
+        _add_config_arguments(_add_command(actions, name, command, text))
 
 
 def _config_show(arguments: argparse.Namespace) -> int:
     from pipeline import config as pipeline_config
 
     sys.stdout.write(pipeline_config.to_yaml(pipeline_config.load(arguments.config, tuple(arguments.overrides))))
+    return 0
+
+
+def _config_describe(arguments: argparse.Namespace) -> int:
+    from pipeline import config as pipeline_config
+
+    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    for key, value, description in pipeline_config.describe(config):
+        sys.stdout.write(f"{key} = {value}\n    {description}\n")
     return 0
 
 
@@ -174,3 +186,69 @@ def _schema_accept(arguments: argparse.Namespace) -> int:
 
     sys.stdout.write(f"{schema_review.accept(arguments.workdir.resolve())}\n")
     return 0
+
+
+# -- registry ----------------------------------------------------------------------------------------------------------
+
+
+def _add_registry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("registry", help="Look at or change which model is in use.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    _add_workdir(_add_command(actions, "list", _registry_list, "List models and their versions."))
+    for name, command, text in (
+        ("show", _registry_show, "Print the model card of a version."),
+        ("promote", _registry_promote, "Put a version to use, under a new number."),
+    ):
+        action = _add_command(actions, name, command, text)
+        action.add_argument("model", help="name of the model")
+        action.add_argument("version", nargs="?", default="blessed", help="number or alias (blessed, previous)")
+        _add_workdir(action)
+    rollback = _add_command(actions, "rollback", _registry_rollback, "Put the version used before to use again.")
+    rollback.add_argument("model", help="name of the model")
+    _add_workdir(rollback)
+
+
+def _registry_folder(arguments: argparse.Namespace) -> pathlib.Path:
+    from pipeline.places import Places
+
+    return pathlib.Path(Places(arguments.workdir.resolve(), "").registry)
+
+
+def _registry_list(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    folder = _registry_folder(arguments)
+    for model in registry.list_models(folder):
+        index = registry.read_index(folder, model)
+        names = {number: alias for alias, number in sorted(index.aliases.items(), reverse=True)}
+        for version in index.versions:
+            alias = names.get(version.number, "")
+            sys.stdout.write(
+                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}\n"
+            )
+    return 0
+
+
+def _registry_show(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    folder = _registry_folder(arguments)
+    version = registry.find_version(folder, arguments.model, arguments.version)
+    card = folder / arguments.model / str(version.number) / registry.MODEL_CARD_FILE
+    sys.stdout.write(card.read_text(encoding="utf-8"))
+    return 0
+
+
+def _registry_promote(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    version = registry.promote(
+        _registry_folder(arguments), arguments.model, arguments.version, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
+    )
+    sys.stdout.write(f"{arguments.model} {version.number} is in use.\n")
+    return 0
+
+
+def _registry_rollback(arguments: argparse.Namespace) -> int:
+    arguments.version = "previous"
+    return _registry_promote(arguments)

@@ -4,8 +4,11 @@ A YAML file says only what differs from the defaults in the rooms' dataclasses; 
 """
 
 import copy
+import dataclasses
 import enum
+import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import pydantic
@@ -154,3 +157,17 @@ def _override(mapping: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, 
 def to_yaml(config: PipelineConfig) -> str:
     """The resolved config, every default written out; ``load`` of it gives the same config."""
     return yaml.safe_dump(configuration.to_mapping(config), sort_keys=False, allow_unicode=True)
+
+
+def describe(config: PipelineConfig) -> list[tuple[str, str, str]]:
+    """Every setting as (dotted key, value in ``config``, description), in the order of the rooms."""
+    return list(_describe(config, ""))
+
+
+def _describe(group: Any, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in type(group).__pydantic_fields__.items():
+        value = getattr(group, name)
+        if dataclasses.is_dataclass(value):
+            yield from _describe(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", json.dumps(configuration.to_mapping(value)), field.description or ""

@@ -121,8 +121,9 @@ def _sole_use(workdir: pathlib.Path) -> Iterator[None]:
     with (workdir / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkdirInUseError(f"another run is going on in {workdir}; wait for it, or name another --workdir")
+        except BlockingIOError as error:
+            sentence = f"another run is going on in {workdir}; wait for it, or name another --workdir"
+            raise WorkdirInUseError(sentence) from error
         yield
 
 

@@ -18,7 +18,7 @@ PROJECTION_HEAD_FILE = "projection_head.keras"  # Model of Trainer: (n, d) float
 PRETRAINING_FILE = "pretraining.json"  # Model of Trainer: history, settings, digests
 
 PROBE_FILE = "probe.json"  # ProbeReport: every number of linear evaluation
-TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: digests, labels, scores, representations of the test split
+TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: what the model said of each test image
 VERDICT_FILE = "verdict.json"  # ModelBlessing: verdict, reasons and the evidence they rest on
 PUSH_FILE = "push.json"  # PushedModel: version, digest, directory
 REPORT_FILE = "report.html"  # Report

@@ -7,7 +7,7 @@ digits are inferred to be integers, which have no closed set of values and no te
 
 import os
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any
 
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from tfx import types
@@ -32,9 +32,7 @@ class Executor(schema_gen_executor.Executor):
         super().Do(input_dict, output_dict, exec_properties)
         statistics = artifact_utils.get_single_instance(input_dict[standard_component_specs.STATISTICS_KEY])
         splits = [
-            split
-            for split in artifact_utils.decode_split_names(statistics.split_names)
-            if split != records.UNLABELED
+            split for split in artifact_utils.decode_split_names(statistics.split_names) if split != records.UNLABELED
         ]
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.SCHEMA_KEY])
         path = os.path.join(uri, schema_gen_executor.DEFAULT_FILE_NAME)
@@ -76,7 +74,7 @@ def declare_labels(
     label.string_domain.value.extend(names)
 
 
-def _class_names(statistics: Sequence[statistics_pb2.DatasetFeatureStatisticsList]) -> Optional[list[str]]:
+def _class_names(statistics: Sequence[statistics_pb2.DatasetFeatureStatisticsList]) -> list[str] | None:
     names: set[str] = set()
     for split in statistics:
         for feature in split.datasets[0].features:

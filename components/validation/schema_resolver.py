@@ -4,8 +4,6 @@ Every run infers a schema of its own data. Only the first is trusted without a l
 accepts it, and until then its data is held against the schema in use.
 """
 
-from typing import Optional
-
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
@@ -22,7 +20,7 @@ class SchemaInUse(resolver.ResolverStrategy):
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
-    ) -> Optional[dict[str, list[types.Artifact]]]:
+    ) -> dict[str, list[types.Artifact]] | None:
         """Return both keys with one schema each, or None where there is no schema yet."""
         del store
         candidates = input_dict.get(SCHEMA) or input_dict.get(INFERRED)

@@ -12,7 +12,13 @@ _HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "sklearn", "scipy", "pand
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["run", "--set", "pretraining.epochs=0"], ["config", "show"], ["run", "--config", "x"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["run", "--set", "pretraining.epochs=0"],
+        ["config", "show"],
+        ["run", "--config", "x"],
+    ],
 )
 def test_help_and_config_errors_import_nothing_heavy(arguments):
     code = (

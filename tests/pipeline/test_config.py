@@ -78,3 +78,9 @@ def test_a_config_is_frozen():
     config = pipeline_config.load("digits")
     with pytest.raises(AttributeError):
         config.pipeline_name = "other"
+
+
+def test_every_setting_is_described():
+    described = pipeline_config.describe(pipeline_config.load("digits"))
+    assert ("bundled_data", '"digits"') in [(key, value) for key, value, _ in described]
+    assert [key for key, _, description in described if not description] == []

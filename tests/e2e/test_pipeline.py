@@ -1,0 +1,165 @@
+"""The whole graph on a tiny config: run, run again, edit the code, ask too much, come with something worse.
+
+Every test is one more run in the same work directory, in the order of the file, as a team would use it.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from components.contracts import evidence
+from pipeline import bundled_data, cli, local_runner
+from pipeline import config as pipeline_config
+from pipeline.places import Places
+
+pytestmark = pytest.mark.e2e
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_RESOLVERS = {"SchemaInUse", "BlessedBaseline"}
+_IMAGES_PER_CLASS = 40
+
+_TINY = {
+    "pipeline_name": "tiny",
+    "image": {"size_px": 16, "color": "gray", "center_crop_fraction": 1.0},
+    "views": {"views_per_image": 2, "crop": {"area_min": 0.6}},
+    "pretraining": {
+        "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
+        "optimizer": {"name": "adamw", "learning_rate": 0.002, "scaling": "none"},
+        "schedule": {"warmup_epochs": 1},
+        "epochs": 3,
+        "global_batch_size": 64,
+    },
+    "linear_evaluation": {"label_fractions": [0.1, 1.0], "label_draws": 2, "bootstrap_resamples": 200},
+    # A chance encoder is right in one of ten images.
+    "gate": {"min_accuracy": 0.3, "min_test_images": 30, "must_beat_random_knn": False},
+}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory):
+    """A config file, a folder of images and a work directory."""
+    root = tmp_path_factory.mktemp("e2e")
+    digits = bundled_data.write_digits(root / "digits")
+    for folder in digits.iterdir():
+        for path in sorted(folder.iterdir())[_IMAGES_PER_CLASS:]:
+            path.unlink()
+    (root / "tiny.yaml").write_text(yaml.safe_dump(_TINY))
+    return root
+
+
+def _run(workplace, *overrides, runner="local", workdir="work"):
+    config = pipeline_config.load(str(workplace / "tiny.yaml"), overrides)
+    places = Places(workplace / workdir, str(workplace / "digits"))
+    return local_runner.run(config, places, local_runner.RunnerKind(runner))
+
+
+def _executed(finished):
+    return {node_id for node_id, result in finished.results.items() if not result.is_cached} - _RESOLVERS
+
+
+def _versions(workplace, workdir="work"):
+    folder = workplace / workdir / "registry" / "image-encoder"
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def test_the_first_run_executes_every_node_and_pushes(workplace):
+    finished = _run(workplace)
+    assert len(finished.results) == 15
+    assert all(result.state == "COMPLETE" for result in finished.results.values())
+    assert finished.outcome.verdict == evidence.BLESSED
+    assert finished.outcome.probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] > 0.3
+    assert _versions(workplace) == [1]
+    assert "<html" in pathlib.Path(finished.outcome.report).read_text()
+    assert not any((workplace / "work" / "pipeline_root" / "checkpoints").glob("*/*"))
+
+
+def test_the_second_run_comes_from_the_cache_and_pushes_nothing(workplace):
+    finished = _run(workplace)
+    assert _executed(finished) == set()
+    assert finished.outcome.verdict == evidence.UNCHANGED
+    assert finished.outcome.reason == "this model is in use"
+    assert _versions(workplace) == [1]
+
+
+def test_the_other_runner_walks_the_same_graph(workplace):
+    finished = _run(workplace, runner="beam")
+    assert _executed(finished) == set()
+    assert len(finished.results) == 15
+
+
+def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):
+    for name in ("components", "pipeline"):
+        shutil.copytree(_ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "components" / "linear_evaluation" / "probe.py").open("a") as file:
+        file.write("# edited\n")
+    command = [sys.executable, "-m", "pipeline", "run", "--config", str(workplace / "tiny.yaml")]
+    command += ["--data", str(workplace / "digits"), "--workdir", str(workplace / "work")]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    lines = finished.stderr.splitlines()
+    ran = {lines[i - 1].split()[-2] for i, line in enumerate(lines) if line.endswith(" s") and "✓" in line}
+    assert ran - _RESOLVERS == {"LinearProbe", "Evaluator", "Gate", "Pusher", "Report"}
+    assert "unchanged" in finished.stdout
+    assert _versions(workplace) == [1]
+
+
+def test_a_threshold_out_of_reach_ends_without_a_push(workplace, capfd):
+    arguments = ["run", "--config", str(workplace / "tiny.yaml"), "--data", str(workplace / "digits")]
+    arguments += ["--workdir", str(workplace / "work"), "--set", "gate.min_accuracy=1.0"]
+    assert cli.main(arguments) == 0
+    output = capfd.readouterr().out
+    assert "not blessed" in output
+    assert "1.0" in output
+    assert cli.main([*arguments, "--require-blessing"]) == 3
+    assert _versions(workplace) == [1]
+
+
+def test_a_better_model_is_pushed_and_a_worse_one_is_not(workplace):
+    worse = ("pretraining.encoder.width_multiplier=0.0625", "pretraining.epochs=2")
+    first = _run(workplace, *worse, workdir="second")
+    assert first.outcome.verdict == evidence.BLESSED
+    better = _run(workplace, workdir="second")
+    assert better.outcome.verdict == evidence.BLESSED
+    assert _versions(workplace, "second") == [1, 2]
+    again = _run(workplace, *worse, workdir="second")
+    assert again.outcome.verdict == evidence.NOT_BLESSED
+    assert "Trainer" not in _executed(again)
+    assert _versions(workplace, "second") == [1, 2]
+
+
+def test_states_come_from_the_database_when_a_node_fails(workplace):
+    broken = workplace / "broken"
+    shutil.copytree(workplace / "digits", broken)
+    for path in sorted(broken.rglob("*.png"))[:200]:
+        path.write_bytes(b"no image")
+    config = pipeline_config.load(str(workplace / "tiny.yaml"))
+    places = Places(workplace / "failing", str(broken))
+    with pytest.raises(Exception, match="max_undecodable_fraction"):
+        local_runner.run(config, places, local_runner.RunnerKind.LOCAL)
+    log = next((workplace / "failing" / "logs").iterdir()).read_text()
+    assert "max_undecodable_fraction" in log
+
+
+def test_a_new_class_stops_the_run_until_a_person_accepts_it(workplace, capfd):
+    grown = workplace / "grown"
+    shutil.copytree(workplace / "digits", grown)
+    rng = np.random.default_rng(0)
+    (grown / "noise").mkdir()
+    for index in range(_IMAGES_PER_CLASS):
+        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(grown / "noise" / f"{index}.png")
+    arguments = ["run", "--config", str(workplace / "tiny.yaml"), "--data", str(grown)]
+    arguments += ["--workdir", str(workplace / "work")]
+    assert cli.main(arguments) == 1
+    error = capfd.readouterr().err
+    assert "feature label" in error
+    assert "noise" in error
+    assert "Trainer" not in error
+    assert cli.main(["schema", "accept", "--workdir", str(workplace / "work")]) == 0
+    assert cli.main(arguments) == 0
+    assert "noise" in (workplace / "work" / "report.html").read_text()
