@@ -40,3 +40,4 @@ class Slot(enum.IntEnum):
     CUTOUT_LEFT = 143
     VIEW_PAIR = 150  # which two of an image's stored views a step takes: two draws
     ORDER = 160  # where an image stands in the order of an epoch
+    HELD_OUT = 170  # whether a labelled image is held out for watching
