@@ -1,4 +1,4 @@
-"""Encoded image in, standardised pixels out: the deterministic transform of evaluation and serving, in plain TensorFlow.
+"""Encoded image in, standardised pixels out, in plain TensorFlow: the transform of evaluation and serving.
 
 Written once: tf.Transform traces these functions into the transform graph, and the SavedModel's pixel signature calls
 them directly.

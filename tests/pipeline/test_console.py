@@ -35,7 +35,7 @@ def _console(tmp_path):
 
 
 def test_nodes_are_recognised_under_both_runners(tmp_path):
-    path, console = _console(tmp_path)
+    _, console = _console(tmp_path)
     seen = []
     started, finished = lambda node: seen.append(("start", node)), lambda node: seen.append(("finish", node))
     logger = logging.getLogger("absl")
