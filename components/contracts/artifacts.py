@@ -16,6 +16,7 @@ ENCODER_FILE = "encoder.keras"  # Model of Trainer: (n, size, size, channels) fl
 INITIAL_ENCODER_FILE = "initial_encoder.keras"  # Model of Trainer: the same encoder before the first step
 PROJECTION_HEAD_FILE = "projection_head.keras"  # Model of Trainer: (n, d) float32 -> (n, p) float32
 PRETRAINING_FILE = "pretraining.json"  # Model of Trainer: history, settings, digests
+VIEW_GRID_FILE = "view_grid.png"  # Model of Trainer: pairs of views as the encoder saw them
 
 PROBE_FILE = "probe.json"  # ProbeReport: every number of linear evaluation
 TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: what the model said of each test image
