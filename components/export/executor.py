@@ -17,7 +17,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifacts, configuration, evidence
 from components.contracts.images import ImageConfig
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
@@ -60,7 +60,7 @@ class Executor(pusher_executor.Executor):
 
     def _pass_over(self, blessing: types.Artifact, pushed: types.Artifact) -> dict[str, Any]:
         self._MarkNotPushed(pushed)
-        verdict = blessing.get_string_custom_property(artifacts.VERDICT) or "not blessed"
+        verdict = blessing.get_string_custom_property(artifacts.VERDICT) or evidence.NOT_BLESSED
         reason = blessing.get_string_custom_property(artifacts.REASON) or None
         return {"pushed": False, "message": f"nothing pushed: {verdict}", "verdict": verdict, "reason": reason}
 
@@ -113,7 +113,7 @@ def may_push(blessing: types.Artifact) -> bool:
     makes up for it; otherwise the registry answers with the version that is there.
     """
     return model_utils.is_model_blessed(blessing) or (
-        blessing.get_string_custom_property(artifacts.VERDICT) == "unchanged"
+        blessing.get_string_custom_property(artifacts.VERDICT) == evidence.UNCHANGED
     )
 
 

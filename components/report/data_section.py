@@ -1,0 +1,106 @@
+"""What the data was: images per split and class, files left out and why, and what ViewGen made of it."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.report.run_record import RunRecord
+from components.report.scales import byte_size, percent, significant
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Counts as the page shows them."""
+
+    split_heads: list[str]
+    splits: list[list[str]]  # a row per class, then one for all
+    warnings: list[str]
+    facts: list[tuple[str, str]]
+
+    @property
+    def split_numbers(self) -> list[int]:
+        """Columns that hold numbers."""
+        return list(range(1, len(self.split_heads)))
+
+
+@dataclasses.dataclass(frozen=True)
+class RefusedFiles:
+    """The files left out for one reason."""
+
+    reason: str
+    count: int
+    files: list[tuple[str, str]]  # path, sentence
+    more: int  # files that are not listed
+
+
+def data_section(ingestion: Mapping[str, Any]) -> Data:
+    """What the summary of ingestion says."""
+    records = ingestion.get("records") or {}
+    classes = ingestion.get("classes") or {}
+    names = sorted({name for counts in classes.values() for name in counts})
+    rows = [[name, *(_count(classes.get(split, {}).get(name)) for split in records)] for name in names]
+    rows.append(["all", *(_count(count) for count in records.values())])
+    return Data(
+        split_heads=["class", *records],
+        splits=rows,
+        warnings=[str(warning) for warning in ingestion.get("warnings") or []],
+        facts=_facts(ingestion),
+    )
+
+
+def _count(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
+
+
+def _facts(ingestion: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = []
+    sizes = ingestion.get("bytes") or {}
+    if sizes:
+        facts.append(("stored", byte_size(sum(sizes.values()))))
+    if ingestion.get("duplicates") is not None:
+        facts.append(("exact duplicates left out", significant(ingestion["duplicates"])))
+    if ingestion.get("label_conflicts") is not None:
+        facts.append(("same pixels under two labels", significant(ingestion["label_conflicts"])))
+    if ingestion.get("undecodable") is not None:
+        share = ingestion.get("undecodable_fraction")
+        text = significant(ingestion["undecodable"]) + ("" if share is None else f" ({percent(share, 2)})")
+        facts.append(("files that are no usable image", text))
+    if ingestion.get("gray_fraction") is not None:
+        facts.append(("gray in the source", percent(ingestion["gray_fraction"])))
+    if ingestion.get("span") is not None:
+        facts.append(("span", str(ingestion["span"])))
+    balance = _balance((ingestion.get("classes") or {}).get("train") or {})
+    return facts + ([("largest to smallest train class", balance)] if balance else [])
+
+
+def _balance(counts: Mapping[str, int]) -> str:
+    if len(counts) < 2 or not min(counts.values()):
+        return ""
+    return f"{max(counts.values()) / min(counts.values()):.2f} to 1"
+
+
+def refused_files(record: RunRecord, limit: int) -> list[RefusedFiles]:
+    """The quarantine by reason, most frequent first, at most ``limit`` files of each."""
+    by_reason: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in record.quarantine:
+        by_reason.setdefault(str(entry.get("reason", "unknown")), []).append(entry)
+    groups = [_group(reason, entries, limit) for reason, entries in by_reason.items()]
+    return sorted(groups, key=lambda group: -group.count)
+
+
+def _group(reason: str, entries: Sequence[Mapping[str, Any]], limit: int) -> RefusedFiles:
+    files = [(str(entry.get("path", "")), str(entry.get("message", ""))) for entry in entries[:limit]]
+    return RefusedFiles(reason.replace("_", " "), len(entries), files, len(entries) - len(files))
+
+
+def view_facts(views: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What ViewGen wrote."""
+    facts = [(f"images, {split}", _count(count)) for split, count in (views.get("records") or {}).items()]
+    if views.get("views_per_image") is not None:
+        facts.append(("stored views per image", significant(views["views_per_image"])))
+    if views.get("size_px") is not None:
+        facts.append(("size", f"{views['size_px']} × {views['size_px']} px, {views.get('channels', '?')} channels"))
+    if views.get("bytes") is not None:
+        size = views["bytes"]
+        facts.append(("bytes", byte_size(sum(size.values()) if isinstance(size, Mapping) else size)))
+    return facts

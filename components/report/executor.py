@@ -1,0 +1,119 @@
+"""Reads what the steps of a run left in their artifacts and writes the page about it."""
+
+import importlib.metadata
+import json
+import logging
+import platform
+import time
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.contracts import artifacts, configuration
+from components.report.config import ReportConfig
+from components.report.page import render_page
+from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
+
+EXAMPLES = "examples"
+VIEWS = "views"
+PRETRAINED_MODEL = "pretrained_model"
+PROBE_REPORT = "probe_report"
+BLESSING = "blessing"
+PUSHED_MODEL = "pushed_model"
+REPORT = "report"
+PIPELINE_CONFIG = "pipeline_config"
+
+# The step that writes each input, by the name people know.
+_STEPS = {
+    EXAMPLES: "ImageExampleGen",
+    VIEWS: "ViewGen",
+    PRETRAINED_MODEL: "Trainer",
+    PROBE_REPORT: "LinearProbe",
+    BLESSING: "Gate",
+    PUSHED_MODEL: "Pusher",
+}
+_LIBRARIES = (
+    *("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "apache-beam"),
+    *("numpy", "scikit-learn", "pillow"),
+)
+
+_logger = logging.getLogger(__name__)
+
+
+class Executor(base_executor.BaseExecutor):
+    """Opens the artifacts, has the page rendered, and writes it."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write the page of the run that ``input_dict`` belongs to."""
+        started = time.monotonic()
+        config = configuration.from_json(ReportConfig, exec_properties[artifacts.CONFIG], "Report config")
+        inputs = {name: artifact_utils.get_single_instance(found) for name, found in input_dict.items() if found}
+        report = artifact_utils.get_single_instance(output_dict[REPORT])
+        _logger.info("report: from %s", ", ".join(f"{name} {artifact.uri}" for name, artifact in inputs.items()))
+        page = render_page(collect(inputs, json.loads(exec_properties[PIPELINE_CONFIG])), config)
+        path = f"{report.uri}/{artifacts.REPORT_FILE}"
+        io_utils.write_bytes_file(path, page.encode("utf-8"))
+        seconds = time.monotonic() - started
+        report.set_float_custom_property(artifacts.SECONDS, seconds)
+        report.set_int_custom_property("bytes", len(page))
+        _logger.info("report: %d bytes, %.1f s, %s", len(page), seconds, path)
+
+
+def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunRecord:
+    """What ``inputs`` hold for the page; artifacts and files that are missing leave their part out."""
+    uris = {name: artifact.uri for name, artifact in inputs.items()}
+
+    def json_of(name: str, file: str) -> Any:
+        return read_json(_read, f"{uris[name]}/{file}") if name in uris else None
+
+    predictions = f"{uris.get(PROBE_REPORT)}/{artifacts.TEST_PREDICTIONS_FILE}"
+    model_folder = path_utils.serving_model_dir(uris.get(PRETRAINED_MODEL, ""))
+    has_model = PRETRAINED_MODEL in uris
+    return RunRecord(
+        verdict=json_of(BLESSING, artifacts.VERDICT_FILE),
+        probe=json_of(PROBE_REPORT, artifacts.PROBE_FILE),
+        predictions=read_arrays(_read, predictions) if PROBE_REPORT in uris else None,
+        push=json_of(PUSHED_MODEL, artifacts.PUSH_FILE),
+        pretraining=read_json(_read, f"{model_folder}/{artifacts.PRETRAINING_FILE}") if has_model else None,
+        view_grid=_read(f"{model_folder}/{artifacts.VIEW_GRID_FILE}") if has_model else None,
+        ingestion=json_of(EXAMPLES, artifacts.INGESTION_SUMMARY_FILE),
+        quarantine=read_json_lines(_read, f"{uris.get(EXAMPLES)}/{artifacts.QUARANTINE_FILE}"),
+        views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
+        seconds=_seconds(inputs),
+        settings=settings,
+        versions=_versions(),
+    )
+
+
+def _read(path: str) -> bytes | None:
+    if not fileio.exists(path):
+        return None
+    with fileio.open(path, "rb") as stream:
+        return stream.read()
+
+
+def _seconds(inputs: dict[str, types.Artifact]) -> dict[str, float]:
+    return {
+        step: float(inputs[name].get_custom_property(artifacts.SECONDS))
+        for name, step in _STEPS.items()
+        if name in inputs and inputs[name].has_custom_property(artifacts.SECONDS)
+    }
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:  # named differently in another build of it
+            continue
+    return versions

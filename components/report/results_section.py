@@ -1,0 +1,218 @@
+"""What linear evaluation found: key numbers, comparison with simpler features, label fractions, confusions."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from components.contracts import evidence
+from components.report.charts import Dot, dot_chart
+from components.report.scales import percent
+
+FEATURE_NAMES = {
+    evidence.ENCODER: "encoder",
+    evidence.RANDOM_ENCODER: "random encoder",
+    evidence.RAW_PIXELS: "raw pixels",
+}
+_MAX_MATRIX_CLASSES = 25
+_MAX_PAIRS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One key number."""
+
+    name: str
+    value: str
+    more: str = ""
+
+
+def accuracy_tiles(probe: Mapping[str, Any]) -> list[Tile]:
+    """The numbers people ask for first."""
+    features = probe[evidence.FEATURES]
+    encoder = features.get(evidence.ENCODER)
+    if not encoder:
+        return []
+    images = probe.get(evidence.COUNTS, {}).get("test")
+    tiles = [
+        Tile(
+            "Test accuracy, all labels",
+            percent(encoder[evidence.ACCURACY]),
+            _interval(encoder.get(evidence.ACCURACY_INTERVAL)) + (f" on {images:,} images" if images else ""),
+        )
+    ]
+    for fraction in encoder.get(evidence.FRACTIONS) or []:
+        if fraction[evidence.FRACTION] < 1:
+            tiles.append(_fraction_tile(fraction))
+    if encoder.get(evidence.KNN_ACCURACY) is not None:
+        interval = _interval(encoder.get(evidence.KNN_ACCURACY_INTERVAL))
+        tiles.append(Tile("kNN accuracy", percent(encoder[evidence.KNN_ACCURACY]), interval))
+    return tiles
+
+
+def _fraction_tile(fraction: Mapping[str, Any]) -> Tile:
+    draws = len(fraction.get(evidence.ACCURACIES) or [])
+    spread = f"± {100 * fraction[evidence.ACCURACY_STD]:.1f} over {draws} draws" if draws > 1 else ""
+    name = f"Accuracy, {_share(fraction[evidence.FRACTION])} of labels"
+    return Tile(name, percent(fraction[evidence.ACCURACY_MEAN]), spread)
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}\N{NO-BREAK SPACE}%" if interval else ""
+
+
+def _share(fraction: float) -> str:
+    return f"{100 * fraction:g}\N{NO-BREAK SPACE}%"
+
+
+def comparison_rows(probe: Mapping[str, Any]) -> list[list[str]]:
+    """One row per kind of features: name, dimensions, accuracy, balanced accuracy, kNN, AUROC, each with interval."""
+    rows = []
+    for key, name in FEATURE_NAMES.items():
+        found = probe[evidence.FEATURES].get(key)
+        if found:
+            rows.append(
+                [
+                    name,
+                    f"{found[evidence.DIMENSIONS]:,}" if found.get(evidence.DIMENSIONS) else "",
+                    _with_interval(found, evidence.ACCURACY, evidence.ACCURACY_INTERVAL),
+                    _with_interval(found, evidence.BALANCED_ACCURACY, evidence.BALANCED_ACCURACY_INTERVAL),
+                    _with_interval(found, evidence.KNN_ACCURACY, evidence.KNN_ACCURACY_INTERVAL),
+                    f"{found[evidence.AUROC]:.4f}" if found.get(evidence.AUROC) is not None else "",
+                ]
+            )
+    return rows
+
+
+def _with_interval(found: Mapping[str, Any], value_key: str, interval_key: str) -> str:
+    if found.get(value_key) is None:
+        return ""
+    interval = _interval(found.get(interval_key))
+    return percent(found[value_key], 2) + (f" ({interval})" if interval else "")
+
+
+def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Paired differences: what is compared, in percentage points, with its interval, and what that means."""
+    rows = []
+    for entry in probe.get(evidence.DIFFERENCES) or []:
+        names = [FEATURE_NAMES.get(entry[key], entry[key]) for key in (evidence.FEATURES, evidence.AGAINST)]
+        fraction = entry.get(evidence.FRACTION)
+        where = "kNN" if fraction is None else f"{_share(fraction)} of labels"
+        low, high = entry[evidence.INTERVAL]
+        meaning = "better" if low > 0 else "worse" if high < 0 else "not told apart"
+        difference = f"{100 * entry[evidence.DIFFERENCE]:+.2f}"
+        rows.append(
+            (f"{names[0]} against {names[1]}, {where}", difference, f"{100 * low:+.2f} to {100 * high:+.2f}", meaning)
+        )
+    return rows
+
+
+def fraction_chart(probe: Mapping[str, Any]) -> Markup | None:
+    """Accuracy over the part of the labels used, for each kind of features; None without fractions."""
+    features = {key: probe[evidence.FEATURES].get(key) or {} for key in FEATURE_NAMES}
+    fractions = sorted(
+        {entry[evidence.FRACTION] for found in features.values() for entry in found.get(evidence.FRACTIONS) or []}
+    )
+    if not fractions:
+        return None
+    rows = []
+    for key, name in FEATURE_NAMES.items():
+        dots = {entry[evidence.FRACTION]: _dot(entry) for entry in features[key].get(evidence.FRACTIONS) or []}
+        if dots:
+            rows.append((name, [dots.get(fraction) for fraction in fractions]))
+    return dot_chart(
+        "Test accuracy by the part of the labels the classifier was trained with",
+        [_share(fraction) for fraction in fractions],
+        rows,
+        x_label="part of the labels used",
+        y_label="test accuracy, %",
+    )
+
+
+def _dot(entry: Mapping[str, Any]) -> Dot:
+    values = tuple(100 * value for value in entry.get(evidence.ACCURACIES) or ())
+    return Dot(100 * entry[evidence.ACCURACY_MEAN], values if len(values) > 1 else ())
+
+
+def fraction_rows(probe: Mapping[str, Any]) -> list[list[str]]:
+    """The numbers of ``fraction_chart``: features, part, labels, mean, standard deviation, single draws."""
+    rows = []
+    for key, name in FEATURE_NAMES.items():
+        for entry in (probe[evidence.FEATURES].get(key) or {}).get(evidence.FRACTIONS) or []:
+            draws = entry.get(evidence.ACCURACIES) or []
+            rows.append(
+                [
+                    name,
+                    _share(entry[evidence.FRACTION]),
+                    f"{entry[evidence.LABELS]:,}",
+                    percent(entry[evidence.ACCURACY_MEAN], 2),
+                    f"{100 * entry[evidence.ACCURACY_STD]:.2f}" if len(draws) > 1 else "",
+                    ", ".join(f"{100 * value:.1f}" for value in draws),
+                ]
+            )
+    return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One count of the confusion matrix."""
+
+    count: int
+    share: float  # of the images of its true class
+    is_right: bool
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """What the head takes for what."""
+
+    class_names: list[str]
+    rows: list[tuple[str, list[Cell], str]]  # true class, one cell per predicted class, recall; empty if too many
+    pairs: list[tuple[str, str, int, str]]  # true, predicted, images, share of the true class; most frequent first
+    recalls: list[tuple[str, float | None, int]]  # class, recall, images; lowest recall first
+
+
+def confusion(probe: Mapping[str, Any]) -> Confusion | None:
+    """The encoder's confusion matrix, its most frequent mistakes and recalls; None where it was not stored."""
+    matrix = (probe[evidence.FEATURES].get(evidence.ENCODER) or {}).get(evidence.CONFUSION)
+    names = [str(name) for name in probe.get(evidence.CLASS_NAMES) or []]
+    if not matrix or not names:
+        return None
+    totals = [sum(row) for row in matrix]
+    recalls = [
+        (name, row[index] / total if total else None, total)
+        for index, (name, row, total) in enumerate(zip(names, matrix, totals, strict=True))
+    ]
+    rows = []
+    if len(names) <= _MAX_MATRIX_CLASSES:
+        rows = [
+            (name, _cells(names, index, matrix[index], totals[index]), _recall(recalls[index][1]))
+            for index, name in enumerate(names)
+        ]
+    mistakes = [
+        (names[i], names[j], count, percent(count / totals[i]))
+        for i, row in enumerate(matrix)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    mistakes.sort(key=lambda pair: -pair[2])
+    recalls.sort(key=lambda entry: 2.0 if entry[1] is None else entry[1])
+    return Confusion(names, rows, mistakes[:_MAX_PAIRS], recalls)
+
+
+def _cells(names: list[str], true: int, counts: Sequence[int], total: int) -> list[Cell]:
+    return [
+        Cell(
+            count,
+            count / total if total else 0.0,
+            predicted == true,
+            f"{count} of {total} images of {names[true]} taken for {names[predicted]}",
+        )
+        for predicted, count in enumerate(counts)
+    ]
+
+
+def _recall(recall: float | None) -> str:
+    return "no image" if recall is None else percent(recall)
