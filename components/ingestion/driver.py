@@ -1,0 +1,93 @@
+"""Decides, before anything runs, which span is read and whether its files changed since the last run.
+
+TFX's own driver looks at the folders only, without recursion, and at times in whole seconds; this one fingerprints
+every file that the source reads.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tfx.components.example_gen import driver, input_processor, utils
+from tfx.orchestration import data_types
+from tfx.proto import example_gen_pb2, range_config_pb2
+
+from components.contracts import artifacts
+from components.contracts.configuration import from_json
+from components.ingestion import listing
+from components.ingestion.config import IngestionConfig
+from components.ingestion.refusals import SourceError
+from components.ingestion.sources.registry import open_source
+
+
+class ImageInputProcessor(input_processor.FileBasedInputProcessor):
+    """TFX's resolution of spans, versions and dates, with a fingerprint of the source's own."""
+
+    def __init__(
+        self,
+        input_base_uri: str,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None,
+        config: IngestionConfig,
+    ):
+        super().__init__(input_base_uri, splits, range_config)
+        self._config = config
+        [self._split] = splits
+
+    def resolve_span_and_version(self) -> tuple[int, int | None]:
+        """The span to read, 0 where there are none, and its latest version, None where there are none.
+
+        Raises:
+            SourceError: no folder below the data root fits the pattern.
+        """
+        if not self._split.pattern:
+            return 0, None
+        try:
+            _, span, version = utils.calculate_splits_fingerprint_span_and_version(
+                self._input_base_uri,
+                [example_gen_pb2.Input.Split.FromString(self._split.SerializeToString())],
+                self._range_config,
+            )
+        except ValueError as error:
+            raise SourceError(
+                f"data root {self._input_base_uri}: a folder like ingestion.span_pattern = {self._split.pattern} "
+                f"expected: {error}"
+            ) from error
+        return span, version
+
+    def get_input_fingerprint(self, span: int, version: int | None) -> str:
+        """Digest of the files of this span and version.
+
+        Raises:
+            SourceError: there are none, or they are not laid out as expected.
+        """
+        folder = self.get_pattern_for_span_version(self._split.pattern, span, version)
+        return open_source(listing.join(self._input_base_uri, folder), self._config).fingerprint()
+
+
+class ImageExampleGenDriver(driver.FileBasedDriver):
+    """Driver of ImageExampleGen; what it finds out goes into the cache key."""
+
+    def resolve_exec_properties(
+        self,
+        exec_properties: dict[str, Any],
+        pipeline_info: data_types.PipelineInfo,
+        component_info: data_types.ComponentInfo,
+    ) -> dict[str, Any]:
+        """Adds span, version and fingerprint, and fills them into the input pattern."""
+        self._config = from_json(IngestionConfig, exec_properties[artifacts.CONFIG], artifacts.CONFIG)
+        return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
+
+    def get_input_processor(
+        self,
+        splits: Iterable[example_gen_pb2.Input.Split],
+        range_config: range_config_pb2.RangeConfig | None = None,
+        input_base_uri: str | None = None,
+    ) -> input_processor.InputProcessor:
+        """The processor for the configured source.
+
+        Raises:
+            SourceError: no data root was given.
+        """
+        if not input_base_uri:
+            raise SourceError("input_base: a folder of images expected, found nothing")
+        return ImageInputProcessor(input_base_uri, splits, range_config, self._config)

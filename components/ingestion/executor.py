@@ -1,0 +1,72 @@
+"""Runs an ingestion for TFX: parameters in, an Examples artifact with its properties out."""
+
+import logging
+from typing import Any
+
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.contracts import artifacts
+from components.contracts.configuration import digest, from_json
+from components.contracts.images import ImageConfig
+from components.ingestion import listing
+from components.ingestion.config import IngestionConfig
+from components.ingestion.ingest import ingest
+
+_logger = logging.getLogger(__name__)
+_FILE_FORMAT = "tfrecords_gzip"
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of ImageExampleGen."""
+
+    def Do(  # noqa: N802  (TFX's name)
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See ``ingest.ingest``; ``exec_properties`` come from ``ImageExampleGenDriver``.
+
+        Raises:
+            SourceError, IngestionError: as ``ingest.ingest``.
+        """
+        del input_dict
+        config = from_json(IngestionConfig, exec_properties[artifacts.CONFIG], artifacts.CONFIG)
+        image_config = from_json(ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], artifacts.IMAGE_CONFIG)
+        examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
+        root = _data_root(exec_properties)
+        _logger.info("ingestion of %s (config %s)", root, digest(config)[:12])
+        summary = ingest(root, examples.uri, config, image_config, self._make_beam_pipeline)
+        _describe(examples, summary)
+        _logger.info(
+            "ingestion finished: %s in %.1f s, written to %s",
+            ", ".join(f"{number} {split}" for split, number in summary["records"].items()),
+            summary["seconds"],
+            examples.uri,
+        )
+
+
+def _data_root(exec_properties: dict[str, Any]) -> str:
+    input_config = example_gen_pb2.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
+    [split] = input_config.splits
+    return listing.join(exec_properties[standard_component_specs.INPUT_BASE_KEY], split.pattern)
+
+
+def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:
+    """Put split names, formats, digest and counts on the artifact."""
+    examples.split_names = artifact_utils.encode_split_names(list(summary["records"]))
+    examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, _FILE_FORMAT)
+    examples.set_string_custom_property(artifacts.CONTENT_DIGEST, summary["content_digest"])
+    examples.set_float_custom_property(artifacts.SECONDS, summary["seconds"])
+    for split, number in summary["records"].items():
+        examples.set_int_custom_property(f"records_{split}", number)
+        examples.set_int_custom_property(f"bytes_{split}", summary["bytes"][split])
+    for reason, number in summary["refused"].items():
+        examples.set_int_custom_property(f"refused_{reason}", number)

@@ -1,0 +1,90 @@
+"""Why a file is not among the examples: one closed list of reasons, and the record that names file and reason.
+
+Every file that was offered and is not in the output has exactly one refusal; nothing is lost silently.
+"""
+
+import enum
+import pathlib
+from typing import NamedTuple
+
+
+class Reason(str, enum.Enum):
+    """Why a file is left out; the value is the word in the quarantine file, the counters and the report."""
+
+    # The file could not be made an image. These count against max_undecodable_fraction.
+    UNREADABLE = "unreadable"
+    NOT_A_REGULAR_FILE = "not_a_regular_file"
+    BROKEN_LINK = "broken_link"
+    EMPTY_FILE = "empty_file"
+    FILE_TOO_LARGE = "file_too_large"
+    UNKNOWN_FORMAT = "unknown_format"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_SMALL = "too_small"
+    TOO_ELONGATED = "too_elongated"
+    UNSUPPORTED_PIXELS = "unsupported_pixels"
+    # The file is left out by a rule.
+    NOT_AN_IMAGE = "not_an_image"
+    HIDDEN = "hidden"
+    LINK_LOOP = "link_loop"
+    OUTSIDE_LAYOUT = "outside_layout"
+    EMPTY_CLASS_FOLDER = "empty_class_folder"
+    DUPLICATE = "duplicate"
+    ALSO_IN_TEST = "also_in_test"
+    LABEL_CONFLICT = "label_conflict"
+    TEST_WITHOUT_LABEL = "test_without_label"
+
+
+UNDECODABLE = frozenset(list(Reason)[: list(Reason).index(Reason.NOT_AN_IMAGE)])
+
+# Names that say "image": what cannot be opened under such a name was meant to be one. Others are opened all the same.
+# fmt: off
+_IMAGE_SUFFIXES = frozenset((
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm",
+    "heic", "heif", "avif", "jp2", "j2k", "jxl", "psd", "ico", "tga", "svg", "raw", "dng", "cr2", "cr3", "nef", "arw",
+    "exr", "hdr",
+))
+# fmt: on
+
+
+def has_image_suffix(path: str) -> bool:
+    """Whether the file is named like an image."""
+    return pathlib.PurePosixPath(path).suffix.lower().removeprefix(".") in _IMAGE_SUFFIXES
+
+
+def is_meant_as_image(path: str) -> bool:
+    """Whether the file is named like an image or has no suffix at all."""
+    return not pathlib.PurePosixPath(path).suffix or has_image_suffix(path)
+
+
+def printable(name: str) -> str:
+    """``name`` as valid UTF-8: bytes of a file name that are none are written as ``\\udcXX``."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Refusal(NamedTuple):
+    """One line of the quarantine file."""
+
+    path: str  # relative to the data root, printable
+    reason: str  # value of a Reason
+    error: str  # class of the underlying exception, empty where a rule of ours decided
+    message: str  # one sentence
+
+
+class RefusedImage(ValueError):
+    """An image that is left out, with the reason; the caller knows the path, and the run goes on."""
+
+    def __init__(self, reason: Reason, message: str, cause: BaseException | None = None):
+        super().__init__(message)
+        self.reason = reason
+        self.cause = cause
+
+    def refusal(self, path: str) -> Refusal:
+        """This outcome as a line of the quarantine file."""
+        error = type(self.cause).__name__ if self.cause else ""
+        return Refusal(printable(path), self.reason.value, error, printable(str(self)))
+
+
+class SourceError(ValueError):
+    """The data root as a whole cannot be used; the message names it, what was expected and what was found."""

@@ -1,0 +1,217 @@
+"""What was ingested: counts, the warnings they give rise to, and the reasons to stop.
+
+Pure functions over counts, so that every sentence a person may read can be tested.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from components.contracts import records
+from components.contracts.images import Color
+from components.ingestion.config import IngestionConfig
+from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
+from components.ingestion.splits import Copy
+
+_FIRST = 10  # files named in a message
+
+
+class IngestionError(ValueError):
+    """The data was read but can't be used; the message says what was expected and what was found."""
+
+
+@dataclasses.dataclass
+class Tally:
+    """Counts over the kept images; adds up in any order."""
+
+    records: dict[str, int] = dataclasses.field(default_factory=dict)  # by split
+    bytes: dict[str, int] = dataclasses.field(default_factory=dict)  # by split, of serialized records
+    classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)  # by split and label
+    gray: int = 0  # images whose source has one channel
+
+    def add(self, copy: Copy) -> None:
+        """Count one kept image."""
+        split = copy.split
+        self.records[split] = self.records.get(split, 0) + 1
+        self.bytes[split] = self.bytes.get(split, 0) + copy.size
+        if copy.label is not None:
+            labels = self.classes.setdefault(split, {})
+            labels[copy.label] = labels.get(copy.label, 0) + 1
+        self.gray += copy.channels == 1
+
+    def merge(self, other: "Tally") -> None:
+        """Add the counts of ``other``."""
+        _add_counts(self.records, other.records)
+        _add_counts(self.bytes, other.bytes)
+        for split, labels in other.classes.items():
+            _add_counts(self.classes.setdefault(split, {}), labels)
+        self.gray += other.gray
+
+    @property
+    def total(self) -> int:
+        """Images kept."""
+        return sum(self.records.values())
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that hold at least one image, in the order train, test, unlabeled."""
+        return [split for split in (records.TRAIN, records.TEST, records.UNLABELED) if self.records.get(split)]
+
+    def to_json(self) -> str:
+        """Inverse of ``from_json``."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Tally":
+        """Inverse of ``to_json``."""
+        return cls(**json.loads(text))
+
+
+def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
+    for key, number in counts.items():
+        into[key] = into.get(key, 0) + number
+
+
+def count_reasons(refusals: Iterable[Refusal]) -> dict[str, int]:
+    """How many files each reason left out, in the order of ``Reason``."""
+    counts = dict.fromkeys((reason.value for reason in Reason), 0)
+    for refusal in refusals:
+        counts[refusal.reason] += 1
+    return {reason: number for reason, number in counts.items() if number}
+
+
+def undecodable(refused: dict[str, int]) -> int:
+    """How many files count against ``max_undecodable_fraction``."""
+    return sum(number for reason, number in refused.items() if Reason(reason) in UNDECODABLE)
+
+
+def undecodable_fraction(tally: Tally, refused: dict[str, int]) -> float:
+    """Undecodable files as a part of all files that were offered as images; 0 where there are none."""
+    bad = undecodable(refused)
+    decoded = tally.total + sum(
+        refused.get(reason.value, 0)
+        for reason in (Reason.DUPLICATE, Reason.ALSO_IN_TEST, Reason.LABEL_CONFLICT, Reason.TEST_WITHOUT_LABEL)
+    )
+    return bad / (bad + decoded) if bad else 0.0
+
+
+def check(
+    tally: Tally, refusals: list[Refusal], known_classes: Iterable[str], config: IngestionConfig, root: str
+) -> None:
+    """Stop where the data can't carry pretraining and a probe.
+
+    Args:
+        tally: counts over the kept images.
+        refusals: all refusals, sorted.
+        known_classes: every class the source has files for, whether or not any of them was kept.
+        config: holds the limits.
+        root: the data root, for messages.
+
+    Raises:
+        IngestionError: too many files undecodable, no image at all, no labels in train, too few images of a class, a
+            single class, or no test images.
+    """
+    refused = count_reasons(refusals)
+    fraction = undecodable_fraction(tally, refused)
+    if fraction > config.max_undecodable_fraction:
+        bad = [refusal for refusal in refusals if Reason(refusal.reason) in UNDECODABLE]
+        raise IngestionError(
+            f"{root}: {len(bad)} files ({fraction:.1%}) could not be read as images; at most "
+            f"ingestion.max_undecodable_fraction = {config.max_undecodable_fraction:.1%} may. {_first_of(bad)}"
+        )
+    if not tally.total:
+        raise IngestionError(f"{root}: no image in it. {_first_of(refusals)}")
+    train = tally.classes.get(records.TRAIN, {})
+    if not train:
+        raise IngestionError(
+            f"{root}: no image with a label for the train split, but linear evaluation needs some; put labelled images "
+            f"into one folder per class. Found: {_counts(tally.records)}"
+        )
+    _check_classes(tally, sorted({*known_classes, *train, *tally.classes.get(records.TEST, {})}), config, root)
+
+
+def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, root: str) -> None:
+    train = tally.classes.get(records.TRAIN, {})
+    few = {name: train.get(name, 0) for name in classes if train.get(name, 0) < config.min_images_per_class}
+    if few:
+        raise IngestionError(
+            f"{root}: {_classes(len(few))} with fewer than ingestion.min_images_per_class = "
+            f"{config.min_images_per_class} train images: {_counts(few)}"
+        )
+    if len(classes) < 2:
+        raise IngestionError(f"{root}: at least two classes expected, found only {classes[0]!r}")
+    if not tally.records.get(records.TEST):
+        raise IngestionError(
+            f"{root}: no test images, so nothing could be measured; found {_counts(tally.records)}. "
+            f"Add images to the test split, or raise ingestion.test_fraction = {config.test_fraction}"
+        )
+
+
+def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, color: Color) -> list[str]:
+    """What a person should know although the run goes on; one sentence each."""
+    by_reason: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        by_reason.setdefault(refusal.reason, []).append(refusal)
+    found = []
+    if color is Color.RGB and tally.gray == tally.total:
+        found.append(
+            f"All {tally.total} images are gray, but image.color is rgb: the encoder gets three equal channels. "
+            "Set image.color to gray to spare the work."
+        )
+    bad = [refusal for refusal in refusals if Reason(refusal.reason) in UNDECODABLE]
+    if bad:
+        found.append(f"{len(bad)} files could not be read as images and are left out. {_first_of(bad, 3)}")
+    for reason, text in _SENTENCES.items():
+        if reason.value in by_reason:
+            found.append(text.format(number=len(by_reason[reason.value])) + f" {_first_of(by_reason[reason.value], 3)}")
+    unseen = sorted(set(tally.classes.get(records.TRAIN, {})) - set(tally.classes.get(records.TEST, {})))
+    if unseen:
+        found.append(f"{_classes(len(unseen))} without test images: {', '.join(unseen[:_FIRST])}.")
+    return found
+
+
+_SENTENCES = {
+    Reason.LABEL_CONFLICT: "{number} files have the same pixels as a file of another class; all of them are left out.",
+    Reason.ALSO_IN_TEST: "{number} images of train or unlabeled are in test too; they are kept in test only.",
+    Reason.DUPLICATE: "{number} exact duplicates are kept once.",
+    Reason.TEST_WITHOUT_LABEL: "{number} test images without a label are left out.",
+    Reason.OUTSIDE_LAYOUT: "{number} images lie outside the expected folders and are left out.",
+    Reason.EMPTY_CLASS_FOLDER: "{number} class folders are empty; these classes do not exist for the model.",
+    Reason.LINK_LOOP: "{number} links to folders are not followed.",
+}
+
+
+def _first_of(refusals: list[Refusal], number: int = _FIRST) -> str:
+    if not refusals:
+        return ""
+    named = "; ".join(f"{refusal.path} ({refusal.reason}: {refusal.message})" for refusal in refusals[:number])
+    return f"First {min(number, len(refusals))}: {named}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    named = [f"{name} {number}" for name, number in list(counts.items())[:_FIRST]]
+    rest = [f"and {len(counts) - _FIRST} more"] if len(counts) > _FIRST else []
+    return ", ".join(named + rest) or "nothing"
+
+
+def _classes(number: int) -> str:
+    return "1 class" if number == 1 else f"{number} classes"
+
+
+def summarize(tally: Tally, refused: dict[str, int], facts: dict[str, Any]) -> dict[str, Any]:
+    """The content of the summary file: ``facts`` (root, seconds, ...) and everything counted."""
+    return {
+        **facts,
+        "records": {split: tally.records[split] for split in tally.splits},
+        "bytes": {split: tally.bytes[split] for split in tally.splits},
+        "classes": {
+            split: dict(sorted(tally.classes[split].items())) for split in tally.splits if split in tally.classes
+        },
+        "refused": refused,
+        "undecodable": undecodable(refused),
+        "undecodable_fraction": undecodable_fraction(tally, refused),
+        "duplicates": refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
+        "label_conflicts": refused.get(Reason.LABEL_CONFLICT.value, 0),
+        "gray_fraction": tally.gray / tally.total if tally.total else 0.0,
+    }
