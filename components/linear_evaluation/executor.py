@@ -1,0 +1,89 @@
+"""LinearProbe's executor: opens the artifacts, runs the probe, writes the model's and the report's properties."""
+
+import logging
+import time
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.contracts import artifacts, configuration, evidence, records
+from components.contracts.images import ImageConfig
+from components.linear_evaluation import linear_probe
+from components.linear_evaluation.config import LinearEvaluationConfig
+
+_logger = logging.getLogger(__name__)
+
+EXAMPLES = "examples"
+ENCODER = "encoder"
+TRANSFORM_GRAPH = "transform_graph"
+MODEL = "model"
+PROBE_REPORT = "probe_report"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Measures a frozen encoder and exports it with its linear head."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write ``model`` and ``probe_report``."""
+        started = time.monotonic()
+        config = configuration.from_json(
+            LinearEvaluationConfig, exec_properties[artifacts.CONFIG], "LinearProbe config"
+        )
+        image_config = configuration.from_json(
+            ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "LinearProbe image_config"
+        )
+        encoder = artifact_utils.get_single_instance(input_dict[ENCODER])
+        model = artifact_utils.get_single_instance(output_dict[MODEL])
+        probe_report = artifact_utils.get_single_instance(output_dict[PROBE_REPORT])
+        _logger.info(
+            "LinearProbe: config %s, encoder %s, examples %s",
+            configuration.digest(config),
+            encoder.uri,
+            [examples.uri for examples in input_dict[EXAMPLES]],
+        )
+        inputs = linear_probe.ProbeInputs(
+            train_files=_record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=_record_files(input_dict[EXAMPLES], records.TEST),
+            encoder_dir=path_utils.serving_model_dir(encoder.uri),
+            transform_graph_dir=artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]),
+        )
+        serving_model_dir = path_utils.serving_model_dir(model.uri)
+        report = linear_probe.run_probe(inputs, serving_model_dir, probe_report.uri, config, image_config)
+        seconds = time.monotonic() - started
+        _write_properties(model, probe_report, report, seconds)
+        _logger.info(
+            "LinearProbe: accuracy %.4f on %d test images with %d train labels, %.1f s, model %s, report %s",
+            report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY],
+            report[evidence.COUNTS][records.TEST],
+            report[evidence.COUNTS][records.TRAIN],
+            seconds,
+            model.uri,
+            probe_report.uri,
+        )
+
+
+def _record_files(examples: list[types.Artifact], split: str) -> list[str]:
+    uris = artifact_utils.get_split_uris(examples, split)
+    return sorted(file for uri in uris for file in tf.io.gfile.glob(f"{uri}/*"))
+
+
+def _write_properties(
+    model: types.Artifact, probe_report: types.Artifact, report: dict[str, Any], seconds: float
+) -> None:
+    encoder = report[evidence.FEATURES][evidence.ENCODER]
+    for artifact in (model, probe_report):
+        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, report[evidence.CONTENT_DIGEST])
+        artifact.set_float_custom_property(artifacts.SECONDS, seconds)
+        artifact.set_float_custom_property(evidence.ACCURACY, encoder[evidence.ACCURACY])
+    for split in (records.TRAIN, records.TEST):
+        probe_report.set_int_custom_property(f"{split}_images", report[evidence.COUNTS][split])
+    probe_report.set_float_custom_property(evidence.KNN_ACCURACY, encoder[evidence.KNN_ACCURACY])

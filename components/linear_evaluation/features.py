@@ -1,0 +1,151 @@
+"""Image records in, frozen features out: batches through the transform graph and through every encoder at once.
+
+The result is ordered by digest, so it does not depend on how the records were sharded.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.contracts import records
+from components.contracts.images import ImageConfig
+from components.contracts.progress import report_progress
+from components.preprocessing import image_preparation
+
+Encoder = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Preparation(tf.Module):
+    """The transform graph as a function from encoded images to the encoder's input."""
+
+    def __init__(self, transform_graph_dir: str):
+        """Load the graph.
+
+        Args:
+            transform_graph_dir: URI of a TransformGraph artifact.
+        """
+        super().__init__()
+        self._layer = tft.TFTransformOutput(transform_graph_dir).transform_features_layer()
+
+    def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
+        """(n,) string, PNG or JPEG -> (n, size_px, size_px, channels) float32, standardised."""
+        return self._layer({records.IMAGE: encoded})[records.PIXELS]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledFeatures:
+    """The labelled images of one split, in ascending order of digest."""
+
+    digests: np.ndarray  # (n,) str
+    labels: np.ndarray  # (n,) str, class names
+    features: dict[str, np.ndarray]  # by encoder: (n, d) float32
+
+
+def raw_pixels(max_px: int) -> Encoder:
+    """The "encoder" that only flattens: standardised pixels, shrunk to at most ``max_px`` by averaging."""
+
+    def flatten(pixels: tf.Tensor) -> tf.Tensor:
+        if pixels.shape[1] > max_px:
+            pixels = tf.image.resize(pixels, (max_px, max_px), method="area")
+        return tf.reshape(pixels, (tf.shape(pixels)[0], int(np.prod(pixels.shape[1:]))))
+
+    return flatten
+
+
+def extract_features(
+    files: Sequence[str], preparation: Preparation, encoders: Mapping[str, Encoder], batch_size: int, split: str
+) -> LabelledFeatures:
+    """Run every labelled image of a split through all encoders.
+
+    Args:
+        files: gzip TFRecord files of image records.
+        preparation: the transform graph.
+        encoders: by name: (n, size_px, size_px, channels) float32 -> (n, d).
+        batch_size: images per call.
+        split: named in progress and errors.
+
+    Returns:
+        Digests, labels and features; images without a label are left out.
+
+    Raises:
+        ValueError: no image of the split has a label.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+    def encode(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = preparation(encoded)
+        return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}
+
+    total = sum(len(batch) for batch in _records(files).batch(1024))
+    digests, labels, parts = [], [], []
+    for batch in _records(files).batch(batch_size).map(_parse, num_parallel_calls=1).prefetch(1):
+        is_labelled = batch[records.LABEL] != b""
+        chosen = {name: tf.boolean_mask(values, is_labelled) for name, values in batch.items()}
+        if not len(chosen[records.LABEL]):
+            continue
+        digests += [digest.decode() for digest in chosen[records.DIGEST].numpy()]
+        labels += [label.decode() for label in chosen[records.LABEL].numpy()]
+        parts.append({name: values.numpy() for name, values in encode(chosen[records.IMAGE]).items()})
+        report_progress(len(digests), total, f"features of {split}")
+    if not parts:
+        raise ValueError(f"no image of split {split!r} has a label, so nothing can be measured; found {list(files)}")
+    order = np.lexsort((labels, digests))
+    features = {name: np.concatenate([part[name] for part in parts])[order] for name in encoders}
+    return LabelledFeatures(np.array(digests)[order], np.array(labels)[order], features)
+
+
+def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, bytes]:
+    """Find stored images by digest.
+
+    Args:
+        files: gzip TFRecord files of image records.
+        digests: of the images wanted.
+
+    Returns:
+        Encoded image (PNG or JPEG) by digest.
+    """
+    wanted = set(digests)
+    found: dict[str, bytes] = {}
+    for batch in _records(files).batch(64).map(_parse):
+        for digest, encoded in zip(batch[records.DIGEST].numpy(), batch[records.IMAGE].numpy(), strict=True):
+            if digest.decode() in wanted:
+                found[digest.decode()] = encoded
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def thumbnails(encoded: Sequence[bytes], image_config: ImageConfig, max_px: int) -> np.ndarray:
+    """Small pictures of what the encoder sees.
+
+    Args:
+        encoded: t PNG or JPEG images.
+        image_config: size, colour and crop of the encoder's input.
+        max_px: greatest side.
+
+    Returns:
+        (t, s, s, channels) uint8, s = min(size_px, max_px).
+    """
+    side = min(image_config.size_px, max_px)
+    pictures = np.zeros((len(encoded), side, side, image_config.channels), np.uint8)
+    for position, image in enumerate(encoded):
+        pixels = image_preparation.decode_image(tf.constant(image), image_config.channels)
+        small = image_preparation.resize_and_crop(pixels, side, image_config.center_crop_fraction)
+        pictures[position] = np.round(small.numpy()).astype(np.uint8)
+    return pictures
+
+
+def _records(files: Sequence[str]) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+
+
+def _parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    spec = {
+        records.IMAGE: tf.io.FixedLenFeature((), tf.string),
+        records.DIGEST: tf.io.FixedLenFeature((), tf.string),
+        records.LABEL: tf.io.FixedLenFeature((), tf.string, default_value=""),
+    }
+    return tf.io.parse_example(serialized, spec)

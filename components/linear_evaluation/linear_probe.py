@@ -1,0 +1,253 @@
+"""Linear evaluation from files to files: image records and an encoder in; SavedModel, numbers and predictions out.
+
+Features are extracted once for all encoders; the encoder's digest before and after proves that nothing trained it.
+"""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.contracts import artifacts, configuration, evidence
+from components.contracts.images import ImageConfig
+from components.contracts.progress import report_progress
+from components.linear_evaluation import features, files, knn, probe, saved_model
+from components.linear_evaluation.config import LinearEvaluationConfig
+from components.linear_evaluation.features import LabelledFeatures, Preparation
+from components.preprocessing import moments
+from components.simclr.encoder import weights_digest
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeInputs:
+    """Where everything lies."""
+
+    train_files: Sequence[str]  # gzip TFRecord files of image records
+    test_files: Sequence[str]
+    encoder_dir: str  # holds artifacts.ENCODER_FILE and artifacts.INITIAL_ENCODER_FILE
+    transform_graph_dir: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    """Features of both splits, labels as indices, and what every kind of features predicts."""
+
+    train: LabelledFeatures
+    test: LabelledFeatures
+    train_labels: np.ndarray  # (n,) int
+    test_labels: np.ndarray  # (m,) int
+    class_names: list[str]
+    predictions: dict[str, probe.Predictions]
+
+
+def run_probe(
+    inputs: ProbeInputs,
+    saved_model_dir: str,
+    report_dir: str,
+    config: LinearEvaluationConfig,
+    image_config: ImageConfig,
+) -> dict[str, Any]:
+    """Measure an encoder and export it with its linear head.
+
+    Args:
+        inputs: image records, encoders and transform graph.
+        saved_model_dir: the SavedModel is written there; what is there is replaced.
+        report_dir: ``artifacts.PROBE_FILE`` and ``artifacts.TEST_PREDICTIONS_FILE`` are written there.
+        config: the protocol.
+        image_config: what the encoder sees.
+
+    Returns:
+        The content of ``artifacts.PROBE_FILE``.
+
+    Raises:
+        ValueError: a split has no labels, train has one class only, test holds a class that train does not, or the
+            encoder changed while it was measured.
+    """
+    clock = _Clock()
+    preparation = Preparation(inputs.transform_graph_dir)
+    encoder = _load_encoder(inputs.encoder_dir, artifacts.ENCODER_FILE)
+    digest_before = weights_digest(encoder)
+    train, test = _extract(inputs, preparation, encoder, config)
+    clock.lap("features")
+    measured = _predict(train, test, config)
+    clock.lap("classifiers")
+    head = measured.predictions[evidence.ENCODER].fractions[-1].fitted[0].head
+    mean, std = moments.channel_moments(inputs.transform_graph_dir)
+    parts = saved_model.ServedParts(preparation, encoder, head, mean, std, measured.class_names, image_config)
+    content_digest = saved_model.export(parts, _golden_images(inputs, train, config), saved_model_dir)
+    _require_frozen(digest_before, weights_digest(encoder))
+    clock.lap("export")
+    report = _count(measured, config)
+    clock.lap("intervals")
+    pictures = _pictures(inputs, measured, config, image_config)
+    clock.lap("pictures")
+    report |= {
+        evidence.ENCODER_DIGEST: digest_before,
+        evidence.CONTENT_DIGEST: content_digest,
+        evidence.CONFIG: configuration.to_mapping(config),
+        evidence.SECONDS: clock.laps,
+    }
+    _write_predictions(measured, pictures, report_dir)
+    files.write_json(f"{report_dir}/{artifacts.PROBE_FILE}", report)
+    return report
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self):
+        self.laps: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, stage: str) -> None:
+        now = time.monotonic()
+        self.laps[stage], self._last = round(now - self._last, 3), now
+
+
+def _load_encoder(directory: str, name: str) -> keras.Model:
+    path = f"{directory}/{name}"
+    if not tf.io.gfile.exists(path):
+        raise ValueError(f"{path} is missing: the Trainer's model is expected to hold {name}")
+    return keras.saving.load_model(path, compile=False)
+
+
+def _extract(
+    inputs: ProbeInputs, preparation: Preparation, encoder: keras.Model, config: LinearEvaluationConfig
+) -> tuple[LabelledFeatures, LabelledFeatures]:
+    encoders: dict[str, features.Encoder] = {evidence.ENCODER: _frozen(encoder)}
+    if config.random_encoder:
+        initial = _load_encoder(inputs.encoder_dir, artifacts.INITIAL_ENCODER_FILE)
+        encoders[evidence.RANDOM_ENCODER] = _frozen(initial)
+    if config.raw_pixels:
+        encoders[evidence.RAW_PIXELS] = features.raw_pixels(config.raw_pixels_max_px)
+    train, test = (
+        features.extract_features(record_files, preparation, encoders, config.batch_size, split)
+        for split, record_files in (("train", inputs.train_files), ("test", inputs.test_files))
+    )
+    return train, test
+
+
+def _frozen(encoder: keras.Model) -> features.Encoder:
+    return lambda pixels: encoder(pixels, training=False)
+
+
+def _predict(train: LabelledFeatures, test: LabelledFeatures, config: LinearEvaluationConfig) -> _Measured:
+    class_names = sorted(set(train.labels.tolist()))
+    if len(class_names) < 2:
+        raise ValueError(f"train holds one class only, {class_names}; a classifier needs at least two")
+    unknown = sorted(set(test.labels.tolist()) - set(class_names))
+    if unknown:
+        raise ValueError(f"test holds classes that train does not: {unknown}; train holds {class_names}")
+    train_labels = np.searchsorted(class_names, train.labels)
+    total, done = probe.fits(config) * len(train.features), 0
+
+    def on_fit() -> None:
+        nonlocal done
+        done += 1
+        report_progress(done, total, "linear classifiers")
+
+    predictions = {
+        name: probe.predict_test(values, train_labels, test.features[name], len(class_names), config, on_fit)
+        for name, values in train.features.items()
+    }
+    test_labels = np.searchsorted(class_names, test.labels)
+    return _Measured(train, test, train_labels, test_labels, class_names, predictions)
+
+
+def _golden_images(
+    inputs: ProbeInputs, train: LabelledFeatures, config: LinearEvaluationConfig
+) -> saved_model.GoldenImages:
+    rows = np.unique(np.linspace(0, len(train.digests) - 1, config.golden_images).astype(int))
+    stored = features.read_images(inputs.train_files, train.digests[rows].tolist())
+    encoded = [stored[digest] for digest in train.digests[rows].tolist()]
+    return saved_model.GoldenImages(encoded, train.features[evidence.ENCODER][rows])
+
+
+def _require_frozen(before: str, after: str) -> None:
+    if before != after:
+        raise ValueError(f"the encoder changed while it was measured: digest {before} before, {after} after")
+
+
+def _count(measured: _Measured, config: LinearEvaluationConfig) -> dict[str, Any]:
+    """The numbers; the one place where test labels are read."""
+    right = {
+        name: probe.correctness(predictions, measured.test_labels) for name, predictions in measured.predictions.items()
+    }
+    others = [name for name in right if name != evidence.ENCODER]
+    return {
+        evidence.CLASS_NAMES: measured.class_names,
+        evidence.COUNTS: {"train": len(measured.train_labels), "test": len(measured.test_labels)},
+        evidence.CONFIDENCE: config.confidence,
+        evidence.FEATURES: {
+            name: probe.measure(predictions, measured.test_labels, measured.class_names, config)
+            for name, predictions in measured.predictions.items()
+        },
+        evidence.DIFFERENCES: [
+            entry
+            for other in others
+            for entry in probe.differences(evidence.ENCODER, other, right[evidence.ENCODER], right[other], config)
+        ],
+    }
+
+
+def _pictures(
+    inputs: ProbeInputs, measured: _Measured, config: LinearEvaluationConfig, image_config: ImageConfig
+) -> dict[str, np.ndarray]:
+    """Thumbnails of test images, and of the nearest train images of some of them."""
+    thumbnail_rows = _spread(len(measured.test_labels), config.max_thumbnails)
+    query_rows = _queries(measured, config.neighbour_queries)
+    indices, similarities = knn.nearest(
+        measured.test.features[evidence.ENCODER][query_rows],
+        measured.train.features[evidence.ENCODER],
+        config.neighbours,
+    )
+
+    def pictures(record_files: Sequence[str], digests: list[str]) -> np.ndarray:
+        stored = features.read_images(record_files, digests)
+        return features.thumbnails([stored[digest] for digest in digests], image_config, config.thumbnail_px)
+
+    neighbour_digests = measured.train.digests[indices]
+    neighbours = pictures(inputs.train_files, neighbour_digests.ravel().tolist())
+    return {
+        evidence.THUMBNAIL_ROWS: thumbnail_rows,
+        evidence.THUMBNAILS: pictures(inputs.test_files, measured.test.digests[thumbnail_rows].tolist()),
+        evidence.QUERY_ROWS: query_rows,
+        evidence.QUERY_THUMBNAILS: pictures(inputs.test_files, measured.test.digests[query_rows].tolist()),
+        evidence.NEIGHBOUR_DIGESTS: neighbour_digests,
+        evidence.NEIGHBOUR_LABELS: measured.train_labels[indices],
+        evidence.NEIGHBOUR_SIMILARITIES: similarities,
+        evidence.NEIGHBOUR_THUMBNAILS: neighbours.reshape(*indices.shape, *neighbours.shape[1:]),
+    }
+
+
+def _spread(size: int, count: int) -> np.ndarray:
+    """Up to ``count`` rows spread evenly; digests are in no order of content, so this is a fair sample."""
+    return np.unique(np.linspace(0, size - 1, min(size, count)).astype(np.int64))
+
+
+def _queries(measured: _Measured, count: int) -> np.ndarray:
+    """Test rows worth looking at: up to half of them predicted wrong, the rest spread over the right ones."""
+    predicted = measured.predictions[evidence.ENCODER].fractions[-1].scores[0].argmax(axis=1)
+    wrong = np.flatnonzero(predicted != measured.test_labels)
+    right = np.flatnonzero(predicted == measured.test_labels)
+    chosen_wrong = wrong[_spread(len(wrong), max(count // 2, count - len(right)))]
+    chosen_right = right[_spread(len(right), count - len(chosen_wrong))]
+    return np.sort(np.concatenate([chosen_wrong, chosen_right]))
+
+
+def _write_predictions(measured: _Measured, pictures: dict[str, np.ndarray], report_dir: str) -> None:
+    files.write_arrays(
+        f"{report_dir}/{artifacts.TEST_PREDICTIONS_FILE}",
+        {
+            evidence.TEST_DIGESTS: measured.test.digests,
+            evidence.TEST_LABELS: measured.test_labels,
+            evidence.TEST_CLASS_NAMES: np.array(measured.class_names),
+            evidence.TEST_SCORES: measured.predictions[evidence.ENCODER].fractions[-1].scores[0],
+            evidence.TEST_REPRESENTATIONS: measured.test.features[evidence.ENCODER],
+            **pictures,
+        },
+    )

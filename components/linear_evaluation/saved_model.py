@@ -1,0 +1,171 @@
+"""Encoder and linear head as one SavedModel that plain TensorFlow loads, with its facts and golden vectors inside.
+
+Bytes go through the transform graph, the one that prepared the images in evaluation; pixels go through the functions
+that graph was traced from.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.contracts import configuration, evidence, records, signatures
+from components.contracts.images import ImageConfig
+from components.linear_evaluation import files
+from components.linear_evaluation.features import Preparation
+from components.linear_evaluation.logistic_regression import LinearHead
+from components.preprocessing import image_preparation
+from components.simclr.encoder import weights_digest
+
+_DIGEST_VERSION = "1"  # raise when the meaning of a signature changes, so that no older model counts as the same
+
+
+@dataclasses.dataclass(frozen=True)
+class ServedParts:
+    """What a served model consists of."""
+
+    preparation: Preparation
+    encoder: keras.Model
+    head: LinearHead
+    channel_mean: np.ndarray  # (c,) float32, 0 to 255
+    channel_std: np.ndarray  # (c,) float32
+    class_names: list[str]
+    image_config: ImageConfig
+
+    def content_digest(self) -> str:
+        """SHA-256 over everything that decides what the model answers, independent of clock, place and file format.
+
+        Weights, BatchNorm statistics, kinds of layers, head, moments, class names and image config; the bytes of
+        ``saved_model.pb`` are no part of it, because TensorFlow does not write the same graph the same way twice.
+        """
+        hasher = hashlib.sha256(_DIGEST_VERSION.encode())
+        facts = {
+            evidence.ENCODER_DIGEST: weights_digest(self.encoder),
+            "layers": [type(layer).__name__ for layer in self.encoder.layers],
+            evidence.CLASS_NAMES: self.class_names,
+            "image": configuration.to_mapping(self.image_config),
+        }
+        hasher.update(json.dumps(facts, sort_keys=True).encode())
+        for array in (self.head.kernel, self.head.bias, self.channel_mean, self.channel_std):
+            hasher.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return hasher.hexdigest()
+
+    def facts(self) -> dict[str, Any]:
+        """What a consumer may want to know, in plain values."""
+        return {
+            evidence.CONTENT_DIGEST: self.content_digest(),
+            evidence.ENCODER_DIGEST: weights_digest(self.encoder),
+            evidence.CLASS_NAMES: self.class_names,
+            evidence.DIMENSIONS: int(self.encoder.output_shape[-1]),
+            "image": configuration.to_mapping(self.image_config),
+            records.CHANNEL_MEAN: self.channel_mean.tolist(),
+            records.CHANNEL_STD: self.channel_std.tolist(),
+            "signatures": [signatures.SERVING_DEFAULT, signatures.EMBED, signatures.CLASSIFY, signatures.EMBED_PIXELS],
+        }
+
+
+class _ServedModel(tf.Module):
+    """The functions behind the signatures."""
+
+    def __init__(self, parts: ServedParts):
+        super().__init__()
+        self._preparation = parts.preparation
+        self._encoder = parts.encoder
+        self._kernel = tf.Variable(parts.head.kernel, trainable=False)
+        self._bias = tf.Variable(parts.head.bias, trainable=False)
+        self._mean = tf.constant(parts.channel_mean)
+        self._std = tf.constant(parts.channel_std)
+        self._class_names = tf.constant(parts.class_names)
+        self._image_config = parts.image_config
+
+    def signatures(self) -> dict[str, Any]:
+        """Concrete functions by signature name."""
+        encoded = tf.TensorSpec((None,), tf.string, name=signatures.IMAGE_INPUT)
+        pixels = tf.TensorSpec((None, None, None, self._image_config.channels), tf.uint8, name=signatures.PIXELS_INPUT)
+        embed = tf.function(self._embed).get_concrete_function(encoded)
+        return {
+            signatures.SERVING_DEFAULT: embed,
+            signatures.EMBED: embed,
+            signatures.CLASSIFY: tf.function(self._classify).get_concrete_function(encoded),
+            signatures.EMBED_PIXELS: tf.function(self._embed_pixels).get_concrete_function(pixels),
+        }
+
+    def _represent(self, prepared: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._encoder(prepared, training=False), tf.float32)  # (n, d)
+
+    def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {signatures.REPRESENTATION: self._represent(self._preparation(image))}
+
+    def _classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        representation = self._represent(self._preparation(image))
+        scores = tf.nn.softmax(tf.matmul(representation, self._kernel) + self._bias)  # (n, k)
+        classes = tf.tile(self._class_names[tf.newaxis], (tf.shape(scores)[0], 1))  # (n, k)
+        return {signatures.CLASSES: classes, signatures.SCORES: scores}
+
+    def _embed_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        resized = image_preparation.resize_and_crop(
+            pixels, self._image_config.size_px, self._image_config.center_crop_fraction
+        )
+        prepared = image_preparation.standardise(resized, self._mean, self._std)
+        return {signatures.REPRESENTATION: self._represent(prepared)}
+
+
+@dataclasses.dataclass(frozen=True)
+class GoldenImages:
+    """Images stored with the model, and the features that linear evaluation measured for them."""
+
+    encoded: Sequence[bytes]
+    representations: np.ndarray  # (g, d) float32
+
+
+def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
+    """Write the SavedModel, load it again and prove that it answers as the encoder that was measured.
+
+    Args:
+        parts: what is served.
+        golden: a few images outside test.
+        directory: where to; what lies there is replaced.
+
+    Returns:
+        The content digest.
+
+    Raises:
+        ValueError: the loaded SavedModel's vectors are not those that were measured.
+    """
+    if tf.io.gfile.exists(directory):
+        tf.io.gfile.rmtree(directory)
+    served = _ServedModel(parts)
+    tf.saved_model.save(served, directory, signatures=served.signatures())
+    loaded = tf.saved_model.load(directory)
+    inputs = {signatures.IMAGE_INPUT: tf.constant(list(golden.encoded))}
+    representations = loaded.signatures[signatures.EMBED](**inputs)[signatures.REPRESENTATION].numpy()
+    scores = loaded.signatures[signatures.CLASSIFY](**inputs)[signatures.SCORES].numpy()
+    _require_equal(representations, golden.representations, directory)
+    files.write_arrays(
+        f"{directory}/{signatures.GOLDEN_FILE}",
+        {
+            signatures.GOLDEN_IMAGE_BYTES: np.frombuffer(b"".join(golden.encoded), np.uint8),
+            signatures.GOLDEN_IMAGE_LENGTHS: np.array([len(image) for image in golden.encoded]),
+            signatures.GOLDEN_REPRESENTATIONS: representations,
+            signatures.GOLDEN_SCORES: scores,
+        },
+    )
+    facts = parts.facts()
+    files.write_json(f"{directory}/{signatures.MODEL_FACTS_FILE}", facts)
+    return facts[evidence.CONTENT_DIGEST]
+
+
+def _require_equal(served: np.ndarray, measured: np.ndarray, directory: str) -> None:
+    # Batches of another size add up in another order; half-precision encoders round more coarsely.
+    scale = max(1e-6, float(np.abs(measured).max()))
+    difference = float(np.abs(served - measured).max())
+    if not difference <= 1e-2 * scale:
+        raise ValueError(
+            f"the SavedModel in {directory} gives other vectors than were measured: they differ by {difference:.3g} "
+            f"where the largest entry is {scale:.3g}"
+        )
