@@ -14,7 +14,7 @@ from components.report.svg import element, join
 _WIDTH, _HEIGHT = 380, 250
 _TOP, _BOTTOM, _LEFT = 14, 42, 54
 _LABEL_GAP = 15  # smallest distance between two direct labels, pixels
-_CHARACTER_PX = 6.6  # width of a label's character, roughly
+_CHARACTER_PX = 7.2  # width of a label's character, roughly
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ from components.report.svg import element, join
 _WIDTH, _HEIGHT, _MARGIN = 760, 600, 26
 _MIN_IMAGES = 5
 _MAX_PLACED_NAMES = 30
+_LONGEST_NAME = 16  # characters
 # Ten colours that can be told apart on white and on near-black.
 _PALETTE = (
     *("#4e79a7", "#f28e2b", "#e15759", "#59a14f", "#b07aa1"),
@@ -110,10 +111,14 @@ def map_svg(places: np.ndarray, points: Sequence[Point], class_names: Sequence[s
         "svg",
         element("title", f"Map of {len(points)} test images; near points have similar representations"),
         join(circles),
-        *(element("text", name, x=x, y=y + 6, class_="place") for name, x, y in names),
+        *(element("text", _short(name), x=x, y=y + 6, class_="place") for name, x, y in names),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _class_places(left: np.ndarray, top: np.ndarray, points: Sequence[Point]) -> list[tuple[str, float, float]]:

@@ -127,7 +127,7 @@ def _neighbours(predictions: Predictions) -> tuple[Sheet | None, list[tuple[Show
         for place in range(neighbours):
             other = names[predictions[evidence.NEIGHBOUR_LABELS][index, place]]
             similarity = predictions[evidence.NEIGHBOUR_SIMILARITIES][index, place]
-            lines = [(other, "ok" if other == label else "off"), (f"similarity {similarity:.2f}", "")]
+            lines = [(other, "ok" if other == label else "off"), (f"{similarity:.2f}", "")]
             found.append(Shown(sheet.name, sheet.cell(count + index * neighbours + place), lines))
         rows.append((query, found))
     return sheet, rows

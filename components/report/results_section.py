@@ -93,18 +93,18 @@ def _with_interval(found: Mapping[str, Any], value_key: str, interval_key: str) 
 
 
 def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """Paired differences: what is compared, in percentage points, with its interval, and what that means."""
+    """The encoder against others, paired: with what, by how many percentage points, interval, meaning."""
     rows = []
     for entry in probe.get(evidence.DIFFERENCES) or []:
-        names = [FEATURE_NAMES.get(entry[key], entry[key]) for key in (evidence.FEATURES, evidence.AGAINST)]
+        if entry[evidence.FEATURES] != evidence.ENCODER:
+            continue
+        against = FEATURE_NAMES.get(entry[evidence.AGAINST], entry[evidence.AGAINST])
         fraction = entry.get(evidence.FRACTION)
         where = "kNN" if fraction is None else f"{_share(fraction)} of labels"
-        low, high = entry[evidence.INTERVAL]
+        low, high = (100 * bound for bound in entry[evidence.INTERVAL])
         meaning = "better" if low > 0 else "worse" if high < 0 else "not told apart"
-        difference = f"{100 * entry[evidence.DIFFERENCE]:+.2f}"
-        rows.append(
-            (f"{names[0]} against {names[1]}, {where}", difference, f"{100 * low:+.2f} to {100 * high:+.2f}", meaning)
-        )
+        difference = f"{100 * entry[evidence.DIFFERENCE]:+.1f}"
+        rows.append((f"{against}, {where}", difference, f"{low:+.1f} to {high:+.1f}", meaning))
     return rows
 
 
