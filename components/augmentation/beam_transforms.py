@@ -1,0 +1,188 @@
+"""ViewGen's steps as Beam sees them: names of files travel between workers, image bytes never do.
+
+A worker reads a whole input file and writes the shards it becomes; so nothing is shuffled, and memory does not grow
+with the data.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from components.augmentation import held_out, shards, survey, view_records
+from components.augmentation.config import ViewsConfig
+from components.augmentation.stored_image import StoredImage
+from components.contracts import records
+from components.contracts.images import ImageConfig
+from components.contracts.progress import report_progress
+
+_BATCH_IMAGES = 32  # drawn together
+_BATCH_BYTES = 2 * 2**20  # of stored images, so that a batch of large ones does not fill the memory
+_NAMESPACE = "ViewGen"
+
+
+class SurveyFiles(beam.PTransform):
+    """``InputFile`` in, one list with the ``FileSurvey`` of each out."""
+
+    def __init__(self, config: ViewsConfig, image_config: ImageConfig):
+        super().__init__()
+        self._config, self._image_config = config, image_config
+
+    def expand(self, files: beam.PCollection) -> beam.PCollection:
+        """Spread the files over the workers and gather the counts."""
+        return (
+            files
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "Survey" >> beam.Map(survey.survey_file, config=self._config, image_config=self._image_config)
+            | "ToMapping" >> beam.Map(dataclasses.asdict)
+            | "Gather" >> beam.combiners.ToList()
+        )
+
+
+class WriteViews(beam.PTransform):
+    """``FilePlan`` in; writes the shards; one dictionary ``{split: SplitTotals as mapping}`` out.
+
+    Args:
+        split_dirs: folder of each output split.
+        scratch_dir: for shards that are not complete, on the same file system.
+        config: of ViewGen.
+        image_config: size and colour of the views.
+    """
+
+    def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
+        super().__init__()
+        self._writer = WriteFile(split_dirs, scratch_dir, config, image_config)
+
+    def expand(self, plans: beam.PCollection) -> beam.PCollection:
+        """Spread the files over the workers, write, and add up what they wrote."""
+        return (
+            plans
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "Write" >> beam.ParDo(self._writer)
+            | "AddUp" >> beam.CombinePerKey(AddTotals())
+            | "ToMapping" >> beam.MapTuple(lambda split, totals: (split, totals.to_mapping()))
+            | "Gather" >> beam.combiners.ToDict()
+        )
+
+
+@dataclasses.dataclass
+class SplitTotals:
+    """What was written of a split; sums, so order and sharding leave no trace in them."""
+
+    records: int = 0
+    bytes: int = 0  # of serialized records
+    digest_sum: int = 0  # of their SHA-256, modulo 2**256
+
+    def add(self, split: str, serialized: bytes) -> None:
+        """Count one record."""
+        self.records += 1
+        self.bytes += len(serialized)
+        digest = hashlib.sha256(split.encode() + b"\0" + serialized).digest()
+        self.digest_sum = (self.digest_sum + int.from_bytes(digest, "big")) % 2**256
+
+    def merge(self, other: "SplitTotals") -> "SplitTotals":
+        """Both together."""
+        digest_sum = (self.digest_sum + other.digest_sum) % 2**256
+        return SplitTotals(self.records + other.records, self.bytes + other.bytes, digest_sum)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values for JSON; the sum as 64 hex characters."""
+        return {"records": self.records, "bytes": self.bytes, "digest_sum": f"{self.digest_sum:064x}"}
+
+
+class AddTotals(beam.CombineFn):
+    """Adds up ``SplitTotals``."""
+
+    def create_accumulator(self) -> SplitTotals:
+        """Nothing yet."""
+        return SplitTotals()
+
+    def add_input(self, accumulator: SplitTotals, element: SplitTotals) -> SplitTotals:
+        """One file more."""
+        return accumulator.merge(element)
+
+    def merge_accumulators(self, accumulators: Iterable[SplitTotals]) -> SplitTotals:
+        """Of several workers."""
+        total = SplitTotals()
+        for accumulator in accumulators:
+            total = total.merge(accumulator)
+        return total
+
+    def extract_output(self, accumulator: SplitTotals) -> SplitTotals:
+        """The sum itself."""
+        return accumulator
+
+
+class WriteFile(beam.DoFn):
+    """Turns one input file into its shards of both splits; yields ``(split, SplitTotals)``."""
+
+    def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
+        super().__init__()
+        self._split_dirs, self._scratch_dir = split_dirs, scratch_dir
+        self._config, self._image_config = config, image_config
+        self._views = beam.metrics.Metrics.counter(_NAMESPACE, "views")
+        self._images = {split: beam.metrics.Metrics.counter(_NAMESPACE, f"images_{split}") for split in split_dirs}
+
+    def process(self, plan: survey.FilePlan) -> Iterator[tuple[str, SplitTotals]]:
+        """Read the file from front to back, a batch at a time.
+
+        Raises:
+            CorruptRecordError: the file or a record in it is damaged.
+            ValueError: the file is not what was surveyed.
+        """
+        ranges = {records.TRAIN: plan.train, records.EVAL: plan.eval}
+        writers = {
+            split: shards.ShardWriter(self._split_dirs[split], self._scratch_dir, ranges[split]) for split in ranges
+        }
+        totals = {split: SplitTotals() for split in ranges}
+        for split, serialized in self._make_records(plan):
+            writers[split].write(serialized)
+            totals[split].add(split, serialized)
+        for writer in writers.values():
+            writer.close()
+        yield from totals.items()
+
+    def _make_records(self, plan: survey.FilePlan) -> Iterator[tuple[str, bytes]]:
+        done = 0
+        for batch in _batches(shards.read_images(plan.path)):
+            train, evaluation = self._divide(plan, batch)
+            made = view_records.train_records(train, self._config, self._image_config)
+            yield from ((records.TRAIN, serialized) for serialized in made)
+            for image in evaluation:
+                yield records.EVAL, view_records.eval_record(image, self._image_config)
+            self._views.inc(len(train) * self._config.views_per_image)
+            self._images[records.TRAIN].inc(len(train))
+            self._images[records.EVAL].inc(len(evaluation))
+            done += len(batch)
+            total = plan.train.records + plan.eval.records
+            report_progress(done, total, f"views of {plan.split} images, {plan.path.rsplit('/', 1)[-1]}")
+
+    def _divide(self, plan: survey.FilePlan, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
+        train, evaluation = [], []
+        ranks = held_out.held_out_ranks([image.digest for image in batch])
+        for image, rank in zip(batch, ranks, strict=True):
+            may_be = plan.split == records.TRAIN and image.label is not None
+            chosen = may_be and held_out.is_held_out(rank, self._config.eval_fraction, plan.smallest_rank)
+            (evaluation if chosen else train).append(image)
+        return train, evaluation
+
+
+def _batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:
+    batch: list[StoredImage] = []
+    size = 0
+    for image in images:
+        batch.append(image)
+        size += len(image.encoded)
+        if len(batch) == _BATCH_IMAGES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def write_json(values: Any, path: str, scratch_dir: str) -> None:
+    """Leave the one element of a pipeline where the executor finds it; whole or not at all."""
+    shards.write_text(json.dumps(values, sort_keys=True), path, scratch_dir)

@@ -1,0 +1,159 @@
+"""ViewGen's executor: image records in, view records and ``views_summary.json`` out."""
+
+import hashlib
+import json
+import logging
+import time
+from typing import Any
+
+import apache_beam as beam
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.augmentation import beam_transforms, shards, survey
+from components.augmentation.config import ViewsConfig
+from components.contracts import artifacts, configuration, records
+from components.contracts.images import ImageConfig
+
+_logger = logging.getLogger(__name__)
+
+EXAMPLES = "examples"
+VIEWS_OUTPUT = "views"
+TRAIN_RECORDS, EVAL_RECORDS, VIEW_BYTES = "train_records", "eval_records", "view_bytes"  # properties of the output
+
+_SCRATCH_FOLDER = ".incomplete"  # hidden, so that no reader takes what lies there for a shard
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Counts first, then writes: two Beam pipelines, between which the step refuses what would be too much."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Make the views.
+
+        Args:
+            input_dict: ``examples``: image records with split train, perhaps unlabeled; test is never opened.
+            output_dict: ``views``: one Examples artifact, splits train and eval.
+            exec_properties: canonical JSON of ``config`` and ``image_config``.
+
+        Raises:
+            ConfigError: a parameter does not parse.
+            ValueError: no labelled image, none left to train on, or too many bytes.
+            CorruptRecordError: a stored record is damaged.
+        """
+        started = time.monotonic()
+        config = configuration.from_json(ViewsConfig, exec_properties[artifacts.CONFIG], "ViewGen config")
+        image_config = configuration.from_json(
+            ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "ViewGen image_config"
+        )
+        views = artifact_utils.get_single_instance(output_dict[VIEWS_OUTPUT])
+        files = _input_files(input_dict[EXAMPLES])
+        _logger.info("ViewGen: config %s, %d files, %s", configuration.digest(config)[:12], len(files), views.uri)
+        scratch_dir = _clear(views.uri)
+        plan = self._survey(files, config, image_config, scratch_dir)
+        _logger.info("ViewGen will write about %d bytes: %d train and %d eval records",
+                     plan.estimated_bytes, plan.train_records, plan.eval_records)  # fmt: skip
+        totals = self._write(plan, views.uri, config, image_config, scratch_dir)
+        summary = _summary(totals, config, image_config)
+        _publish(views, summary, time.monotonic() - started)
+        _logger.info("ViewGen: wrote %s in %.1f s to %s", summary["records"], time.monotonic() - started, views.uri)
+
+    def _survey(
+        self, files: list[survey.InputFile], config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
+    ) -> survey.Plan:
+        path = shards.join(scratch_dir, "survey.json")
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(files)
+                | beam_transforms.SurveyFiles(config, image_config)
+                | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
+            )
+        surveys = [survey.FileSurvey(**mapping) for mapping in json.loads(shards.read_text(path))]
+        return survey.make_plan(surveys, config)
+
+    def _write(
+        self, plan: survey.Plan, uri: str, config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
+    ) -> dict[str, dict[str, Any]]:
+        path = shards.join(scratch_dir, "totals.json")
+        split_dirs = {split: _split_dir(uri, split) for split in (records.TRAIN, records.EVAL)}
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | beam.Create(plan.files)
+                | beam_transforms.WriteViews(split_dirs, scratch_dir, config, image_config)
+                | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
+            )
+        return json.loads(shards.read_text(path))
+
+
+def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
+    """Files of the splits that views are made of, over all artifacts.
+
+    Raises:
+        ValueError: an artifact has no split train.
+    """
+    files = []
+    for artifact in examples:
+        splits = artifact_utils.decode_split_names(artifact.split_names)
+        if records.TRAIN not in splits:
+            raise ValueError(f"{artifact.uri} has splits {splits}, but no {records.TRAIN}")
+        for split in (records.TRAIN, records.UNLABELED):
+            if split in splits:
+                folder = artifact_utils.get_split_uri([artifact], split)
+                files.extend(survey.InputFile(path, split) for path in shards.list_files(folder))
+    return files
+
+
+def _split_dir(uri: str, split: str) -> str:
+    return shards.join(uri, f"Split-{split}")
+
+
+def _clear(uri: str) -> str:
+    """Remove what a killed attempt left, make the folders, and return the one for incomplete files."""
+    for name in (f"Split-{records.TRAIN}", f"Split-{records.EVAL}", _SCRATCH_FOLDER):
+        folder = shards.join(uri, name)
+        if fileio.exists(folder):
+            fileio.rmtree(folder)
+        fileio.makedirs(folder)
+    marker = shards.join(uri, artifacts.VIEWS_SUMMARY_FILE)
+    if fileio.exists(marker):
+        fileio.remove(marker)
+    return shards.join(uri, _SCRATCH_FOLDER)
+
+
+def _summary(totals: dict[str, dict[str, Any]], config: ViewsConfig, image_config: ImageConfig) -> dict[str, Any]:
+    hasher = hashlib.sha256()
+    for split in (records.TRAIN, records.EVAL):
+        hasher.update(totals[split]["digest_sum"].encode())
+    return {
+        artifacts.CONTENT_DIGEST: hasher.hexdigest(),
+        "records": {split: totals[split]["records"] for split in (records.TRAIN, records.EVAL)},
+        "bytes": sum(values["bytes"] for values in totals.values()),
+        "views_per_image": config.views_per_image,
+        "size_px": image_config.size_px,
+        "channels": image_config.channels,
+    }
+
+
+def _publish(views: types.Artifact, summary: dict[str, Any], seconds: float) -> None:
+    """Properties first, then the summary file, which says that all is there."""
+    views.split_names = artifact_utils.encode_split_names([records.TRAIN, records.EVAL])
+    examples_utils.set_payload_format(views, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    views.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[artifacts.CONTENT_DIGEST])
+    views.set_int_custom_property(TRAIN_RECORDS, summary["records"][records.TRAIN])
+    views.set_int_custom_property(EVAL_RECORDS, summary["records"][records.EVAL])
+    views.set_int_custom_property(VIEW_BYTES, summary["bytes"])
+    views.set_float_custom_property(artifacts.SECONDS, seconds)
+    text = json.dumps(summary, indent=2, sort_keys=True) + "\n"
+    scratch_dir = shards.join(views.uri, _SCRATCH_FOLDER)
+    shards.write_text(text, shards.join(views.uri, artifacts.VIEWS_SUMMARY_FILE), scratch_dir)
+    fileio.rmtree(scratch_dir)

@@ -1,0 +1,105 @@
+"""Stored images in, serialized view records out: crops cut and encoded, or the image itself.
+
+Which crops an image has follows from the seed, its digest and the number of the view alone, whatever else is cut with
+it, where and in which order.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from components.augmentation.config import ViewFormat, ViewsConfig
+from components.augmentation.stored_image import StoredImage, decode
+from components.contracts import records
+from components.contracts.images import ImageConfig
+from components.simclr import crops, draws, uint8_engine
+
+MAX_PNG_SIDE_PX = 64
+
+
+def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_config: ImageConfig) -> list[bytes]:
+    """View records of split ``train``: digest and views, no label.
+
+    Args:
+        images: a handful of stored images, drawn together because that is faster.
+        config: number of views, crop policy, seed and format.
+        image_config: size and colour of the views.
+
+    Returns:
+        One serialized tf.train.Example per image, deterministic; its views are ``views_per_image`` crops, or the stored
+        bytes where that is 0.
+
+    Raises:
+        CorruptRecordError: an image does not decode; also where its bytes are passed on, so that the training step does
+            not meet it.
+    """
+    decoded = [decode(image, image_config.channels) for image in images]
+    if config.views_per_image == 0:
+        return [_serialize(image, [image.encoded]) for image in images]
+    boxes = _draw_boxes([image.digest for image in images], decoded, config)
+    encoder = ViewEncoder(config, image_config.size_px)
+    return [
+        _serialize(
+            image,
+            [
+                encoder.encode(uint8_engine.random_resized_crop(pixels, box, image_config.size_px))
+                for box in image_boxes
+            ],
+        )
+        for image, pixels, image_boxes in zip(images, decoded, boxes, strict=True)
+    ]
+
+
+def eval_record(image: StoredImage, image_config: ImageConfig) -> bytes:
+    """View record of split ``eval``: digest, label and the stored bytes.
+
+    Raises:
+        ValueError: the image has no label.
+        CorruptRecordError: it does not decode.
+    """
+    if image.label is None:
+        raise ValueError(f"image record {image.digest!r} has no label, so it cannot be held out for watching")
+    decode(image, image_config.channels)
+    return _serialize(image, [image.encoded], image.label)
+
+
+class ViewEncoder:
+    """Encodes crops as the config says; one instance serves a whole batch.
+
+    Args:
+        config: format and quality.
+        size_px: side of the crops, which decides where the format is ``auto``.
+    """
+
+    def __init__(self, config: ViewsConfig, size_px: int):
+        is_small = size_px <= MAX_PNG_SIDE_PX
+        is_png = config.view_format is ViewFormat.PNG or (config.view_format is ViewFormat.AUTO and is_small)
+        self._extension = ".png" if is_png else ".jpg"
+        self._options = [] if is_png else [cv2.IMWRITE_JPEG_QUALITY, config.jpeg_quality]
+
+    def encode(self, pixels: np.ndarray) -> bytes:
+        """(s, s, c) uint8, BGR or gray, to PNG or JPEG bytes."""
+        return cv2.imencode(self._extension, pixels, self._options)[1].tobytes()
+
+
+def _draw_boxes(digests: Sequence[bytes], decoded: Sequence[np.ndarray], config: ViewsConfig) -> np.ndarray:
+    """(n, views_per_image, 4) int32."""
+    count = config.views_per_image
+    image_keys = np.repeat(draws.image_keys(digests), count)  # (n * count,)
+    views = np.tile(np.arange(count), len(digests))
+    keys = draws.view_keys(config.seed, image_keys, epoch=0, view=views)
+    heights, widths = (np.repeat([pixels.shape[axis] for pixels in decoded], count) for axis in (0, 1))
+    return crops.draw_crops(config.crop, keys, heights, widths).reshape(len(digests), count, 4)
+
+
+def _serialize(image: StoredImage, views: list[bytes], label: bytes | None = None) -> bytes:
+    feature = {records.DIGEST: _bytes(image.digest), records.VIEWS: _bytes(*views)}
+    if label is not None:
+        feature[records.LABEL] = _bytes(label)
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+def _bytes(*values: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
