@@ -118,6 +118,7 @@ class WatchConfig:
     """When a run that learns nothing is stopped, and how often it is measured. Judged after warm-up, over a window."""
 
     every_epochs: int = Field(5, ge=1, description="epochs between two kNN measurements on the eval split")
+    max_images: int = Field(2000, ge=2, le=100000, description="eval images that are looked at")
     knn_k: int = Field(20, ge=1, description="eval neighbours that vote, the image itself left out")
     knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the vote")
     window_epochs: int = Field(5, ge=1, description="so many epochs in a row must look bad before the run is stopped")

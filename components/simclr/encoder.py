@@ -55,10 +55,9 @@ def build_encoder(
     blocks = _Blocks(seed, dtype_policy, is_synchronized)
     pixels = keras.Input((size_px, size_px, channels), name="pixels", dtype="float32")
     if config.architecture is Architecture.SMALL_CNN:
-        features = _small_cnn(blocks, pixels, config.width_multiplier)
+        representation = _small_cnn(blocks, pixels, config.width_multiplier)
     else:
-        features = _resnet(blocks, pixels, config, size_px)
-    representation = layers.GlobalAveragePooling2D(name="representation", dtype=dtype_policy)(features)
+        representation = _resnet(blocks, pixels, config, size_px)
     return keras.Model(pixels, representation, name=config.architecture.value)
 
 
@@ -150,7 +149,7 @@ def _resnet(blocks: _Blocks, pixels: keras.KerasTensor, config: EncoderConfig, s
         width = _width(_STAGE_WIDTHS[stage], config.width_multiplier)
         for position in range(depth):
             features = block(blocks, features, width, 2 if stage > 0 and position == 0 else 1)
-    return features
+    return layers.GlobalAveragePooling2D(dtype=blocks.dtype_policy)(features)
 
 
 def _basic_block(blocks: _Blocks, features: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
@@ -166,9 +165,7 @@ def _bottleneck(blocks: _Blocks, features: keras.KerasTensor, width: int, stride
     return _join(blocks, features, blocks.normalise(branch, is_last_of_block=True), stride)
 
 
-def _join(
-    blocks: _Blocks, features: keras.KerasTensor, branch: keras.KerasTensor, stride: int
-) -> keras.KerasTensor:
+def _join(blocks: _Blocks, features: keras.KerasTensor, branch: keras.KerasTensor, stride: int) -> keras.KerasTensor:
     """Add the shortcut, projected where channels or resolution change."""
     if stride > 1 or features.shape[-1] != branch.shape[-1]:
         features = blocks.normalise(blocks.convolve(features, branch.shape[-1], 1, stride))

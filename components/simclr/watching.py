@@ -109,6 +109,14 @@ def knn_accuracy(representations: np.ndarray, labels: Sequence, k: int, temperat
     return float(np.mean(np.argmax(votes, axis=1) == codes))
 
 
+def non_finite(step: int, what: str) -> NonFinite:
+    """The error of a run whose numbers are lost."""
+    return NonFinite(
+        f"pretraining stopped at step {step}: {what}. Try a lower optimizer.learning_rate, a longer "
+        "schedule.warmup_epochs, a higher loss.temperature, or precision float32"
+    )
+
+
 def judge(
     config: WatchConfig,
     history: Sequence[Mapping[str, float]],
@@ -123,20 +131,12 @@ def judge(
         history: one mapping per epoch so far with ``LOSS``, ``TOP1``, ``STD`` and ``EFFECTIVE_RANK``.
         chance_loss: log(2N - 1).
         representation_width: d.
-        warmup_epochs: epochs that are not judged, but for numbers that are not finite.
+        warmup_epochs: epochs that are not judged.
 
     Raises:
-        NonFinite: the last loss is not finite.
         StuckAtChance: in each epoch of the window the loss was at chance and top-1 too.
         Collapsed: in each epoch of the window std or effective rank was below its bound.
     """
-    if not history:
-        return
-    if not math.isfinite(history[-1][LOSS]):
-        raise NonFinite(
-            f"pretraining stopped after epoch {len(history)}: the loss is {history[-1][LOSS]}. Try a lower "
-            "optimizer.learning_rate, a longer schedule.warmup_epochs, or precision float32"
-        )
     window = history[math.ceil(warmup_epochs) :][-config.window_epochs :]
     if len(window) < config.window_epochs:
         return

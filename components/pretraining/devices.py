@@ -1,0 +1,60 @@
+"""Which devices train: the config's wish in, a distribution strategy out, or a clear error before anything else."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_logger = logging.getLogger(__name__)
+
+
+class MissingGpu(RuntimeError):
+    """A GPU was asked for and TensorFlow sees fewer."""
+
+
+def check_gpus(num_gpus: int) -> None:
+    """Fail at once rather than train on the CPU of a paid-for machine.
+
+    Raises:
+        MissingGpu: fewer GPUs are visible than ``num_gpus``.
+    """
+    visible = tf.config.list_physical_devices("GPU")
+    if len(visible) < num_gpus:
+        raise MissingGpu(
+            f"pretraining.num_gpus is {num_gpus}, but TensorFlow sees {len(visible)} GPUs here: check the driver, the "
+            "CUDA libraries and the pod's GPU limit, or set pretraining.num_gpus: 0 to train on the CPU"
+        )
+
+
+def replica_devices(num_gpus: int) -> list[str]:
+    """Device names of the replicas: the CPU, or the first ``num_gpus`` GPUs."""
+    return [f"/GPU:{index}" for index in range(num_gpus)] or ["/CPU:0"]
+
+
+@contextlib.contextmanager
+def op_determinism(is_wanted: bool) -> Iterator[None]:
+    """Deterministic operations inside, and the process as it was afterwards: other steps share it."""
+    was_enabled = tf.config.experimental.is_op_determinism_enabled() if _can_ask() else False
+    if not is_wanted or was_enabled:
+        yield
+        return
+    tf.config.experimental.enable_op_determinism()
+    try:
+        yield
+    finally:
+        _disable_op_determinism()
+
+
+def _can_ask() -> bool:
+    return hasattr(tf.config.experimental, "is_op_determinism_enabled")
+
+
+def _disable_op_determinism() -> None:
+    # TensorFlow has no public way back; without this one the process merely stays deterministic.
+    try:
+        from tensorflow.python.framework import config as framework_config
+
+        framework_config.disable_op_determinism()
+    except (ImportError, AttributeError):
+        _logger.info("operations stay deterministic in this process")

@@ -1,0 +1,77 @@
+"""What a config means for a number of images: steps, rates and chance, resolved once and logged first."""
+
+import dataclasses
+import logging
+
+from components.pretraining.config import PretrainingConfig
+from components.simclr import nt_xent
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Resolved numbers of a run; plain values, ready for JSON."""
+
+    num_images: int  # in split train
+    steps_per_epoch: int
+    total_steps: int
+    warmup_steps: int
+    learning_rate: float  # peak, scaled
+    images_per_step: int  # over all replicas
+    views_per_step: int
+    negatives_per_anchor: int
+    chance_loss: float  # log(2N - 1), nats
+    encoder_parameters: int
+    projection_head_parameters: int
+    representation_width: int
+
+
+def resolve(
+    config: PretrainingConfig,
+    num_images: int,
+    encoder_parameters: int,
+    projection_head_parameters: int,
+    representation_width: int,
+) -> Plan:
+    """Derive all numbers of a run.
+
+    Raises:
+        ValueError: fewer images than one batch.
+    """
+    steps_per_epoch = config.steps_per_epoch(num_images)
+    return Plan(
+        num_images=num_images,
+        steps_per_epoch=steps_per_epoch,
+        total_steps=steps_per_epoch * config.epochs,
+        warmup_steps=round(config.schedule.warmup_epochs * steps_per_epoch),
+        learning_rate=config.learning_rate,
+        images_per_step=config.global_batch_size,
+        views_per_step=2 * config.global_batch_size,
+        negatives_per_anchor=2 * config.global_batch_size - 2,
+        chance_loss=nt_xent.chance_loss(config.global_batch_size),
+        encoder_parameters=encoder_parameters,
+        projection_head_parameters=projection_head_parameters,
+        representation_width=representation_width,
+    )
+
+
+def log_plan(plan: Plan, config: PretrainingConfig) -> None:
+    """The first line of a run."""
+    _logger.info(
+        "%s for %d epochs: peak learning rate %.4g (%s), %d images and %d views per step, %d negatives per view, "
+        "%d steps (%d per epoch, %d warm-up), chance loss %.3f, %d + %d parameters",
+        config.encoder.architecture.value,
+        config.epochs,
+        plan.learning_rate,
+        config.optimizer.name.value,
+        plan.images_per_step,
+        plan.views_per_step,
+        plan.negatives_per_anchor,
+        plan.total_steps,
+        plan.steps_per_epoch,
+        plan.warmup_steps,
+        plan.chance_loss,
+        plan.encoder_parameters,
+        plan.projection_head_parameters,
+    )

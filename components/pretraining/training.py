@@ -1,0 +1,216 @@
+"""The training loop: steps, watching and checkpoints, from wherever the last checkpoint stands to the last step.
+
+Reads no test data and no labels but those of the watch images, which touch no gradient.
+"""
+
+import dataclasses
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from components.contracts.progress import report_progress
+from components.pretraining import checkpoints
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.dataset import Batch, ViewPairs, WatchImages
+from components.pretraining.plan import Plan
+from components.pretraining.training_step import StepResult, TrainingStep, views_by_side
+from components.simclr import watching
+from components.simclr.schedules import learning_rate_at
+
+_logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_REPORTS = 1.0
+_MAX_WATCHED_ROWS = 1024  # of the last batch, for alignment, uniformity and rank
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run is; everything here goes into its checkpoints."""
+
+    step: int = 0  # steps done
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)  # one entry per finished epoch
+    unfinished: list[list[float]] = dataclasses.field(default_factory=list)  # metrics of the running epoch's steps
+    seconds: float = 0.0  # of training, over all processes
+    resumed_from: list[int] = dataclasses.field(default_factory=list)  # steps at which a process took over
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """Of this process; the first step, which compiles, is left out."""
+
+    images_per_second: float
+    input_wait_fraction: float  # part of the time in which the step waited for views
+
+
+def train(
+    config: PretrainingConfig,
+    plan: Plan,
+    step: TrainingStep,
+    pairs: ViewPairs,
+    watch_images: WatchImages,
+    checkpoint_dir: str,
+) -> tuple[Progress, Speed]:
+    """Train to the last step of the plan, starting from the newest checkpoint in ``checkpoint_dir``.
+
+    Args:
+        config: thresholds and intervals.
+        plan: length of the run.
+        step: models and optimiser; changed in place.
+        pairs: batches of the train split.
+        watch_images: labelled images for kNN.
+        checkpoint_dir: of this very run: config, data and code that differ must have another.
+
+    Returns:
+        The whole run's progress and this process' speed.
+
+    Raises:
+        watching.PretrainingStopped: the run is lost; the subclass says how.
+    """
+    loop = _Loop(config, plan, step, watch_images, checkpoint_dir)
+    loop.resume()
+    return loop.progress, loop.run(pairs)
+
+
+class _Loop:
+    def __init__(
+        self, config: PretrainingConfig, plan: Plan, step: TrainingStep, watch_images: WatchImages, checkpoint_dir: str
+    ):
+        self._config, self._plan, self._step = config, plan, step
+        self._watch_images, self._checkpoint_dir = watch_images, checkpoint_dir
+        self._pending: list[Any] = []  # metrics not yet fetched from the device
+        self._clock = self._saved_at = self._reported_at = time.monotonic()
+        self.progress = Progress()
+
+    def resume(self) -> None:
+        checkpoint = checkpoints.load_latest(self._checkpoint_dir)
+        if checkpoint is None:
+            return
+        self._step.restore(checkpoint.arrays)
+        self.progress = Progress(**checkpoint.state)
+        self.progress.resumed_from.append(checkpoint.step)
+        _logger.info("going on from step %d of %d (%s)", checkpoint.step, self._plan.total_steps, self._checkpoint_dir)
+
+    def run(self, pairs: ViewPairs) -> Speed:
+        batches = _Timed(pairs.iterate(self.progress.step, self._plan.total_steps))
+        first_step, start = self.progress.step, time.monotonic()
+        self._clock = self._saved_at = start
+        for batch in batches:
+            result = self._step.run(batch)
+            self._pending.append(result.metrics)
+            self.progress.step += 1
+            if self.progress.step == first_step + 1:
+                self._fetch()
+                start, batches.waited = time.monotonic(), 0.0
+            self._after_step(result)
+        seconds = max(time.monotonic() - start, 1e-9)
+        timed_steps = max(self.progress.step - first_step - 1, 0)
+        return Speed(timed_steps * self._plan.images_per_step / seconds, min(batches.waited / seconds, 1.0))
+
+    def _after_step(self, result: StepResult) -> None:
+        done = self.progress.step
+        if done % self._plan.steps_per_epoch == 0:
+            self._finish_epoch(result)
+        is_due = done % self._config.checkpoint_every_steps == 0 or done == self._plan.total_steps
+        if is_due or time.monotonic() - self._saved_at > 60 * self._config.checkpoint_every_minutes:
+            self._save()
+        if time.monotonic() - self._reported_at > _SECONDS_BETWEEN_REPORTS or done == self._plan.total_steps:
+            self._report()
+
+    def _finish_epoch(self, result: StepResult) -> None:
+        self._fetch()
+        progress, epoch = self.progress, len(self.progress.history) + 1
+        loss, top1, top5 = np.mean(progress.unfinished, axis=0)
+        entry = {watching.LOSS: float(loss), watching.TOP1: float(top1), "top5": float(top5)}
+        entry |= self._look_at(result)
+        entry["learning_rate"] = learning_rate_at(
+            progress.step - 1,
+            self._plan.learning_rate,
+            self._plan.warmup_steps,
+            self._plan.total_steps,
+            self._config.schedule.final_fraction,
+        )
+        if epoch % self._config.watch.every_epochs == 0 or epoch == self._config.epochs:
+            entry["knn"] = self._knn()
+        progress.history.append(entry)
+        progress.unfinished = []
+        _logger.info("epoch %d/%d %s", epoch, self._config.epochs, _sentence(entry))
+        watching.judge(
+            self._config.watch,
+            progress.history,
+            self._plan.chance_loss,
+            self._plan.representation_width,
+            self._config.schedule.warmup_epochs,
+        )
+
+    def _look_at(self, result: StepResult) -> dict[str, float]:
+        """What the last batch of the epoch says about the geometry."""
+        projections = [side[:_MAX_WATCHED_ROWS] for side in views_by_side(result.projections)]
+        representations = views_by_side(result.representations)[0][:_MAX_WATCHED_ROWS]
+        if not all(np.isfinite(rows).all() for rows in (*projections, representations)):
+            raise self._non_finite()
+        return {
+            "alignment": watching.alignment(*projections),
+            "uniformity": watching.uniformity(projections[0]),
+            watching.STD: watching.mean_std(representations),
+            watching.EFFECTIVE_RANK: watching.effective_rank(representations),
+        }
+
+    def _knn(self) -> float:
+        representations = self._step.embed(self._watch_images.pixels)
+        watch = self._config.watch
+        return watching.knn_accuracy(representations, self._watch_images.labels, watch.knn_k, watch.knn_temperature)
+
+    def _fetch(self) -> None:
+        """Wait for the device and take over its metrics."""
+        fetched = [[float(value) for value in np.asarray(metrics)] for metrics in self._pending]
+        self._pending = []
+        if not np.isfinite(fetched).all():
+            raise self._non_finite()
+        self.progress.unfinished += fetched
+
+    def _non_finite(self) -> watching.NonFinite:
+        return watching.non_finite(self.progress.step, "a loss, representation or projection is not finite")
+
+    def _save(self) -> None:
+        self._fetch()
+        now = time.monotonic()
+        self.progress.seconds += now - self._clock
+        self._clock = self._saved_at = now
+        path = checkpoints.save(
+            self._checkpoint_dir, self.progress.step, self._step.arrays(), dataclasses.asdict(self.progress)
+        )
+        _logger.debug("checkpoint %s", path)
+
+    def _report(self) -> None:
+        self._fetch()
+        self._reported_at = time.monotonic()
+        metrics = self.progress.unfinished
+        loss = metrics[-1][0] if metrics else self.progress.history[-1][watching.LOSS]
+        epoch = min(self.progress.step // self._plan.steps_per_epoch + 1, self._config.epochs)
+        text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f} (chance {self._plan.chance_loss:.2f})"
+        report_progress(self.progress.step, self._plan.total_steps, text)
+
+
+class _Timed:
+    """Iterates over batches and adds up the seconds spent waiting for them."""
+
+    def __init__(self, batches: Iterable[Batch]):
+        self._batches = batches
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        iterator = iter(self._batches)
+        while True:
+            start = time.monotonic()
+            batch = next(iterator, None)
+            self.waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch
+
+
+def _sentence(entry: dict[str, float]) -> str:
+    return " ".join(f"{name} {value:.4g}" for name, value in entry.items())

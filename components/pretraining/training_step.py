@@ -1,0 +1,211 @@
+"""One step of SimCLR: encoder, projection head and optimiser, and the compiled function that updates them.
+
+Both views go through the encoder in one forward pass. On several GPUs each replica has its share of the batch,
+negatives come from all of them, and BatchNorm is global.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.preprocessing.image_preparation import standardise
+from components.pretraining.config import Precision, PretrainingConfig
+from components.pretraining.dataset import Batch
+from components.simclr import augmentations, nt_xent, optimizers
+from components.simclr.encoder import build_encoder
+from components.simclr.projection_head import build_projection_head
+from components.simclr.schedules import WarmupCosine
+
+_POLICIES = {
+    Precision.FLOAT32: "float32",
+    Precision.BFLOAT16: "mixed_bfloat16",
+    Precision.FLOAT16: "mixed_float16",
+}
+
+_EMBED_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageShape:
+    """What the encoder sees, and how it is standardised."""
+
+    size_px: int
+    channels: int
+    mean: np.ndarray  # (c,) float32, 0 to 255
+    std: np.ndarray  # (c,) float32, 0 to 127.5
+
+
+@dataclasses.dataclass(frozen=True)
+class StepResult:
+    """What a step reports; tensors, so that the step need not be waited for."""
+
+    metrics: tf.Tensor  # (3,) float32: loss in nats, contrastive top-1 and top-5
+    representations: Sequence[tf.Tensor]  # per replica (2n, d), first views before second ones
+    projections: Sequence[tf.Tensor]  # per replica (2n, p)
+
+
+class TrainingStep:
+    """Models, optimiser and the function that moves them by one step.
+
+    Args:
+        config: everything about the step.
+        image: size and moments.
+        warmup_steps: of the schedule.
+        total_steps: of the schedule.
+        devices: one per replica, such as ``["/GPU:0", "/GPU:1"]``.
+    """
+
+    def __init__(
+        self, config: PretrainingConfig, image: ImageShape, warmup_steps: int, total_steps: int, devices: Sequence[str]
+    ):
+        self._config, self._image = config, image
+        self._num_replicas = len(devices)
+        self._device = devices[0]
+        self._strategy = tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else None
+        schedule = WarmupCosine(config.learning_rate, warmup_steps, total_steps, config.schedule.final_fraction)
+        with self._scope():
+            self.encoder, self.projection_head = build_models(config, image, is_synchronized=len(devices) > 1)
+            models = [self.encoder, self.projection_head]
+            self.optimizer = optimizers.build_optimizer(config.optimizer, schedule, models)
+            if config.precision is Precision.FLOAT16:
+                self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
+                self.optimizer.build(self._variables)
+        self._decayed = optimizers.kernels(models)
+        self._embed = tf.function(self._embed_batch, reduce_retracing=True, autograph=False)
+        self._step = tf.function(self._replicated_step, jit_compile=config.jit_compile, autograph=False)
+
+    def run(self, batch: Batch) -> StepResult:
+        """Take one step on a batch of the global size."""
+        with tf.device(self._device) if self._strategy is None else self._strategy.scope():
+            metrics, representations, projections = self._step(*self._distribute(batch))
+        return StepResult(metrics, self._local(representations), self._local(projections))
+
+    def embed(self, pixels: np.ndarray) -> np.ndarray:
+        """Representations of unaugmented images: (m, s, s, c) uint8 to (m, d) float32, with the moving statistics."""
+        rows = [
+            np.asarray(self._embed(tf.constant(pixels[start : start + _EMBED_BATCH])))
+            for start in range(0, len(pixels), _EMBED_BATCH)
+        ]
+        return np.concatenate(rows)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights, BatchNorm statistics, optimiser variables and loss scale, by name."""
+        named = {f"{kind}/{index:05d}": variable for kind, index, variable in self._state()}
+        return {name: keras.ops.convert_to_numpy(variable) for name, variable in named.items()}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Inverse of ``arrays``.
+
+        Raises:
+            ValueError: the arrays are those of another model or optimiser.
+        """
+        state = {f"{kind}/{index:05d}": variable for kind, index, variable in self._state()}
+        found = {name: tuple(array.shape) for name, array in arrays.items()}
+        expected = {name: tuple(variable.shape) for name, variable in state.items()}
+        if found != expected:
+            names = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+            raise ValueError(f"the checkpoint is of another model: {len(names)} variables differ, first {names[:3]}")
+        for name, variable in state.items():
+            variable.assign(arrays[name])
+
+    def prepare(self, batch: Batch) -> np.ndarray:
+        """The augmented, standardised views of a batch, as the step feeds them; (2n, s, s, c) float32."""
+        return standardise(self.augment(batch), self._image.mean, self._image.std).numpy()
+
+    def augment(self, batch: Batch) -> tf.Tensor:
+        """The augmented views of a batch, (2n, s, s, c) float32, 0 to 255."""
+        return augmentations.apply_online(tf.constant(batch.images), batch.drawn, self._config.augmentation)
+
+    @property
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.encoder.trainable_variables, *self.projection_head.trainable_variables]
+
+    def _state(self):
+        groups = {
+            "encoder": self.encoder.variables,
+            "projection_head": self.projection_head.variables,
+            "optimizer": self.optimizer.variables,
+        }
+        return [(kind, index, variable) for kind, found in groups.items() for index, variable in enumerate(found)]
+
+    def _scope(self):
+        return tf.device(self._device) if self._strategy is None else self._strategy.scope()
+
+    def _replicated_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]):
+        if self._strategy is None:
+            return self._local_step(images, drawn)
+        metrics, representations, projections = self._strategy.run(self._local_step, args=(images, drawn))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, metrics, axis=None), representations, projections
+
+    def _local_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]):
+        views = augmentations.apply_online(images, drawn, self._config.augmentation)
+        pixels = standardise(views, self._image.mean, self._image.std)  # (2n, s, s, c)
+        with tf.GradientTape() as tape:
+            representations = self.encoder(pixels, training=True)  # (2n, d)
+            projections = self.projection_head(representations, training=True)  # (2n, p)
+            first, second = tf.split(projections, 2)
+            contrast = nt_xent.nt_xent(first, second, self._config.loss.temperature, self._replicas())
+            objective = self.optimizer.scale_loss(contrast.loss + self._decay())
+        gradients = tape.gradient(objective, self._variables)
+        self.optimizer.apply(gradients, self._variables)  # sums over replicas
+        metrics = tf.stack([contrast.loss, contrast.top1, contrast.top5])
+        return metrics, tf.cast(representations, tf.float32), tf.cast(projections, tf.float32)
+
+    def _embed_batch(self, images: tf.Tensor) -> tf.Tensor:
+        pixels = standardise(tf.cast(images, tf.float32), self._image.mean, self._image.std)
+        return tf.cast(self.encoder(pixels, training=False), tf.float32)
+
+    def _decay(self) -> tf.Tensor | float:
+        if not self._config.loss.weight_decay:
+            return 0.0
+        squared = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(kernel)) for kernel in self._decayed])
+        return self._config.loss.weight_decay * squared / self._num_replicas
+
+    def _replicas(self) -> nt_xent.Replicas:
+        if self._strategy is None:
+            return nt_xent.ONE_REPLICA
+        context = tf.distribute.get_replica_context()
+        return nt_xent.Replicas(
+            self._num_replicas, context.replica_id_in_sync_group, lambda local: context.all_gather(local, axis=0)
+        )
+
+    def _distribute(self, batch: Batch) -> tuple[Any, Any]:
+        if self._strategy is None:
+            return tf.constant(batch.images), {name: tf.constant(values) for name, values in batch.drawn.items()}
+        images = len(batch.images) // 2
+        share = images // self._num_replicas
+
+        def rows_of(context, values):
+            start = context.replica_id_in_sync_group * share
+            return tf.constant(np.concatenate([values[start : start + share], values[images + start :][:share]]))
+
+        def distribute(values):
+            return self._strategy.experimental_distribute_values_from_function(lambda c: rows_of(c, values))
+
+        return distribute(batch.images), {name: distribute(values) for name, values in batch.drawn.items()}
+
+    def _local(self, value: Any) -> Sequence[tf.Tensor]:
+        return [value] if self._strategy is None else self._strategy.experimental_local_results(value)
+
+
+def build_models(
+    config: PretrainingConfig, image: ImageShape, is_synchronized: bool = False
+) -> tuple[keras.Model, keras.Model]:
+    """A new encoder and projection head; the same config gives the same weights."""
+    policy = _POLICIES[config.precision]
+    encoder = build_encoder(config.encoder, image.size_px, image.channels, config.seed, policy, is_synchronized)
+    width = encoder.output_shape[1]
+    head = build_projection_head(config.projection_head, width, config.seed, policy, is_synchronized)
+    return encoder, head
+
+
+def views_by_side(values: Sequence[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of first and of second views, gathered from the replicas; two (N, d) arrays, row i the same image."""
+    halves = [np.split(np.asarray(value), 2) for value in values]
+    first, second = (list(side) for side in zip(*halves, strict=True))
+    return np.concatenate(list(itertools.chain(first))), np.concatenate(list(itertools.chain(second)))
