@@ -1,0 +1,109 @@
+"""Which blessed model a candidate is compared with: the one in use, never the candidate itself.
+
+Every verdict of the Gate is a ``ModelBlessing`` that says which model it judged and against which blessing. The model
+in use is the one of the latest blessing; the rest follows from that chain.
+"""
+
+import logging
+
+import ml_metadata as mlmd
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.common import resolver
+
+from components.contracts import artifacts, evidence
+
+_logger = logging.getLogger(__name__)
+
+CANDIDATE = "candidate"
+MODEL = "model"
+MODEL_BLESSING = "model_blessing"
+
+# Custom property of the Gate's ModelBlessing: id of the blessing that was in force when it judged.
+IN_FORCE_ID = "blessing_in_force_id"
+
+
+class BlessedBaseline(resolver.ResolverStrategy):
+    """Resolves the baseline of a candidate among all models and blessings of the pipeline.
+
+    Inputs: ``CANDIDATE``, the model of this run; ``MODEL`` and ``MODEL_BLESSING``, all there are. Outputs: the
+    candidate, the baseline model under ``MODEL`` (or nothing), and under ``MODEL_BLESSING`` the blessing in force (or
+    nothing), from which the Gate learns what is in use.
+
+    The rule. Blessings count if the Gate wrote them (they have a verdict; the Evaluator's do not), say "blessed", and
+    their model still exists. The latest of them, by artifact id, is in force; its model is in use.
+
+    1. Nothing is in force: no baseline.
+    2. The model in use differs in content from the candidate: it is the baseline, with its blessing.
+    3. The model in use is the candidate, the same artifact: baseline and blessing are those the candidate was judged
+       against when it was blessed. So an unchanged run resolves what the first run resolved, and Evaluator, Gate and
+       Pusher come from the cache.
+    4. The model in use has the candidate's content, but is another artifact: the baseline is the one that content was
+       judged against; the blessing is that of the model in use, whose digest tells the Gate "unchanged".
+
+    A blessing is latest by when it was given, not by the age of its model: a model that won again after another had
+    replaced it is in use again. An answer the Gate gave under other circumstances is never served from the cache,
+    because the blessing in force is one of its inputs: a cached "blessed" means that the model is in use.
+    """
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]] | None:
+        """Apply the rule; None, which fails the node, where there is no candidate."""
+        del store
+        candidates = input_dict.get(CANDIDATE)
+        if not candidates:
+            return None
+        models = {model.id: model for model in [*input_dict.get(MODEL, []), *candidates]}
+        blessings = {blessing.id: blessing for blessing in input_dict.get(MODEL_BLESSING, [])}
+        baseline, in_force = resolve_baseline(candidates[0], models, blessings)
+        _logger.info(
+            "BlessedBaseline: candidate %s, baseline %s", candidates[0].uri, baseline.uri if baseline else None
+        )
+        return {
+            CANDIDATE: candidates,
+            MODEL: [baseline] if baseline else [],
+            MODEL_BLESSING: [in_force] if in_force else [],
+        }
+
+
+def resolve_baseline(
+    candidate: types.Artifact, models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]
+) -> tuple[types.Artifact | None, types.Artifact | None]:
+    """The rule of ``BlessedBaseline``.
+
+    Args:
+        candidate: with the property ``artifacts.CONTENT_DIGEST``.
+        models: all models by id.
+        blessings: all blessings by id, of the Gate and of others.
+
+    Returns:
+        Baseline model and blessing in force, each or both None.
+
+    Raises:
+        ValueError: the candidate has no content digest.
+    """
+    digest = candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    if not digest:
+        raise ValueError(f"the model {candidate.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity")
+    in_force = blessing_in_force(models, blessings)
+    if in_force is None:
+        return None, None
+    in_use_id = in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+    if in_force.get_string_custom_property(artifacts.CONTENT_DIGEST) != digest:
+        return models[in_use_id], in_force
+    judged_against = models.get(in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY))
+    if in_use_id != candidate.id:
+        return judged_against, in_force
+    return judged_against, blessings.get(in_force.get_int_custom_property(IN_FORCE_ID))
+
+
+def blessing_in_force(models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]) -> types.Artifact | None:
+    """The latest blessing of the Gate whose model still exists."""
+    for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id, reverse=True):
+        if blessing.get_string_custom_property(artifacts.VERDICT) != evidence.BLESSED:
+            continue
+        if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) in models:
+            return blessing
+        _logger.warning("the model of blessing %s is gone, so an older one is in force", blessing.uri)
+    return None

@@ -1,0 +1,133 @@
+"""LinearProbe and Gate: an encoder is measured and given a linear head; the result is judged, once."""
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.contracts import artifacts, configuration
+from components.contracts.code_digest import code_digest
+from components.contracts.images import ImageConfig
+from components.linear_evaluation import executor, gate_executor
+from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
+
+ROOM = "linear_evaluation"
+
+
+class LinearProbeSpec(ComponentSpec):
+    """Labelled images, encoder and transform graph in; SavedModel and numbers out."""
+
+    PARAMETERS = {
+        artifacts.CONFIG: ExecutionParameter(type=str),
+        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
+        executor.ENCODER: ChannelParameter(type=standard_artifacts.Model),
+        executor.TRANSFORM_GRAPH: ChannelParameter(type=standard_artifacts.TransformGraph),
+    }
+    OUTPUTS = {
+        executor.MODEL: ChannelParameter(type=standard_artifacts.Model),
+        executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport),
+    }
+
+
+class LinearProbe(base_component.BaseComponent):
+    """Fits a linear classifier on frozen features, measures it, and exports encoder and classifier as one SavedModel.
+
+    Outputs ``model`` (SavedModel with the signatures of ``contracts.signatures``) and ``probe_report``
+    (``contracts.evidence``).
+    """
+
+    SPEC_CLASS = LinearProbeSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        encoder: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        config: LinearEvaluationConfig,
+        image_config: ImageConfig,
+    ):
+        """Declare the step.
+
+        Args:
+            examples: image records with splits ``train`` and ``test``.
+            encoder: the Trainer's model.
+            transform_graph: Transform's graph.
+            config: the protocol.
+            image_config: what the encoder sees.
+        """
+        spec = LinearProbeSpec(
+            **{
+                artifacts.CONFIG: configuration.to_json(config),
+                artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
+                artifacts.CODE_DIGEST: code_digest(ROOM, "preprocessing"),
+                executor.EXAMPLES: examples,
+                executor.ENCODER: encoder,
+                executor.TRANSFORM_GRAPH: transform_graph,
+                executor.MODEL: types.Channel(type=standard_artifacts.Model),
+                executor.PROBE_REPORT: types.Channel(type=artifacts.ProbeReport),
+            }
+        )
+        super().__init__(spec=spec)
+
+
+class GateSpec(ComponentSpec):
+    """Evidence in, blessing out."""
+
+    PARAMETERS = {
+        artifacts.CONFIG: ExecutionParameter(type=str),
+        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        gate_executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        gate_executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport),
+        gate_executor.MODEL: ChannelParameter(type=standard_artifacts.Model),
+        # A Resolver has nothing to give in the first run.
+        gate_executor.BASELINE_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
+        gate_executor.MODEL_BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+    }
+    OUTPUTS = {gate_executor.BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing)}
+
+
+class Gate(base_component.BaseComponent):
+    """Gives the one verdict on a model; the only producer of the blessing that Pusher and Resolver read."""
+
+    SPEC_CLASS = GateSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(gate_executor.Executor)
+
+    def __init__(
+        self,
+        evaluation: types.BaseChannel,
+        probe_report: types.BaseChannel,
+        model: types.BaseChannel,
+        baseline_model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        config: GateConfig,
+    ):
+        """Declare the step.
+
+        Args:
+            evaluation: the Evaluator's result for ``model`` and ``baseline_model``.
+            probe_report: LinearProbe's numbers for ``model``.
+            model: LinearProbe's model.
+            baseline_model: ``model`` of ``BlessedBaseline``; may resolve to nothing.
+            model_blessing: ``model_blessing`` of ``BlessedBaseline``; may resolve to nothing.
+            config: the thresholds.
+        """
+        spec = GateSpec(
+            **{
+                artifacts.CONFIG: configuration.to_json(config),
+                artifacts.CODE_DIGEST: code_digest(ROOM),
+                gate_executor.EVALUATION: evaluation,
+                gate_executor.PROBE_REPORT: probe_report,
+                gate_executor.MODEL: model,
+                gate_executor.BASELINE_MODEL: baseline_model,
+                gate_executor.MODEL_BLESSING: model_blessing,
+                gate_executor.BLESSING: types.Channel(type=standard_artifacts.ModelBlessing),
+            }
+        )
+        super().__init__(spec=spec)

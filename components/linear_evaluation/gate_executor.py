@@ -1,0 +1,178 @@
+"""The Gate's executor: gathers the evidence, lets it be judged, writes the blessing that Pusher and Resolver read."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.contracts import artifacts, configuration, evidence, signatures
+from components.linear_evaluation import blessing_resolver, files, gate
+from components.linear_evaluation.config import GateConfig
+from components.linear_evaluation.evaluation_result import read_evaluation
+
+_logger = logging.getLogger(__name__)
+
+EVALUATION = "evaluation"
+PROBE_REPORT = "probe_report"
+MODEL = "model"
+BASELINE_MODEL = "baseline_model"
+MODEL_BLESSING = "model_blessing"
+BLESSING = "blessing"
+
+Found = TypeVar("Found")
+
+
+class Executor(base_executor.BaseExecutor):
+    """Gives the verdict; a refusal is an answer, not an error."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write ``blessing``."""
+        started = time.monotonic()
+        config = configuration.from_json(GateConfig, exec_properties[artifacts.CONFIG], "Gate config")
+        candidate = artifact_utils.get_single_instance(input_dict[MODEL])
+        baseline = _optional(input_dict, BASELINE_MODEL)
+        in_force = _optional(input_dict, MODEL_BLESSING)
+        blessing = artifact_utils.get_single_instance(output_dict[BLESSING])
+        _logger.info("Gate: config %s, candidate %s", configuration.digest(config), candidate.uri)
+        given = _gather(input_dict, candidate, baseline, in_force)
+        verdict = gate.judge(given, config)
+        _write_properties(blessing, verdict, candidate, baseline, in_force)
+        blessing.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        _write_files(blessing.uri, verdict, given)
+        for warning in verdict.warnings:
+            _logger.warning("Gate: %s", warning)
+        _logger.info(
+            "Gate: %s: %s, %.1f s, %s", verdict.verdict, verdict.reason, time.monotonic() - started, blessing.uri
+        )
+
+
+def _optional(input_dict: dict[str, list[types.Artifact]], key: str) -> types.Artifact | None:
+    found = input_dict.get(key)
+    return artifact_utils.get_single_instance(found) if found else None
+
+
+def _gather(
+    input_dict: dict[str, list[types.Artifact]],
+    candidate: types.Artifact,
+    baseline: types.Artifact | None,
+    in_force: types.Artifact | None,
+) -> gate.Evidence:
+    problems: list[str] = []
+
+    def read(what: str, key: str, reader: Callable[[str], Found], name: str = "") -> Found | None:
+        artifact = _optional(input_dict, key)
+        if artifact is None:
+            problems.append(f"{what} is missing")
+            return None
+        path = f"{artifact.uri}/{name}" if name else artifact.uri
+        try:
+            return reader(path)
+        except Exception as error:  # whatever keeps evidence from being read, it is missing
+            _logger.exception("Gate: %s cannot be read from %s", what, path)
+            problems.append(f"{what} cannot be read from {path}: {type(error).__name__} {error}".rstrip())
+            return None
+
+    return gate.Evidence(
+        candidate=_judged(candidate),
+        baseline=_judged(baseline) if baseline else None,
+        in_use=_blessed_model(in_force) if in_force else None,
+        probe=read("the probe report", PROBE_REPORT, files.read_json, artifacts.PROBE_FILE),
+        predictions=read("the test predictions", PROBE_REPORT, files.read_arrays, artifacts.TEST_PREDICTIONS_FILE),
+        evaluation=read("the Evaluator's result", EVALUATION, read_evaluation),
+        problems=tuple(problems),
+    )
+
+
+def _judged(model: types.Artifact) -> gate.JudgedModel:
+    facts = f"{path_utils.serving_model_dir(model.uri)}/{signatures.MODEL_FACTS_FILE}"
+    class_names = tuple(files.read_json(facts)[evidence.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
+    digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    return gate.JudgedModel(digest, model.id, model.uri, class_names)
+
+
+def _blessed_model(blessing: types.Artifact) -> gate.JudgedModel:
+    return gate.JudgedModel(
+        blessing.get_string_custom_property(artifacts.CONTENT_DIGEST),
+        blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
+        blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY),
+    )
+
+
+def _write_properties(
+    blessing: types.Artifact,
+    verdict: gate.Verdict,
+    candidate: types.Artifact,
+    baseline: types.Artifact | None,
+    in_force: types.Artifact | None,
+) -> None:
+    """The properties of TFX's own blessing, and those that this project's resolver and report read."""
+    blessed = constants.BLESSED_VALUE if verdict.may_push else constants.NOT_BLESSED_VALUE
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, blessed)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, candidate.uri)
+    if baseline is not None:
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+    if in_force is not None:
+        blessing.set_int_custom_property(blessing_resolver.IN_FORCE_ID, in_force.id)
+    digest = candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    blessing.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    blessing.set_string_custom_property(artifacts.VERDICT, verdict.verdict)
+    blessing.set_string_custom_property(artifacts.REASON, verdict.reason)
+
+
+def _write_files(directory: str, verdict: gate.Verdict, given: gate.Evidence) -> None:
+    """The evidence first, TFX's marker file last."""
+    markers = {True: constants.BLESSED_FILE_NAME, False: constants.NOT_BLESSED_FILE_NAME}
+    for marker in markers.values():  # of an attempt that was killed
+        if tf.io.gfile.exists(f"{directory}/{marker}"):
+            tf.io.gfile.remove(f"{directory}/{marker}")
+    files.write_json(f"{directory}/{artifacts.VERDICT_FILE}", _verdict_file(verdict, given))
+    with tf.io.gfile.GFile(f"{directory}/{markers[verdict.may_push]}", "w") as file:
+        file.write("")
+
+
+def _verdict_file(verdict: gate.Verdict, given: gate.Evidence) -> dict[str, Any]:
+    evaluation = given.evaluation
+    return {
+        evidence.VERDICT: verdict.verdict,
+        evidence.REASON: verdict.reason,
+        evidence.REASONS: list(verdict.reasons),
+        evidence.WARNINGS: list(verdict.warnings),
+        evidence.CHECKS: [
+            {
+                evidence.NAME: check.name,
+                evidence.VALUE: check.value,
+                evidence.THRESHOLD: check.threshold,
+                evidence.PASSED: check.passed,
+                evidence.TEXT: check.text,
+            }
+            for check in verdict.checks
+        ],
+        evidence.CANDIDATE: _model_entry(given.candidate, evaluation.accuracy if evaluation else None),
+        evidence.BASELINE: _model_entry(given.baseline, evaluation.baseline_accuracy if evaluation else None),
+        evidence.IN_USE: _model_entry(given.in_use, None),
+    }
+
+
+def _model_entry(model: gate.JudgedModel | None, accuracy: float | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    return {
+        evidence.CONTENT_DIGEST: model.content_digest,
+        evidence.ID: model.id,
+        evidence.URI: model.uri,
+        evidence.ACCURACY: accuracy,
+    }
