@@ -74,11 +74,13 @@ class ViewRecords:
 
 
 def _local_shards(split_dir: str, scratch_dir: str) -> list[str]:
-    shards = sorted(tf.io.gfile.glob(f"{split_dir}/*"))
+    names = sorted(tf.io.gfile.listdir(split_dir)) if tf.io.gfile.isdir(split_dir) else []
+    shards = [f"{split_dir}/{name}" for name in names if not name.startswith(".")]
     if not shards:
         raise ValueError(f"no view records in {split_dir}")
     if "://" not in split_dir:
         return shards
+    tf.io.gfile.makedirs(scratch_dir)
     local = [str(pathlib.Path(scratch_dir) / pathlib.PurePosixPath(shard).name) for shard in shards]
     for remote, copy in zip(shards, local, strict=True):
         tf.io.gfile.copy(remote, copy, overwrite=True)
@@ -144,6 +146,7 @@ class ViewPairs:
         self._size_px, self._channels, self._views_per_image = size_px, channels, views_per_image
         self._image_keys = draws.image_keys(view_records.digests)
         self._decoded = _DecodedViews(view_records, channels, config.cache_megabytes << 20)
+        self.num_images = len(view_records)
         self.steps_per_epoch = config.steps_per_epoch(len(view_records))
         self._order_of = functools.lru_cache(maxsize=4)(self._order)
 

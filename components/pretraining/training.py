@@ -123,9 +123,10 @@ class _Loop:
         self._fetch()
         progress, epoch = self.progress, len(self.progress.history) + 1
         loss, top1, top5 = np.mean(progress.unfinished, axis=0)
-        entry = {watching.LOSS: float(loss), watching.TOP1: float(top1), "top5": float(top5)}
+        entry = {"epoch": epoch, watching.LOSS: float(loss), "chance": self._plan.chance_loss}
+        entry |= {watching.TOP1: float(top1), "top5": float(top5)}
         entry |= self._look_at(result)
-        entry["learning_rate"] = learning_rate_at(
+        entry["lr"] = learning_rate_at(
             progress.step - 1,
             self._plan.learning_rate,
             self._plan.warmup_steps,
@@ -136,7 +137,7 @@ class _Loop:
             entry["knn"] = self._knn()
         progress.history.append(entry)
         progress.unfinished = []
-        _logger.info("epoch %d/%d %s", epoch, self._config.epochs, _sentence(entry))
+        _logger.info("of %d: %s", self._config.epochs, _sentence(entry))
         watching.judge(
             self._config.watch,
             progress.history,

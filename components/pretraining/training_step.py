@@ -113,9 +113,9 @@ class TrainingStep:
         for name, variable in state.items():
             variable.assign(arrays[name])
 
-    def prepare(self, batch: Batch) -> np.ndarray:
-        """The augmented, standardised views of a batch, as the step feeds them; (2n, s, s, c) float32."""
-        return standardise(self.augment(batch), self._image.mean, self._image.std).numpy()
+    def standardise(self, batch: Batch) -> np.ndarray:
+        """The views of a batch as they are stored or cropped, not augmented; (2n, s, s, c) float32."""
+        return standardise(tf.cast(batch.images, tf.float32), self._image.mean, self._image.std).numpy()
 
     def augment(self, batch: Batch) -> tf.Tensor:
         """The augmented views of a batch, (2n, s, s, c) float32, 0 to 255."""

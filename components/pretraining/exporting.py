@@ -1,0 +1,105 @@
+"""A finished run in, the Trainer's model folder out: two encoders, the head, a grid of views and ``pretraining.json``.
+
+Both encoders are float32 Keras files without custom objects, with BatchNorm statistics from the same batches.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.contracts import artifacts
+from components.pretraining.config import Precision, PretrainingConfig
+from components.pretraining.dataset import ViewPairs
+from components.pretraining.training_step import ImageShape, TrainingStep, build_models
+from components.simclr.batch_norm import estimate_batch_norm_statistics
+
+GRID_IMAGES, GRID_VIEWS = 8, 6
+_GRID_GAP_PX = 2
+_GRID_BACKGROUND = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportedModels:
+    """What goes into the model folder."""
+
+    encoder: keras.Model
+    initial_encoder: keras.Model  # as before the first step, with BatchNorm statistics: the fair random baseline
+    projection_head: keras.Model
+
+
+def prepare_models(
+    config: PretrainingConfig, image: ImageShape, step: TrainingStep, batches: Callable[[], Iterable[np.ndarray]]
+) -> ExportedModels:
+    """Float32 copies of the trained models and of the initial encoder, with BatchNorm statistics estimated anew.
+
+    Args:
+        config: of the run.
+        image: size and moments.
+        step: holds the trained models.
+        batches: gives the same (n, s, s, c) float32 standardised images at each call.
+    """
+    plain = dataclasses.replace(config, precision=Precision.FLOAT32)
+    initial_encoder, projection_head = build_models(plain, image)
+    encoder, _ = build_models(plain, image)
+    encoder.set_weights(step.encoder.get_weights())
+    projection_head.set_weights(step.projection_head.get_weights())
+    for model in (encoder, initial_encoder):
+        estimate_batch_norm_statistics(model, batches())
+    return ExportedModels(encoder, initial_encoder, projection_head)
+
+
+def view_grid(pairs: ViewPairs, step: TrainingStep) -> np.ndarray:
+    """Eight images in rows, six of their augmented views in columns; (h, w, c) uint8, as the encoder sees them."""
+    rows = np.arange(min(GRID_IMAGES, pairs.num_images))
+    columns = []
+    for epoch in range(GRID_VIEWS // 2):
+        augmented = np.asarray(step.augment(pairs.views_of(rows, epoch)))  # (2n, s, s, c)
+        columns += np.split(augmented.astype(np.uint8), 2)
+    padding = [(0, 0), (_GRID_GAP_PX, 0), (_GRID_GAP_PX, 0), (0, 0)]
+    cells = [np.pad(column, padding, constant_values=_GRID_BACKGROUND) for column in columns]
+    return np.concatenate([np.concatenate(list(column), axis=0) for column in cells], axis=1)
+
+
+def versions() -> dict[str, str]:
+    """Of what decides about the result."""
+    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
+            "numpy": np.__version__, "opencv": cv2.__version__}  # fmt: skip
+
+
+def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description: dict[str, Any]) -> None:
+    """Write the model folder, ``pretraining.json`` last; what a killed attempt left is overwritten."""
+    tf.io.gfile.makedirs(output_dir)
+    for name, model in (
+        (artifacts.ENCODER_FILE, models.encoder),
+        (artifacts.INITIAL_ENCODER_FILE, models.initial_encoder),
+        (artifacts.PROJECTION_HEAD_FILE, models.projection_head),
+    ):
+        _write(f"{output_dir}/{name}", _keras_bytes(model))
+    image = grid if grid.shape[2] == 1 else cv2.cvtColor(grid, cv2.COLOR_RGB2BGR)
+    _write(f"{output_dir}/{artifacts.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
+    text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    _write(f"{output_dir}/{artifacts.PRETRAINING_FILE}", text.encode())
+
+
+def _keras_bytes(model: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def _write(path: str, content: bytes) -> None:
+    partial = f"{path}.{os.getpid()}.partial"
+    with tf.io.gfile.GFile(partial, "wb") as file:
+        file.write(content)
+    tf.io.gfile.rename(partial, path, overwrite=True)

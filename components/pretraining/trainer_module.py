@@ -1,0 +1,59 @@
+"""The door of TFX's Trainer: its arguments in, one pretraining out.
+
+Checkpoints live under the pipeline root, named by what is trained and not by the run, so a retry finds them; they stay
+until the execution is published, because a kill between export and publication would lose the training.
+"""
+
+from tfx.components.trainer.fn_args_utils import FnArgs
+
+from components.contracts import artifacts, configuration
+from components.contracts.images import ImageConfig
+from components.preprocessing.moments import channel_moments
+from components.pretraining import pretrain
+from components.pretraining.config import PretrainingConfig
+
+_CHECKPOINTS_FOLDER = "checkpoints"
+_LEVELS_BELOW_ROOT = 4  # <pipeline root>/<node id>/model/<execution id>/Format-Serving
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Pretrain an encoder; called by the Trainer.
+
+    Args:
+        fn_args: train and eval file patterns of ViewGen's output, the transform graph, the output folder, and in
+            ``custom_config`` canonical JSON of the room's config and the image's, and the code digest.
+
+    Raises:
+        ConfigError: a parameter does not parse.
+        ValueError, RuntimeError: as ``pretrain.pretrain``.
+    """
+    settings = fn_args.custom_config
+    config = configuration.from_json(PretrainingConfig, settings[artifacts.CONFIG], "Trainer config")
+    image_config = configuration.from_json(ImageConfig, settings[artifacts.IMAGE_CONFIG], "Trainer image_config")
+    train_dir, eval_dir = pretrain.split_dir(fn_args.train_files), pretrain.split_dir(fn_args.eval_files)
+    mean, std = channel_moments(fn_args.transform_graph_path)
+    task = pretrain.Task(
+        views_uri=train_dir.rsplit("/", 1)[0],
+        train_dir=train_dir,
+        eval_dir=eval_dir,
+        mean=mean,
+        std=std,
+        code_digest=settings[artifacts.CODE_DIGEST],
+        checkpoints_root=f"{pipeline_root(fn_args.serving_model_dir)}/{_CHECKPOINTS_FOLDER}",
+        output_dir=fn_args.serving_model_dir,
+    )
+    pretrain.pretrain(config, image_config, task)
+
+
+def pipeline_root(serving_model_dir: str) -> str:
+    """The root under which ``<node id>/model/<execution id>/Format-Serving`` lies.
+
+    Raises:
+        ValueError: the path has too few parts.
+    """
+    root = serving_model_dir.rstrip("/")
+    for _ in range(_LEVELS_BELOW_ROOT):
+        root = root.rpartition("/")[0]
+    if not root:
+        raise ValueError(f"expected <pipeline root>/<node>/model/<execution>/Format-Serving, found {serving_model_dir}")
+    return root
