@@ -5,6 +5,7 @@ with the data.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -38,12 +39,12 @@ class SurveyFiles(beam.PTransform):
             | "SpreadFiles" >> beam.Reshuffle()
             | "Survey" >> beam.Map(survey.survey_file, config=self._config, image_config=self._image_config)
             | "ToMapping" >> beam.Map(dataclasses.asdict)
-            | "Gather" >> beam.combiners.ToList()
+            | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn()).without_defaults()
         )
 
 
 class WriteViews(beam.PTransform):
-    """``FilePlan`` in; writes the shards; one dictionary ``{split: SplitTotals as mapping}`` out.
+    """``FilePlan`` in; writes the shards; one ``{split: totals as plain values}`` out.
 
     Args:
         split_dirs: folder of each output split.
@@ -62,9 +63,8 @@ class WriteViews(beam.PTransform):
             plans
             | "SpreadFiles" >> beam.Reshuffle()
             | "Write" >> beam.ParDo(self._writer)
-            | "AddUp" >> beam.CombinePerKey(AddTotals())
-            | "ToMapping" >> beam.MapTuple(lambda split, totals: (split, totals.to_mapping()))
-            | "Gather" >> beam.combiners.ToDict()
+            | "AddUp" >> beam.CombineGlobally(AddTotals()).without_defaults()
+            | "ToMapping" >> beam.Map(lambda totals: {split: each.to_mapping() for split, each in totals.items()})
         )
 
 
@@ -94,30 +94,30 @@ class SplitTotals:
 
 
 class AddTotals(beam.CombineFn):
-    """Adds up ``SplitTotals``."""
+    """Adds up dictionaries ``{split: SplitTotals}``."""
 
-    def create_accumulator(self) -> SplitTotals:
+    def create_accumulator(self) -> dict[str, SplitTotals]:
         """Nothing yet."""
-        return SplitTotals()
+        return {}
 
-    def add_input(self, accumulator: SplitTotals, element: SplitTotals) -> SplitTotals:
+    def add_input(self, accumulator: dict[str, SplitTotals], element: dict[str, SplitTotals]) -> dict[str, SplitTotals]:
         """One file more."""
-        return accumulator.merge(element)
+        return {
+            split: accumulator.get(split, SplitTotals()).merge(element.get(split, SplitTotals()))
+            for split in (records.TRAIN, records.EVAL)
+        }
 
-    def merge_accumulators(self, accumulators: Iterable[SplitTotals]) -> SplitTotals:
+    def merge_accumulators(self, accumulators: Iterable[dict[str, SplitTotals]]) -> dict[str, SplitTotals]:
         """Of several workers."""
-        total = SplitTotals()
-        for accumulator in accumulators:
-            total = total.merge(accumulator)
-        return total
+        return functools.reduce(self.add_input, accumulators, self.create_accumulator())
 
-    def extract_output(self, accumulator: SplitTotals) -> SplitTotals:
+    def extract_output(self, accumulator: dict[str, SplitTotals]) -> dict[str, SplitTotals]:
         """The sum itself."""
         return accumulator
 
 
 class WriteFile(beam.DoFn):
-    """Turns one input file into its shards of both splits; yields ``(split, SplitTotals)``."""
+    """Turns one input file into its shards of both splits; yields one ``{split: SplitTotals}``."""
 
     def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
         super().__init__()
@@ -126,7 +126,7 @@ class WriteFile(beam.DoFn):
         self._views = beam.metrics.Metrics.counter(_NAMESPACE, "views")
         self._images = {split: beam.metrics.Metrics.counter(_NAMESPACE, f"images_{split}") for split in split_dirs}
 
-    def process(self, plan: survey.FilePlan) -> Iterator[tuple[str, SplitTotals]]:
+    def process(self, plan: survey.FilePlan) -> Iterator[dict[str, SplitTotals]]:
         """Read the file from front to back, a batch at a time.
 
         Raises:
@@ -143,7 +143,7 @@ class WriteFile(beam.DoFn):
             totals[split].add(split, serialized)
         for writer in writers.values():
             writer.close()
-        yield from totals.items()
+        yield totals
 
     def _make_records(self, plan: survey.FilePlan) -> Iterator[tuple[str, bytes]]:
         done = 0
