@@ -81,6 +81,7 @@ def create_pipeline(config: PipelineConfig, places: Places) -> pipeline.Pipeline
         probe_report=probe.outputs["probe_report"],
         model=probe.outputs["model"],
         baseline_model=baseline.outputs["model"],
+        model_blessing=baseline.outputs["model_blessing"],
         config=config.gate,
     )
     pusher = Pusher(
@@ -88,6 +89,7 @@ def create_pipeline(config: PipelineConfig, places: Places) -> pipeline.Pipeline
         model_blessing=gate.outputs["blessing"],
         registry=places.registry,
         config=config.export,
+        ingestion_config=config.ingestion,
         image_config=config.image,
     )
     report = Report(

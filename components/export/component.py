@@ -9,6 +9,8 @@ from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.export import executor
 from components.export.config import ExportConfig
+from components.export.image_files import decoding_settings
+from components.ingestion.config import IngestionConfig
 
 
 class Pusher(TfxPusher):
@@ -22,6 +24,7 @@ class Pusher(TfxPusher):
         model_blessing: types.BaseChannel,
         registry: str,
         config: ExportConfig,
+        ingestion_config: IngestionConfig,
         image_config: ImageConfig,
     ):
         """Make the step.
@@ -31,7 +34,8 @@ class Pusher(TfxPusher):
             model_blessing: channel of the Gate's verdict on it.
             registry: folder of the registry, a place the runner knows.
             config: settings of this room.
-            image_config: what the encoder sees, for the model card.
+            ingestion_config: how image files were decoded; consumers decode theirs the same way.
+            image_config: what the encoder sees.
 
         Raises:
             ValueError: ``registry`` is not a folder of a file system.
@@ -43,8 +47,8 @@ class Pusher(TfxPusher):
             model_blessing=model_blessing,
             custom_config={
                 artifacts.CONFIG: configuration.to_json(config),
-                artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
                 artifacts.CODE_DIGEST: code_digest("export"),
                 executor.REGISTRY: registry,
+                executor.DECODING: decoding_settings(ingestion_config, image_config),
             },
         )

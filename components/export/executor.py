@@ -17,13 +17,14 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
-from components.contracts import artifacts, configuration, evidence
-from components.contracts.images import ImageConfig
+from components.contracts import artifacts, configuration, evidence, signatures
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
 from components.export.model_card import model_card
 
-REGISTRY = "registry"  # key of the registry's folder in the execution parameters
+# Keys of execution parameters.
+REGISTRY = "registry"  # the registry's folder
+DECODING = "decoding"  # image_files.decoding_settings
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ class Executor(pusher_executor.Executor):
         started = time.monotonic()
         parameters = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
         config = configuration.from_json(ExportConfig, parameters[artifacts.CONFIG], "Pusher config")
-        image_config = configuration.from_json(ImageConfig, parameters[artifacts.IMAGE_CONFIG], "Pusher image_config")
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
@@ -51,7 +51,7 @@ class Executor(pusher_executor.Executor):
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
-                outcome = self._push(model, saved_model, blessing, pushed, parameters[REGISTRY], config, image_config)
+                outcome = self._push(model, saved_model, blessing, pushed, parameters, config)
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         outcome[artifacts.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
@@ -70,22 +70,20 @@ class Executor(pusher_executor.Executor):
         saved_model: pathlib.Path,
         blessing: types.Artifact,
         pushed: types.Artifact,
-        registry: str,
+        parameters: dict[str, Any],
         config: ExportConfig,
-        image_config: ImageConfig,
     ) -> dict[str, Any]:
-        digest = _content_digest(model)
         facts = _model_facts(saved_model)
+        digest = _content_digest(model, facts)
         verdict = _verdict(blessing)
         push = model_registry.push(
-            pathlib.Path(registry),
+            pathlib.Path(parameters[REGISTRY]),
             config.model_name,
             saved_model,
             content_digest=digest,
             source=model.uri,
-            model_card=lambda number: model_card(
-                config.model_name, number, digest, verdict, facts, configuration.to_mapping(image_config)
-            ),
+            decoding=parameters[DECODING],
+            model_card=lambda number: model_card(config.model_name, number, verdict, facts, parameters[DECODING]),
             lock_timeout_seconds=config.lock_timeout_seconds,
         )
         number = push.version.number
@@ -117,10 +115,16 @@ def may_push(blessing: types.Artifact) -> bool:
     )
 
 
-def _content_digest(model: types.Artifact) -> str:
+def _content_digest(model: types.Artifact, facts: dict[str, Any]) -> str:
+    """The identity of the model, on which its artifact and the SavedModel must agree."""
     digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
     if not digest:
         raise ValueError(f"the model {model.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity")
+    if facts[evidence.CONTENT_DIGEST] != digest:
+        raise ValueError(
+            f"the model {model.uri} was evaluated as {digest}, but the SavedModel in it is "
+            f"{facts[evidence.CONTENT_DIGEST]}"
+        )
     return digest
 
 
@@ -140,8 +144,7 @@ def _verdict(blessing: types.Artifact) -> dict[str, Any]:
 
 
 def _model_facts(saved_model: pathlib.Path) -> dict[str, Any]:
-    """What the SavedModel carries about itself."""
-    facts: dict[str, Any] = {}
-    for path in sorted((saved_model / "assets.extra").glob("*.json")):
-        facts.update(json.loads(path.read_text()))
-    return facts
+    path = saved_model / signatures.MODEL_FACTS_FILE
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: the SavedModel does not say what it is")
+    return json.loads(path.read_text(encoding="utf-8"))

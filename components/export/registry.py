@@ -11,6 +11,7 @@ import logging
 import pathlib
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 from components.export import durable_files
 from components.export.locking import folder_lock
@@ -41,6 +42,7 @@ class Version:
     source: str  # URI of the evaluated model
     pushed_at: str  # ISO 8601, UTC
     republished_from: int | None = None  # the version whose content this one carries again
+    decoding: dict[str, Any] | None = None  # how image files become what the model reads; see ``decoding_settings``
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,16 @@ class Push:
     is_in_use: bool  # False: the content is there, but another version is blessed, such as after a rollback
 
 
+@dataclasses.dataclass(frozen=True)
+class _Draft:
+    """What is known of a version before it has a number."""
+
+    content_digest: str
+    source: str
+    decoding: dict[str, Any] | None
+    republished_from: int | None = None
+
+
 def push(
     registry: pathlib.Path,
     model_name: str,
@@ -68,6 +80,7 @@ def push(
     *,
     content_digest: str,
     source: str,
+    decoding: dict[str, Any],
     model_card: Callable[[int], str],
     lock_timeout_seconds: float,
 ) -> Push:
@@ -81,6 +94,7 @@ def push(
         saved_model: folder of the SavedModel, copied as it is.
         content_digest: identity of the model.
         source: URI the model came from, for the record.
+        decoding: plain values that consumers decode image files by; see ``decoding_settings``.
         model_card: version number -> Markdown that is put beside the model.
         lock_timeout_seconds: how long to wait for another push.
 
@@ -98,7 +112,8 @@ def push(
         if present:
             is_in_use = _is_in_use(index, present)
             return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
-        version = _publish(folder, index, saved_model, content_digest, source, model_card)
+        draft = _Draft(content_digest, source, decoding)
+        version = _publish(folder, index, saved_model, draft, model_card)
         _write_index(folder, _with_version(index, version))
     return Push(version=version, folder=folder / str(version.number), is_new=True, is_in_use=True)
 
@@ -132,10 +147,8 @@ def promote(registry: pathlib.Path, model_name: str, name: str, *, lock_timeout_
             folder,
             index,
             folder / str(old.number),
-            old.content_digest,
-            old.source,
+            _Draft(old.content_digest, old.source, old.decoding, republished_from=old.number),
             lambda number: f"> Version {number} carries the content of version {old.number} again.\n\n{card}",
-            republished_from=old.number,
         )
         _write_index(folder, _with_version(index, version))
     return version
@@ -203,10 +216,8 @@ def _publish(
     folder: pathlib.Path,
     index: Index,
     saved_model: pathlib.Path,
-    content_digest: str,
-    source: str,
+    draft: _Draft,
     model_card: Callable[[int], str],
-    republished_from: int | None = None,
 ) -> Version:
     """Copy ``saved_model`` under a hidden name, describe it, and rename it to the next integer."""
     number = max([*_numbers(folder), *(version.number for version in index.versions)], default=0) + 1
@@ -215,11 +226,9 @@ def _publish(
         digest = durable_files.copy_folder(saved_model, incoming, ignoring=_ADDED_FILES)
         version = Version(
             number=number,
-            content_digest=content_digest,
             files_digest=digest,
-            source=source,
             pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            republished_from=republished_from,
+            **dataclasses.asdict(draft),
         )
         (incoming / VERSION_FILE).parent.mkdir(exist_ok=True)
         durable_files.write_whole(incoming / MODEL_CARD_FILE, model_card(number))

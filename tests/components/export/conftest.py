@@ -1,5 +1,6 @@
 """A small real SavedModel with the signatures of the contracts."""
 
+import json
 import pathlib
 
 import numpy as np
@@ -59,6 +60,9 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
             signatures.CLASSIFY: module.classify,
         },
     )
+    facts = {"content_digest": content_digest, "class_names": CLASSES, "dimensions": 8}
+    (folder / "assets.extra").mkdir()
+    (folder / signatures.MODEL_FACTS_FILE).write_text(json.dumps(facts))
     return folder
 
 

@@ -16,6 +16,7 @@ from components.export import registry
 from components.export.component import Pusher
 from components.export.config import ExportConfig
 from components.export.executor import Executor
+from components.ingestion.config import IngestionConfig
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 
@@ -38,7 +39,8 @@ class Workplace:
         blessing = standard_artifacts.ModelBlessing()
         blessing.uri = str(self.root / "blessing" / str(self._runs))
         pathlib.Path(blessing.uri).mkdir(parents=True)
-        content = {"verdict": verdict, "reason": reason, "evidence": {"accuracy": 0.987654}}
+        check = {"name": "min_accuracy", "value": 0.987654, "threshold": 0.9, "passed": True, "text": "in words"}
+        content = {"verdict": verdict, "reason": reason, "checks": [check], "warnings": ["few images"]}
         pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).write_text(json.dumps(content))
         blessing.set_int_custom_property("blessed", int(verdict == "blessed"))
         blessing.set_string_custom_property(artifacts.VERDICT, verdict)
@@ -52,6 +54,7 @@ class Workplace:
             model_blessing=types.Channel(standard_artifacts.ModelBlessing),
             registry=str(self.registry),
             config=ExportConfig(),
+            ingestion_config=IngestionConfig(),
             image_config=ImageConfig(size_px=24),
         )
         inputs = {"model": [self.model(digest)], "model_blessing": [self.blessing(verdict, reason)]}
@@ -117,7 +120,15 @@ def test_an_unchanged_model_whose_push_was_lost_is_pushed_now(workplace):
 def test_the_model_card_says_why(workplace):
     workplace.push(DIGEST, "blessed", "accuracy 0.99 is at least 0.9")
     card = (workplace.registry / "image-encoder" / "1" / registry.MODEL_CARD_FILE).read_text()
-    for text in ("# image-encoder, version 1", DIGEST, "accuracy 0.99 is at least 0.9", "0.987654", "size px: 24"):
+    for text in (
+        "# image-encoder, version 1",
+        DIGEST,
+        "accuracy 0.99 is at least 0.9",
+        "0.987654",
+        "few images",
+        "size px: 24",
+        "cat, dog, hen",
+    ):
         assert text in card, text
 
 
@@ -132,6 +143,16 @@ def _without_digest(model):
     anonymous = standard_artifacts.Model()
     anonymous.uri = model.uri
     return anonymous
+
+
+def test_a_saved_model_with_another_identity_is_refused(workplace):
+    facts = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving", signatures.MODEL_FACTS_FILE)
+    workplace.model = lambda digest: model
+    model = Workplace.model(workplace, DIGEST)
+    facts.write_text(json.dumps({"content_digest": OTHER_DIGEST}))
+    with pytest.raises(ValueError, match=f"evaluated as {DIGEST}, but the SavedModel in it is {OTHER_DIGEST}"):
+        workplace.push(DIGEST, "blessed")
+    assert not workplace.registry.exists()
 
 
 def test_evidence_that_is_missing_stops_the_push(workplace, monkeypatch):
@@ -153,5 +174,6 @@ def test_a_registry_on_an_object_store_is_refused():
             model_blessing=types.Channel(standard_artifacts.ModelBlessing),
             registry="gs://bucket/registry",
             config=ExportConfig(),
+            ingestion_config=IngestionConfig(),
             image_config=ImageConfig(),
         )

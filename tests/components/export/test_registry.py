@@ -41,6 +41,7 @@ def push(root, model, digest=None, lock_timeout_seconds=30):
         model,
         content_digest=digest or f"digest of {model.name}",
         source=f"/runs/{model.name}",
+        decoding={"image": {"size_px": 24}},
         model_card=lambda number: f"# encoder, version {number}\n",
         lock_timeout_seconds=lock_timeout_seconds,
     )
@@ -55,6 +56,7 @@ def test_the_first_push_is_version_1_and_holds_the_same_files(root, models):
     assert (result.folder / registry.MODEL_CARD_FILE).read_text() == "# encoder, version 1\n"
     assert json.loads((result.folder / registry.VERSION_FILE).read_text())["content_digest"] == "digest of one"
     assert registry.is_intact(root, "encoder", result.version)
+    assert registry.find_version(root, "encoder", "1") == result.version
 
 
 def test_versions_count_up_and_aliases_follow(root, models):
@@ -88,6 +90,7 @@ def test_rollback_publishes_the_old_content_under_a_higher_number(root, models):
     push(root, models["two"])
     version = registry.rollback(root, "encoder", lock_timeout_seconds=5)
     assert (version.number, version.content_digest, version.republished_from) == (3, "digest of one", 1)
+    assert version.decoding == {"image": {"size_px": 24}}
     assert (root / "encoder" / "3" / "saved_model.pb").read_bytes() == (models["one"] / "saved_model.pb").read_bytes()
     assert registry.is_intact(root, "encoder", version)
     assert "carries the content of version 1" in (root / "encoder" / "3" / registry.MODEL_CARD_FILE).read_text()
@@ -168,7 +171,7 @@ from components.export import registry
 for model in sys.argv[2:]:
     path = pathlib.Path(model)
     registry.push(pathlib.Path(sys.argv[1]), "encoder", path, content_digest="digest of " + path.name, source=model,
-                  model_card=lambda number: "card", lock_timeout_seconds=60)
+                  decoding=dict(), model_card=lambda number: "card", lock_timeout_seconds=60)
 """
 
 

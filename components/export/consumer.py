@@ -1,0 +1,130 @@
+"""The door for those who use an encoder: load the blessed version by name, turn image files into vectors or classes.
+
+Needs TensorFlow and Pillow, nothing of TFX. Files go through ingestion's decoder first, so that an image gives the
+vector it would have given inside the pipeline.
+"""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.contracts import evidence, signatures
+from components.export import registry
+from components.export.image_files import FileReader
+from components.ingestion.refusals import RefusedImage
+
+ImageFile = str | pathlib.Path | bytes  # a path, or the content of a file
+
+_BATCH_SIZE = 64
+
+
+class UnusableImageError(ValueError):
+    """An image that cannot be embedded; the message names its place among the images, its path and the reason."""
+
+    def __init__(self, index: int, image: ImageFile, reason: str):
+        name = f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
+        super().__init__(f"image {index} ({name}): {reason}")
+        self.index = index
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """What the linear head says."""
+
+    class_names: list[str]  # k
+    scores: np.ndarray  # (n, k) float32, rows add up to 1
+
+    @property
+    def labels(self) -> list[str]:
+        """The likeliest class of each image."""
+        return [self.class_names[index] for index in self.scores.argmax(axis=1)]
+
+
+class Encoder:
+    """One version of a registered encoder. Made by ``load_encoder``."""
+
+    def __init__(self, folder: pathlib.Path, version: registry.Version):
+        import tensorflow as tf
+
+        if version.decoding is None:
+            raise registry.RegistryError(f"{folder} does not say how image files are decoded for it")
+        facts = json.loads((folder / signatures.MODEL_FACTS_FILE).read_text(encoding="utf-8"))
+        self.version: int = version.number
+        self.content_digest: str = version.content_digest
+        self.class_names: list[str] = facts[evidence.CLASS_NAMES]
+        self.dimensions: int = facts[evidence.DIMENSIONS]
+        self.folder = folder
+        self._reader = FileReader(version.decoding, str(folder / registry.VERSION_FILE))
+        self._model = tf.saved_model.load(str(folder))
+        self._as_tensor = tf.constant
+
+    def embed(self, images: Sequence[ImageFile], batch_size: int = _BATCH_SIZE) -> np.ndarray:
+        """Representations of image files.
+
+        Args:
+            images: paths or contents of files in any format that ingestion accepts.
+            batch_size: images per call of the model.
+
+        Returns:
+            (n, d) float32, in the order of ``images``.
+
+        Raises:
+            UnusableImageError: an image cannot be read; nothing is returned then.
+        """
+        name = signatures.REPRESENTATION
+        parts = [found[name] for found in self._run(signatures.EMBED, images, batch_size)]
+        return np.concatenate([np.zeros((0, self.dimensions), np.float32), *parts])
+
+    def classify(self, images: Sequence[ImageFile], batch_size: int = _BATCH_SIZE) -> Classification:
+        """Class scores of image files; arguments and errors as for ``embed``."""
+        parts = [found[signatures.SCORES] for found in self._run(signatures.CLASSIFY, images, batch_size)]
+        return Classification(
+            self.class_names, np.concatenate([np.zeros((0, len(self.class_names)), np.float32), *parts])
+        )
+
+    def prepare(self, image: ImageFile) -> bytes:
+        """An image file as the bytes that the model's own signatures read.
+
+        Raises:
+            OSError: the file cannot be opened.
+            RefusedImage: it is no image that ingestion accepts.
+        """
+        return self._reader.read(image if isinstance(image, bytes) else pathlib.Path(image).read_bytes())
+
+    def _run(self, signature: str, images: Sequence[ImageFile], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+        function = self._model.signatures[signature]
+        for start in range(0, len(images), batch_size):
+            batch = [self._prepared(start + at, image) for at, image in enumerate(images[start : start + batch_size])]
+            found: dict[str, Any] = function(**{signatures.IMAGE_INPUT: self._as_tensor(batch)})
+            yield {name: value.numpy() for name, value in found.items()}
+
+    def _prepared(self, index: int, image: ImageFile) -> bytes:
+        try:
+            return self.prepare(image)
+        except (OSError, RefusedImage) as error:
+            raise UnusableImageError(index, image, str(error)) from error
+
+
+def load_encoder(uri: str | pathlib.Path, alias: str = registry.BLESSED) -> Encoder:
+    """Load a version of a registered encoder.
+
+    Args:
+        uri: ``<registry>/<model name>``, or the folder of one version.
+        alias: ``"blessed"``, ``"previous"`` or a version number; not used where ``uri`` is a version.
+
+    Raises:
+        RegistryError: there is no such model or version.
+    """
+    folder = pathlib.Path(uri).absolute()
+    if (folder / registry.VERSION_FILE).is_file():
+        folder, alias = folder.parent, folder.name
+    if not (folder / registry.INDEX_FILE).is_file():
+        models = ", ".join(str(folder / name) for name in registry.list_models(folder))
+        hint = f"; did you mean {models}?" if models else ""
+        raise registry.RegistryError(f"{folder} is no model of a registry: {registry.INDEX_FILE} is missing{hint}")
+    version = registry.find_version(folder.parent, folder.name, alias)
+    return Encoder(folder / str(version.number), version)
