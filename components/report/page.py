@@ -46,7 +46,7 @@ _SIGNS = {  # paths of a tick, a cross, an equals sign and a question mark
     "unknown": "M18 18a6 6 0 1 1 8 6q-2 1-2 4M24 35v.1",
 }
 _LOWEST_RECALLS = 20
-_SHARP_GRID_PX = 900  # a narrower grid of views is enlarged with sharp pixels
+_GRID_PX = 540  # width to which a small grid of views is enlarged, by whole factors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +58,9 @@ class ViewGrid:
     height: int
 
     @property
-    def is_small(self) -> bool:
-        """Whether it is enlarged on the page."""
-        return self.width < _SHARP_GRID_PX
+    def shown_px(self) -> int:
+        """Width on the page: whole multiples keep small pixels sharp and square."""
+        return self.width * max(1, _GRID_PX // self.width)
 
 
 def render_page(record: RunRecord, config: ReportConfig) -> str:

@@ -8,7 +8,22 @@ from markupsafe import Markup
 from components.report.charts import Reference, Series, line_chart
 from components.report.scales import duration, significant
 
-_EPOCH = "epoch"
+_MEASURES = {
+    "loss": "last loss",
+    "knn": "last kNN accuracy",
+    "alignment": "alignment",
+    "uniformity": "uniformity",
+    "std": "std of the representations",
+    "effective_rank": "effective rank",
+}
+_SETTINGS = {
+    "chance_loss": "loss at chance",
+    "total_steps": "steps",
+    "images_per_step": "images per step",
+    "learning_rate": "peak learning rate",
+    "encoder_parameters": "parameters of the encoder",
+    "projection_head_parameters": "parameters of the head",
+}
 Epochs = Sequence[Mapping[str, Any]]
 
 
@@ -16,7 +31,7 @@ def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
     """Heading, chart and explanation for each measure of the history; measures that were not taken are left out."""
     history = pretraining.get("history") or []
     charts = [
-        _loss(history),
+        _loss(history, (pretraining.get("settings") or {}).get("chance_loss")),
         _accuracies(history),
         _geometry(history),
         _spread(history),
@@ -29,7 +44,7 @@ def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
 def _points(history: Epochs, key: str, factor: float = 1.0) -> tuple[tuple[float, float], ...]:
     """(epoch, value) where there is a value; epochs count from 1."""
     return tuple(
-        (float(entry.get(_EPOCH, index)), factor * entry[key])
+        (float(index), factor * entry[key])
         for index, entry in enumerate(history, start=1)
         if entry.get(key) is not None
     )
@@ -48,14 +63,13 @@ def _chart(
     return heading, line_chart(heading, present, x_label="epoch", y_label=y_label, **options), explanation
 
 
-def _loss(history: Epochs) -> tuple[str, Markup, str] | None:
-    chance = _points(history, "chance")
+def _loss(history: Epochs, chance: float | None) -> tuple[str, Markup, str] | None:
     return _chart(
         "Loss",
         "NT-Xent. A loss that stays at chance means that all views look alike to the encoder.",
         [("loss", _points(history, "loss"), 0)],
         "nats",
-        references=[Reference("chance", chance[-1][1])] if chance else [],
+        references=[] if chance is None else [Reference("chance", chance)],
     )
 
 
@@ -105,23 +119,24 @@ def _rank(history: Epochs) -> tuple[str, Markup, str] | None:
 
 def _learning_rate(history: Epochs) -> tuple[str, Markup, str] | None:
     return _chart(
-        "Learning rate", "Warm-up, then cosine.", [("rate", _points(history, "lr"), 4)], "per step", y_low=0.0
+        "Learning rate", "Warm-up, then cosine.", [("rate", _points(history, "learning_rate"), 4)], "rate", y_low=0.0
     )
 
 
 def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The last value of each measure, and how long it took."""
+    """Size and speed of the run, and the last value of each measure."""
     history = pretraining.get("history") or []
-    names = {
-        "loss": "last loss",
-        "chance": "loss at chance",
-        "alignment": "alignment",
-        "uniformity": "uniformity",
-        "std": "std of the representations",
-        "effective_rank": "effective rank",
-    }
+    settings = pretraining.get("settings") or {}
     found = [("epochs", significant(len(history)))] if history else []
-    found += [(name, significant(points[-1][1])) for key, name in names.items() if (points := _points(history, key))]
+    found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
+    found += [
+        (name, significant(points[-1][1])) for key, name in _MEASURES.items() if (points := _points(history, key))
+    ]
     if pretraining.get("seconds") is not None:
         found.append(("time", duration(pretraining["seconds"])))
+    if pretraining.get("images_per_second") is not None:
+        found.append(("images per second", significant(pretraining["images_per_second"], 3)))
+    steps = pretraining.get("resumed_from_steps")
+    if steps:
+        found.append(("resumed at step", ", ".join(significant(step) for step in steps)))
     return found

@@ -36,7 +36,9 @@ def verdict_section(record: RunRecord) -> Verdict:
     reason = content.get(evidence.REASON) or "The Gate left no verdict, so nothing may be pushed."
     checks = [_check(check) for check in content.get(evidence.CHECKS) or []]
     warnings = [str(warning) for warning in content.get(evidence.WARNINGS) or []]
-    return Verdict(style, heading, reason, _outcome(record.push), checks, warnings, _models(content))
+    return Verdict(
+        style, heading, reason[:1].upper() + reason[1:], _outcome(record.push), checks, warnings, _models(content)
+    )
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:
