@@ -9,6 +9,7 @@ import json
 import posixpath
 import uuid
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -30,10 +31,12 @@ from components.ingestion.summary import Tally
 
 NAMESPACE = "simclr.ingestion"
 REFUSED = "refused"
-# Files that the pipeline leaves in the staging folder for its caller, as lines of JSON.
-REFUSALS_PREFIX = "refusals"
-TALLY_PREFIX = "tally"
-SHARDS_PREFIX = "shards"
+# What the pipeline tells its caller: files in the staging folder, each line a JSON list that begins with one of these.
+FINDINGS_PREFIX = "findings-"
+REFUSAL = "refusal"  # followed by a Refusal
+TALLY = "tally"  # followed by a Tally as JSON
+SHARD = "shard"  # followed by (name, records, sha256) of an output file
+_FINDINGS_FILES = 8
 
 
 class WorkOrder(NamedTuple):
@@ -56,7 +59,7 @@ class IngestImages(beam.PTransform):
         self._order = order
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
-        """Returns one ``(name, records, sha256)`` per output file."""
+        """Returns the paths of the files with the findings."""
         order = self._order
         decoded = (
             pipeline
@@ -72,11 +75,18 @@ class IngestImages(beam.PTransform):
         )
         tally = resolved["kept"] | "Tally" >> beam.CombineGlobally(TallyFn())
         shards = (resolved["kept"], tally) | "WriteShards" >> WriteShards(order)
-        refusals = (decoded[REFUSED], resolved[REFUSED]) | beam.Flatten()
-        _ = refusals | "RefusalLines" >> beam.Map(json.dumps) | _write_lines(order, REFUSALS_PREFIX)
-        _ = tally | _write_lines(order, TALLY_PREFIX)
-        _ = shards | "ShardLines" >> beam.Map(json.dumps) | _write_lines(order, SHARDS_PREFIX)
-        return shards
+        findings = (
+            decoded[REFUSED] | "RefusedByDecoder" >> beam.Map(_finding, REFUSAL),
+            resolved[REFUSED] | "RefusedByRule" >> beam.Map(_finding, REFUSAL),
+            tally | "Tallied" >> beam.Map(_finding, TALLY),
+            shards | "Written" >> beam.Map(_finding, SHARD),
+        )
+        return (
+            findings
+            | beam.Flatten()
+            | "SpreadFindings" >> beam.GroupByKey()
+            | "WriteFindings" >> beam.Map(_write_findings, order.staging_folder)
+        )
 
 
 # Beam makes typed coders from hints. They say what the main output holds; an annotation can't tell outputs apart.
@@ -190,7 +200,7 @@ class WriteShards(beam.PTransform):
         self._order = order
 
     def expand(self, inputs):
-        """Takes (kept, tally), returns one ``(name, records, sha256)`` per file; a file without records is written too."""
+        """Takes (kept, tally); returns one ``(name, records, sha256)`` per file, files without records included."""
         kept, tally = inputs
         config = self._order.config
         placed = kept | "AssignShard" >> beam.Map(_assign_shard, AsSingleton(tally), config)
@@ -269,6 +279,18 @@ def _read_lines(path: str) -> Iterator[str]:
             yield line.rstrip("\n")
 
 
-def _write_lines(order: WorkOrder, prefix: str) -> beam.PTransform:
-    path = posixpath.join(order.staging_folder, prefix)
-    return f"{prefix.capitalize()}File" >> beam.io.WriteToText(path)
+def _finding(element: Any, kind: str) -> tuple[int, str]:
+    line = json.dumps([kind, element])
+    return zlib.crc32(line.encode()) % _FINDINGS_FILES, line
+
+
+def _write_findings(element: tuple[int, Iterable[str]], folder: str) -> str:
+    """One file per key, whole or not at all, so that a second attempt replaces the first."""
+    index, lines = element
+    path = posixpath.join(folder, f"{FINDINGS_PREFIX}{index}.jsonl")
+    unfinished = posixpath.join(folder, uuid.uuid4().hex)
+    with tf.io.gfile.GFile(unfinished, "w") as file:
+        for line in lines:
+            file.write(line + "\n")
+    tf.io.gfile.rename(unfinished, path, overwrite=True)
+    return path

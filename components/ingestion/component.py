@@ -1,4 +1,4 @@
-"""ImageExampleGen: image files in, an Examples artifact with splits train, test and, where there are some, unlabeled."""
+"""ImageExampleGen: image files in, an Examples artifact with splits train, test and, where needed, unlabeled out."""
 
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
@@ -19,7 +19,7 @@ from components.ingestion.executor import Executor
 class ImageExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
     """The file-based ExampleGen's spec and this project's three parameters."""
 
-    PARAMETERS = {  # noqa: RUF012  (TFX's form)
+    PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
         artifacts.CONFIG: ExecutionParameter(type=str),
         artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),

@@ -122,7 +122,12 @@ def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
     height, width = pixels.shape[:2]
     _check_size(width, height, rules)
     image = Image.fromarray(pixels.reshape(height, width) if gray else pixels)
-    return Decoded(_shrink(_convert(image, rules), (width, height), None, rules), 1 if gray else 3)
+    return _decoded(_shrink(_convert(image, rules), (width, height), None, rules), 1 if gray else 3)
+
+
+def _decoded(image: Image.Image, source_channels: int) -> Decoded:
+    image.info = {}  # comments, profiles and the like would be written into the stored image
+    return Decoded(image, source_channels)
 
 
 def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
@@ -150,8 +155,8 @@ def _decode(image: Image.Image, rules: DecodingRules) -> Decoded:
     image.load()
     orientation = _orientation(image)
     shrunk = _shrink(_convert(image, rules), full_size if box else image.size, box, rules)
-    turn = _TURNS.get(orientation)
-    return Decoded(shrunk.transpose(turn) if turn is not None else shrunk, channels)
+    upright = shrunk.transpose(_TURNS[orientation]) if orientation in _TURNS else shrunk
+    return _decoded(upright, channels)
 
 
 def _check_size(width: int, height: int, rules: DecodingRules) -> None:

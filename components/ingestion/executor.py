@@ -24,7 +24,7 @@ _FILE_FORMAT = "tfrecords_gzip"
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Executor of ImageExampleGen."""
 
-    def Do(  # noqa: N802  (TFX's name)
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

@@ -8,7 +8,7 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -94,11 +94,8 @@ def _plan(root: str, config: IngestionConfig, items_file: str) -> _Plan:
 
 def _finish(order: WorkOrder, plan: _Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
-    shards = sorted(tuple(line) for line in _lines(order, beam_transforms.SHARDS_PREFIX))
-    [counts] = _lines(order, beam_transforms.TALLY_PREFIX)
-    tally = Tally(**counts)
-    refused_later = (Refusal(*line) for line in _lines(order, beam_transforms.REFUSALS_PREFIX))
-    refusals = sorted([*plan.refusals, *refused_later])
+    shards, [tally], refused = _read_findings(order.staging_folder)
+    refusals = sorted([*plan.refusals, *refused])
     _log_undecodable(refusals)
     check(tally, refusals, plan.classes, order.config, order.root)
     written = sum(records for _, records, _ in shards)
@@ -131,10 +128,19 @@ def _log_undecodable(refusals: list[Refusal]) -> None:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
 
 
-def _lines(order: WorkOrder, prefix: str) -> Iterator[Any]:
-    for path in sorted(tf.io.gfile.glob(posixpath.join(order.staging_folder, prefix) + "-*-of-*")):
+def _read_findings(folder: str) -> tuple[list[tuple[str, int, str]], list[Tally], list[Refusal]]:
+    """What the pipeline left: output files in order of their names, the tally, and the refusals."""
+    shards, tallies, refusals = [], [], []
+    for path in tf.io.gfile.glob(posixpath.join(folder, beam_transforms.FINDINGS_PREFIX + "*")):
         with tf.io.gfile.GFile(path) as file:
-            yield from map(json.loads, file)
+            for kind, value in map(json.loads, file):
+                if kind == beam_transforms.SHARD:
+                    shards.append(tuple(value))
+                elif kind == beam_transforms.TALLY:
+                    tallies.append(Tally.from_json(value))
+                else:
+                    refusals.append(Refusal(*value))
+    return sorted(shards), tallies, refusals
 
 
 def _remove_leftovers(output_uri: str) -> None:

@@ -117,8 +117,8 @@ def check(
     if fraction > config.max_undecodable_fraction:
         bad = [refusal for refusal in refusals if Reason(refusal.reason) in UNDECODABLE]
         raise IngestionError(
-            f"{root}: {len(bad)} files ({fraction:.1%}) could not be read as images; at most "
-            f"ingestion.max_undecodable_fraction = {config.max_undecodable_fraction:.1%} may. {_first_of(bad)}"
+            f"{root}: files that could not be read as images: {len(bad)} ({fraction:.1%} of all), more than "
+            f"ingestion.max_undecodable_fraction = {config.max_undecodable_fraction} allows. {_first_of(bad)}"
         )
     if not tally.total:
         raise IngestionError(f"{root}: no image in it. {_first_of(refusals)}")
@@ -136,8 +136,8 @@ def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, ro
     few = {name: train.get(name, 0) for name in classes if train.get(name, 0) < config.min_images_per_class}
     if few:
         raise IngestionError(
-            f"{root}: {_classes(len(few))} with fewer than ingestion.min_images_per_class = "
-            f"{config.min_images_per_class} train images: {_counts(few)}"
+            f"{root}: classes with fewer train images than ingestion.min_images_per_class = "
+            f"{config.min_images_per_class}: {_counts(few)}"
         )
     if len(classes) < 2:
         raise IngestionError(f"{root}: at least two classes expected, found only {classes[0]!r}")
@@ -161,24 +161,24 @@ def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, col
         )
     bad = [refusal for refusal in refusals if Reason(refusal.reason) in UNDECODABLE]
     if bad:
-        found.append(f"{len(bad)} files could not be read as images and are left out. {_first_of(bad, 3)}")
+        found.append(f"Files that could not be read as images: {len(bad)}, left out. {_first_of(bad, 3)}")
     for reason, text in _SENTENCES.items():
-        if reason.value in by_reason:
-            found.append(text.format(number=len(by_reason[reason.value])) + f" {_first_of(by_reason[reason.value], 3)}")
+        if refused := by_reason.get(reason.value):
+            found.append(f"{text.format(number=len(refused))} {_first_of(refused, 3)}")
     unseen = sorted(set(tally.classes.get(records.TRAIN, {})) - set(tally.classes.get(records.TEST, {})))
     if unseen:
-        found.append(f"{_classes(len(unseen))} without test images: {', '.join(unseen[:_FIRST])}.")
+        found.append(f"Classes without test images: {len(unseen)}. First: {', '.join(unseen[:_FIRST])}.")
     return found
 
 
 _SENTENCES = {
-    Reason.LABEL_CONFLICT: "{number} files have the same pixels as a file of another class; all of them are left out.",
-    Reason.ALSO_IN_TEST: "{number} images of train or unlabeled are in test too; they are kept in test only.",
-    Reason.DUPLICATE: "{number} exact duplicates are kept once.",
-    Reason.TEST_WITHOUT_LABEL: "{number} test images without a label are left out.",
-    Reason.OUTSIDE_LAYOUT: "{number} images lie outside the expected folders and are left out.",
-    Reason.EMPTY_CLASS_FOLDER: "{number} class folders are empty; these classes do not exist for the model.",
-    Reason.LINK_LOOP: "{number} links to folders are not followed.",
+    Reason.LABEL_CONFLICT: "Images with the same pixels under different labels: {number}, all left out.",
+    Reason.ALSO_IN_TEST: "Images of train or unlabeled that are in test too: {number}, kept in test only.",
+    Reason.DUPLICATE: "Exact duplicates: {number}, left out, each image is kept once.",
+    Reason.TEST_WITHOUT_LABEL: "Test images without a label: {number}, left out.",
+    Reason.OUTSIDE_LAYOUT: "Images outside the expected folders: {number}, left out.",
+    Reason.EMPTY_CLASS_FOLDER: "Class folders without files: {number}; the model will not know these classes.",
+    Reason.LINK_LOOP: "Links to folders that are listed under their own name: {number}, not followed.",
 }
 
 
@@ -186,17 +186,13 @@ def _first_of(refusals: list[Refusal], number: int = _FIRST) -> str:
     if not refusals:
         return ""
     named = "; ".join(f"{refusal.path} ({refusal.reason}: {refusal.message})" for refusal in refusals[:number])
-    return f"First {min(number, len(refusals))}: {named}"
+    return f"First: {named}."
 
 
 def _counts(counts: dict[str, int]) -> str:
     named = [f"{name} {number}" for name, number in list(counts.items())[:_FIRST]]
     rest = [f"and {len(counts) - _FIRST} more"] if len(counts) > _FIRST else []
     return ", ".join(named + rest) or "nothing"
-
-
-def _classes(number: int) -> str:
-    return "1 class" if number == 1 else f"{number} classes"
 
 
 def summarize(tally: Tally, refused: dict[str, int], facts: dict[str, Any]) -> dict[str, Any]:
