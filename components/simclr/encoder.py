@@ -25,7 +25,8 @@ _STAGE_DEPTHS = {
 }
 _STAGE_WIDTHS = (64, 128, 256, 512)
 _BOTTLENECK_EXPANSION = 4
-_SMALL_CNN_STAGES = ((32, 1), (64, 2), (128, 2))  # channels, stride; two convolutions each
+_SMALL_CNN_STAGES = ((32, 2), (64, 2), (128, 1))  # channels and stride of its convolutions
+_SMALL_CNN_GRID = 3  # the representation keeps about so many places per side: digits are not shifted far
 _CHANNEL_STEP = 8  # widths are multiples of this, so that vector units stay full
 
 
@@ -128,10 +129,11 @@ class _Blocks:
 def _small_cnn(blocks: _Blocks, pixels: keras.KerasTensor, multiplier: float) -> keras.KerasTensor:
     features = pixels
     for channels, stride in _SMALL_CNN_STAGES:
-        for position in range(2):
-            features = blocks.convolve(features, _width(channels, multiplier), 3, stride if position == 0 else 1)
-            features = blocks.activate(blocks.normalise(features))
-    return features
+        features = blocks.convolve(features, _width(channels, multiplier), 3, stride)
+        features = blocks.activate(blocks.normalise(features))
+    pool = max(1, features.shape[1] // _SMALL_CNN_GRID)
+    features = layers.AveragePooling2D(pool, dtype=blocks.dtype_policy)(features)
+    return layers.Flatten(dtype=blocks.dtype_policy)(features)
 
 
 def _resnet(blocks: _Blocks, pixels: keras.KerasTensor, config: EncoderConfig, size_px: int) -> keras.KerasTensor:

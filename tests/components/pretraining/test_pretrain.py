@@ -1,0 +1,202 @@
+"""A whole pretraining on small drawn images: what it writes, and that being killed changes nothing."""
+
+import json
+import math
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from components.contracts import artifacts, configuration
+from components.contracts.images import Color, ImageConfig
+from components.pretraining import checkpoints, devices, pretrain
+from components.pretraining.config import PretrainingConfig
+from components.simclr import watching
+from components.simclr.encoder import weights_digest
+
+IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
+SCRIPT = pathlib.Path(__file__).with_name("train_in_process.py")
+
+
+def config_of(settings: dict) -> PretrainingConfig:
+    return configuration.from_mapping(PretrainingConfig, settings, "test")
+
+
+def task_of(views, folder: pathlib.Path) -> pretrain.Task:
+    return pretrain.Task(
+        views_uri=views.uri,
+        train_dir=f"{views.uri}/Split-train",
+        eval_dir=f"{views.uri}/Split-eval",
+        mean=np.array([128.0], np.float32),
+        std=np.array([64.0], np.float32),
+        code_digest="code",
+        checkpoints_root=str(folder / "checkpoints"),
+        output_dir=str(folder / "model"),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(views, settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, pretrain.pretrain(config_of(settings()), IMAGE, task_of(views, folder))
+
+
+def load(folder: pathlib.Path, name: str) -> keras.Model:
+    return keras.saving.load_model(folder / "model" / name, compile=False)
+
+
+def test_describes_the_run(finished, settings):
+    folder, description = finished
+    assert json.loads((folder / "model" / artifacts.PRETRAINING_FILE).read_text()) == description
+    assert description["settings"]["total_steps"] == 8  # 40 images, batches of 16: two whole ones, four epochs
+    assert description["settings"]["negatives_per_anchor"] == 30
+    assert description["settings"]["chance_loss"] == pytest.approx(math.log(31))
+    assert description["config"] == configuration.to_mapping(config_of(settings()))
+    assert description["resumed_from_step"] is None
+    assert [entry["epoch"] for entry in description["history"]] == [1, 2, 3, 4]
+    assert [("knn" in entry) for entry in description["history"]] == [False, True, False, True]
+    wanted = {"loss", "chance", "top1", "top5", "lr", "alignment", "uniformity", "std", "effective_rank"}
+    assert all(wanted <= entry.keys() for entry in description["history"])
+    assert description["history"][-1]["loss"] < description["history"][0]["loss"]
+
+
+def test_writes_models_of_the_promised_shapes(finished):
+    folder, description = finished
+    pixels = np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
+    encoder, initial, head = (
+        load(folder, name)
+        for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE)
+    )
+    width = description["settings"]["representation_width"]
+    representations = encoder.predict(pixels, verbose=0)
+    assert representations.shape == initial.predict(pixels, verbose=0).shape == (3, width)
+    assert head.predict(representations, verbose=0).shape == (3, 16)
+    assert description["weights_digest"] == weights_digest(encoder, head)
+    assert weights_digest(encoder) != weights_digest(initial)
+
+
+def test_batch_norm_statistics_are_estimated_in_both_encoders(finished):
+    folder, _ = finished
+    for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE):
+        norms = [layer for layer in load(folder, name).layers if isinstance(layer, keras.layers.BatchNormalization)]
+        assert norms
+        assert all(np.any(np.asarray(norm.moving_mean) != 0) for norm in norms)
+        assert all(np.all(np.asarray(norm.moving_variance) != 1) for norm in norms)
+
+
+def test_grid_shows_eight_images_in_six_views(finished):
+    folder, _ = finished
+    grid = cv2.imread(str(folder / "model" / artifacts.VIEW_GRID_FILE), cv2.IMREAD_GRAYSCALE)
+    assert grid.shape == (8 * 18, 6 * 18)
+    assert grid.std() > 20
+
+
+def test_encoder_loads_without_this_project(finished, tmp_path):
+    """The .keras files hold no custom objects."""
+    folder, _ = finished
+    code = (
+        "import sys, keras, numpy as np; m = keras.saving.load_model(sys.argv[1]); "
+        "assert 'components' not in sys.modules; print(m(np.zeros((2, 16, 16, 1))).shape[0])"
+    )
+    path = folder / "model" / artifacts.ENCODER_FILE
+    done = subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "2"
+
+
+def test_finished_run_exports_again_without_training(finished, views, settings, tmp_path):
+    """As after a kill between export and publication."""
+    folder, description = finished
+    again = pretrain.pretrain(config_of(settings()), IMAGE, task_of(views, folder))
+    assert again["weights_digest"] == description["weights_digest"]
+    assert again["resumed_from_step"] == 8
+    assert again["history"] == description["history"]
+
+
+def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_path):
+    task, summary = task_of(views, tmp_path), {artifacts.CONTENT_DIGEST: "a"}
+    config = config_of(settings())
+    first = pretrain.checkpoint_directory(config, task, summary)
+    moved = task_of(views, tmp_path)
+    assert first == pretrain.checkpoint_directory(config, moved, summary)
+    others = [
+        pretrain.checkpoint_directory(config_of(settings(seed=1)), task, summary),
+        pretrain.checkpoint_directory(config, task, {artifacts.CONTENT_DIGEST: "b"}),
+        pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "mean": np.array([1.0])}), summary),
+        pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "code_digest": "other"}), summary),
+    ]
+    assert len({first, *others}) == 5
+
+
+def test_crops_in_training_where_images_are_stored_whole(uncropped_views, settings, tmp_path):
+    crop = {"area_min": 0.5, "area_max": 1.0, "aspect_min": 0.9, "aspect_max": 1.1}
+    config = config_of(settings(epochs=2, jit_compile=False, crop=crop))
+    description = pretrain.pretrain(config, IMAGE, task_of(uncropped_views, tmp_path))
+    assert len(description["history"]) == 2
+
+
+def test_missing_gpu_is_said_at_once(views, settings, tmp_path):
+    with pytest.raises(devices.MissingGpu, match=r"num_gpus is 1, but TensorFlow sees 0 GPUs"):
+        pretrain.pretrain(config_of(settings(num_gpus=1)), IMAGE, task_of(views, tmp_path))
+
+
+def test_views_of_another_size_are_refused(views, settings, tmp_path):
+    with pytest.raises(ValueError, match=r"views have size and channels \(16, 1\), but the image config says \(32, 3\)"):
+        pretrain.pretrain(config_of(settings()), ImageConfig(size_px=32), task_of(views, tmp_path))
+
+
+def test_a_run_that_explodes_is_stopped(views, settings, tmp_path):
+    optimizer = {"name": "sgd", "learning_rate": 100.0, "scaling": "linear", "weight_decay": 1.0}
+    config = config_of(settings(optimizer=optimizer, epochs=60, schedule={"warmup_epochs": 0}))
+    with pytest.raises(watching.NonFinite, match=r"stopped at step \d+"):
+        pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
+
+
+def start(views, settings: dict, folder: pathlib.Path) -> subprocess.Popen:
+    asked = json.dumps({"settings": settings, "views": views.uri, "folder": str(folder)})
+    return subprocess.Popen([sys.executable, SCRIPT, asked], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def result(process: subprocess.Popen) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err[-3000:]
+    return out
+
+
+def kill_in_the_middle(process: subprocess.Popen, folder: pathlib.Path, step: int) -> None:
+    """SIGKILL as soon as a checkpoint of ``step`` or later exists."""
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        found = [path for path in folder.glob("checkpoints/*/checkpoint-*.npz") if int(path.name.split("-")[1]) >= step]
+        if found:
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+            return
+        time.sleep(0.01)
+    raise AssertionError("no checkpoint in time")
+
+
+def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
+    """Equal weights to the bit: compiled with XLA, deterministic operations, same machine."""
+    run = settings(epochs=60, checkpoint_every_steps=7)
+    whole = start(views, run, tmp_path / "whole")
+    digest = result(whole)
+    killed = start(views, run, tmp_path / "killed")
+    kill_in_the_middle(killed, tmp_path / "killed", step=14)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "model" / artifacts.PRETRAINING_FILE).exists()
+    assert result(start(views, run, tmp_path / "killed")) == digest
+    described = [
+        json.loads((tmp_path / name / "model" / artifacts.PRETRAINING_FILE).read_text()) for name in ("whole", "killed")
+    ]
+    assert 14 <= described[1]["resumed_from_step"] < 120
+    assert described[0]["history"] == described[1]["history"]
+    folder = pathlib.Path(described[1]["checkpoint_directory"])
+    assert checkpoints.load_latest(str(folder)).step == 120
