@@ -102,16 +102,14 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _run(arguments: argparse.Namespace) -> int:
     from pipeline import config as pipeline_config
-
-    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
-    data_root = _data_root(arguments, has_bundled_data=config.bundled_data is not None)
-    sys.stderr.write("Starting (TensorFlow and TFX take ten seconds and more to load) …\n")
     from pipeline import local_runner
     from pipeline.places import Places
 
+    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    data_root = _data_root(arguments, has_bundled_data=config.bundled_data is not None)
     places = Places(workdir=arguments.workdir.resolve(), data_root=data_root)
     finished = local_runner.run(config, places, local_runner.RunnerKind(arguments.runner))
-    sys.stdout.write(f"{finished.outcome.text()}\nLog        {finished.log}\n")
+    sys.stdout.write(f"{finished.outcome.text()}\nLog        {places.log(finished.run_id)}\n")
     if arguments.require_blessing and not finished.outcome.is_blessed:
         return _EXIT_NOT_BLESSED
     return 0
@@ -119,11 +117,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
     from components.contracts.configuration import ConfigError
+    from pipeline.places import Places
 
     if arguments.data is None:
         if not has_bundled_data:
             raise ConfigError(f"--config {arguments.config} brings no data: name a folder of images with --data")
-        return str(arguments.workdir.resolve() / "data" / "digits")
+        return str(Places(arguments.workdir.resolve(), "").bundled_data)
     if "://" in arguments.data:
         return arguments.data
     folder = pathlib.Path(arguments.data).resolve()

@@ -4,6 +4,7 @@ TensorFlow, Beam and TFX write to the process's standard streams from C++ as wel
 themselves are turned into the log file, and the person gets what stood there before.
 """
 
+import atexit
 import contextlib
 import logging
 import os
@@ -79,7 +80,10 @@ class _NodeHandler(logging.Handler):
 
 @contextlib.contextmanager
 def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
-    """Send standard output and error to ``log_path`` and hand out a console on the former standard error."""
+    """Send standard output and error to ``log_path`` and hand out a console on the former standard error.
+
+    Afterwards the streams are as before, until the interpreter shuts down: what TensorFlow says then goes to the log.
+    """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -94,8 +98,9 @@ def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
         sys.stderr.flush()
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)
-        for descriptor in (*saved, log):
+        for descriptor in saved:
             os.close(descriptor)
+        atexit.register(os.dup2, log, 2)
 
 
 @contextlib.contextmanager

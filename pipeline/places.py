@@ -32,9 +32,13 @@ class Places:
         return str(self.workdir / "registry")
 
     @property
-    def logs(self) -> pathlib.Path:
-        """One log file per run."""
-        return self.workdir / "logs"
+    def bundled_data(self) -> pathlib.Path:
+        """Where bundled data is written out."""
+        return self.workdir / "data"
+
+    def log(self, run_id: str) -> pathlib.Path:
+        """Log file of a run."""
+        return self.workdir / "logs" / f"{run_id}.log"
 
     @property
     def report(self) -> pathlib.Path:
