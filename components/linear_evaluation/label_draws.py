@@ -32,13 +32,15 @@ def draw_labels(labels: np.ndarray, fraction: float, draw: int, seed: int) -> np
 
 
 def _shares(labels: np.ndarray, fraction: float) -> dict[int, int]:
+    """Labels per class; small classes that are given their one label take it from the large ones."""
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * fraction
     shares = np.maximum(1, np.floor(exact).astype(int))
     wanted = max(len(classes), round(fraction * len(labels)))
-    remainders = np.where(shares < counts, exact - shares, -np.inf)
-    for index in np.argsort(-remainders, kind="stable")[: max(0, wanted - shares.sum())]:
-        shares[index] += 1
+    while shares.sum() < wanted:
+        shares[np.argmax(np.where(shares < counts, exact - shares, -np.inf))] += 1
+    while shares.sum() > wanted:
+        shares[np.argmax(np.where(shares > 1, shares - exact, -np.inf))] -= 1
     return dict(zip(classes.tolist(), shares.tolist(), strict=True))
 
 

@@ -107,7 +107,8 @@ class _Search:
         self._labels = labels
         self._classes = classes
         self._strength = strength
-        self._coordinates = coordinates
+        self._coordinates = coordinates  # R of weights -> R @ weights
+        self._inverse = scipy.linalg.solve_triangular(coordinates, np.eye(len(coordinates)), check_finite=False)
         self._tolerance = tolerance
         self._steepest = np.inf
 
@@ -115,7 +116,7 @@ class _Search:
         return self._coordinates @ solution
 
     def from_search(self, point: np.ndarray) -> np.ndarray:
-        return scipy.linalg.solve_triangular(self._coordinates, point.reshape(-1, self._classes), check_finite=False)
+        return self._inverse @ point.reshape(-1, self._classes)
 
     def value_and_gradient(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         solution = self.from_search(point)  # (d' + 1, k)
@@ -133,8 +134,8 @@ class _Search:
         gradient[:-1] = self._features.T @ (logits / len(self._rows)).astype(np.float32) + self._strength * weights
         gradient[-1] = logits.mean(axis=0)
         self._steepest = np.abs(gradient).max()
-        in_search = scipy.linalg.solve_triangular(self._coordinates, gradient, trans="T", check_finite=False)
-        return loss + 0.5 * self._strength * np.sum(weights**2), in_search.ravel()
+        penalty = 0.5 * self._strength * np.vdot(weights, weights)
+        return loss + penalty, (self._inverse.T @ gradient).ravel()
 
     def stop_when_flat(self, _point: np.ndarray) -> None:
         # L-BFGS-B evaluates the accepted point last, so the gradient seen last is that of this point.

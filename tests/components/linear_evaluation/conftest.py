@@ -27,7 +27,7 @@ def draw_image(label: str, rng: np.random.Generator) -> np.ndarray:
     top, left = rng.uniform(5, 10, 2)
     distance = np.hypot(rows - top, columns - left)
     shape = {"disc": distance < 4, "frame": abs(distance - 4) < 1, "stripes": (rows + int(top)) % 4 < 2}[label]
-    return (shape[..., np.newaxis] * 120 + rng.uniform(0, 90, (16, 14, 1))).astype(np.uint8)
+    return (shape[..., np.newaxis] * 60 + rng.uniform(0, 190, (16, 14, 1))).astype(np.uint8)
 
 
 def image_record(label: str | None, rng: np.random.Generator) -> tf.train.Example:
@@ -139,7 +139,7 @@ def _trained_encoder(images: list[bytes], labels: list[str]) -> keras.Model:
         variables = classifier.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
 
-    for _ in range(60):
+    for _ in range(40):
         step()
     return keras.Model(classifier.inputs, classifier.layers[-2].output)
 

@@ -1,0 +1,166 @@
+"""What is served is what was measured, for anyone who has TensorFlow."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.contracts import artifacts, evidence, signatures
+from components.linear_evaluation import features, saved_model
+from components.linear_evaluation.logistic_regression import LinearHead
+from components.preprocessing import moments
+
+from .conftest import CLASSES, IMAGE_CONFIG, draw_image, small_encoder
+
+# A consumer: TensorFlow and NumPy, nothing else of what is installed, and not this project.
+CONSUMER = """
+import importlib.abc, sys
+
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("components", "pipeline", "tfx", "tensorflow_transform", "apache_beam"):
+            raise ImportError(f"{name} is not there")
+
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+import tensorflow as tf
+
+model = tf.saved_model.load(sys.argv[1])
+golden = np.load(sys.argv[1] + "/assets.extra/golden.npz")
+ends = np.cumsum(golden["image_lengths"])
+images = [golden["image_bytes"][end - length:end].tobytes() for end, length in zip(ends, golden["image_lengths"])]
+given = {
+    name: {key: value.numpy() for key, value in model.signatures[name](image=tf.constant(images)).items()}
+    for name in ("serving_default", "embed", "classify")
+}
+for name in ("serving_default", "embed"):
+    np.testing.assert_allclose(given[name]["representation"], golden["representations"], rtol=1e-4, atol=1e-5)
+np.testing.assert_allclose(given["classify"]["scores"], golden["scores"], rtol=1e-4, atol=1e-5)
+pixels = np.stack([tf.io.decode_png(image).numpy() for image in images])
+embedded = model.signatures["embed_pixels"](pixels=tf.constant(pixels))["representation"].numpy()
+np.testing.assert_allclose(embedded, golden["representations"], rtol=1e-3, atol=1e-4)
+print("same", len(images), given["classify"]["classes"][0].tolist())
+"""
+
+
+def make_head(width: int, classes: int) -> LinearHead:
+    rng = np.random.default_rng(0)
+    return LinearHead(rng.normal(size=(width, classes)).astype(np.float32), rng.normal(size=classes).astype(np.float32))
+
+
+def make_golden(parts: saved_model.ServedParts, count: int) -> saved_model.GoldenImages:
+    rng = np.random.default_rng(5)
+    encoded = [tf.io.encode_png(draw_image("disc", rng)).numpy() for _ in range(count)]
+    return saved_model.GoldenImages(encoded, parts.encoder(parts.preparation(tf.constant(encoded))).numpy())
+
+
+@pytest.fixture(scope="module")
+def parts(workplace):
+    graph = str(workplace.transform_graph_dir)
+    mean, std = moments.channel_moments(graph)
+    encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
+    return saved_model.ServedParts(
+        features.Preparation(graph), encoder, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(parts, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("exported") / "model"
+    (directory / "variables").mkdir(parents=True)
+    (directory / "variables" / "leftover").write_text("of a killed attempt")
+    return directory, saved_model.export(parts, make_golden(parts, 3), str(directory))
+
+
+def test_a_process_with_tensorflow_alone_gets_the_stored_vectors(exported, tmp_path):
+    directory, _ = exported
+    answer = subprocess.run(
+        [sys.executable, "-I", "-c", CONSUMER, str(directory)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=300,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("same 3 [b'disc', b'frame', b'stripes']")
+
+
+def test_signatures_are_as_promised(parts, exported):
+    directory, _ = exported
+    loaded = tf.saved_model.load(str(directory))
+    assert set(loaded.signatures) == {"serving_default", "embed", "classify", "embed_pixels"}
+    rng = np.random.default_rng(1)
+    drawn = [draw_image(label, rng) for label in CLASSES]
+    images = tf.constant([tf.io.encode_png(pixels).numpy() for pixels in drawn])
+    answer = loaded.signatures[signatures.CLASSIFY](image=images)
+    assert set(answer) == {"classes", "scores"} and answer["scores"].dtype == tf.float32
+    representation = loaded.signatures[signatures.EMBED](image=images)[signatures.REPRESENTATION].numpy()
+    logits = representation @ parts.head.kernel + parts.head.bias
+    np.testing.assert_allclose(answer["scores"], tf.nn.softmax(logits), atol=1e-5)
+    assert answer["classes"].numpy().tolist() == [[name.encode() for name in CLASSES]] * 3
+    from_pixels = loaded.signatures[signatures.EMBED_PIXELS](pixels=tf.constant(np.stack(drawn)))
+    np.testing.assert_allclose(from_pixels[signatures.REPRESENTATION], representation, rtol=1e-3, atol=1e-4)
+    larger = loaded.signatures[signatures.EMBED_PIXELS](pixels=tf.zeros((2, 40, 31, 1), tf.uint8))
+    assert larger[signatures.REPRESENTATION].shape == (2, 16)
+    jpeg = tf.io.encode_jpeg(drawn[0], quality=100)
+    close = loaded.signatures[signatures.EMBED](image=jpeg[tf.newaxis])[signatures.REPRESENTATION].numpy()
+    np.testing.assert_allclose(close[0], representation[0], atol=0.1 * np.abs(representation).max())
+
+
+def test_leftovers_are_gone_and_facts_are_there(parts, exported):
+    directory, digest = exported
+    assert not (directory / "variables" / "leftover").exists()
+    facts = json.loads((directory / signatures.MODEL_FACTS_FILE).read_text())
+    assert facts[evidence.CONTENT_DIGEST] == digest == parts.content_digest()
+    assert facts[evidence.CLASS_NAMES] == list(CLASSES) and facts[evidence.DIMENSIONS] == 16
+    assert facts["image"] == {"size_px": 12, "color": "gray", "center_crop_fraction": 1.0}
+
+
+def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):
+    again = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
+    preparation = features.Preparation(str(workplace.transform_graph_dir))
+    same = dataclasses.replace(parts, encoder=again, preparation=preparation)
+    assert same.content_digest() == parts.content_digest()
+    head = LinearHead(parts.head.kernel.copy(), parts.head.bias + np.float32(1e-3))
+    others = [
+        dataclasses.replace(parts, encoder=small_encoder(0)),
+        dataclasses.replace(parts, head=head),
+        dataclasses.replace(parts, channel_mean=parts.channel_mean + 1),
+        dataclasses.replace(parts, class_names=["a", "b", "c"]),
+        dataclasses.replace(parts, image_config=dataclasses.replace(IMAGE_CONFIG, center_crop_fraction=0.9)),
+    ]
+    digests = {other.content_digest() for other in others}
+    assert len(digests) == len(others) and parts.content_digest() not in digests
+
+
+def test_batch_norm_statistics_are_content(parts, workplace):
+    encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
+    norm = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.BatchNormalization))
+    norm.moving_mean.assign_add(np.full(norm.moving_mean.shape, 0.01, np.float32))
+    assert dataclasses.replace(parts, encoder=encoder).content_digest() != parts.content_digest()
+
+
+def test_a_model_that_answers_otherwise_than_measured_is_refused(parts, tmp_path):
+    golden = make_golden(parts, 2)
+    wrong = dataclasses.replace(golden, representations=golden.representations + 0.5)
+    with pytest.raises(ValueError, match="other vectors than were measured"):
+        saved_model.export(parts, wrong, str(tmp_path / "model"))
+
+
+def test_half_precision_encoders_answer_in_float32(parts, tmp_path):
+    pixels = keras.Input((12, 12, 1))
+    hidden = keras.layers.Conv2D(4, 3, dtype="mixed_bfloat16")(pixels)
+    pooled = keras.layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(hidden)
+    half = dataclasses.replace(parts, encoder=keras.Model(pixels, pooled), head=make_head(4, 3))
+    golden = make_golden(half, 2)
+    golden = dataclasses.replace(golden, representations=golden.representations.astype(np.float32))
+    saved_model.export(half, golden, str(pathlib.Path(tmp_path, "model")))
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    answer = loaded.signatures[signatures.EMBED](image=tf.constant(list(golden.encoded)))
+    assert answer[signatures.REPRESENTATION].dtype == tf.float32
