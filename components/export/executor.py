@@ -1,6 +1,7 @@
 """From a verdict to a version in the registry: what was blessed is pushed, anything else is passed over and said so.
 
-A push is idempotent, so a repeated or interrupted execution ends with one version and the same answer.
+A push is idempotent, so a repeated or interrupted execution ends with one version and the same answer. A model whose
+verdict is "unchanged" counts as blessed: where the run that blessed it was killed before its push, this one makes up.
 """
 
 import json
@@ -12,7 +13,6 @@ from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor as pusher_executor
-from tfx.components.util import model_utils
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils
@@ -46,7 +46,7 @@ class Executor(pusher_executor.Executor):
         blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, parameters[REGISTRY])
-        if not may_push(blessing):
+        if not self.CheckBlessing(input_dict):
             outcome = self._pass_over(blessing, pushed)
         else:
             with tempfile.TemporaryDirectory() as staging:
@@ -102,17 +102,6 @@ class Executor(pusher_executor.Executor):
             "directory": str(push.folder),
             "source": push.version.source,
         }
-
-
-def may_push(blessing: types.Artifact) -> bool:
-    """Whether the model may enter the registry.
-
-    "unchanged" counts as well: the model was blessed before, and if that run was killed before its push, this one
-    makes up for it; otherwise the registry answers with the version that is there.
-    """
-    return model_utils.is_model_blessed(blessing) or (
-        blessing.get_string_custom_property(artifacts.VERDICT) == evidence.UNCHANGED
-    )
 
 
 def _content_digest(model: types.Artifact, facts: dict[str, Any]) -> str:

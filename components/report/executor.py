@@ -59,13 +59,14 @@ class Executor(base_executor.BaseExecutor):
         inputs = {name: artifact_utils.get_single_instance(found) for name, found in input_dict.items() if found}
         report = artifact_utils.get_single_instance(output_dict[REPORT])
         _logger.info("report: from %s", ", ".join(f"{name} {artifact.uri}" for name, artifact in inputs.items()))
-        page = render_page(collect(inputs, json.loads(exec_properties[PIPELINE_CONFIG])), config)
+        settings = json.loads(exec_properties[PIPELINE_CONFIG])
+        encoded = render_page(collect(inputs, settings), config).encode("utf-8")
         path = f"{report.uri}/{artifacts.REPORT_FILE}"
-        io_utils.write_bytes_file(path, page.encode("utf-8"))
+        io_utils.write_bytes_file(path, encoded)
         seconds = time.monotonic() - started
         report.set_float_custom_property(artifacts.SECONDS, seconds)
-        report.set_int_custom_property("bytes", len(page))
-        _logger.info("report: %d bytes, %.1f s, %s", len(page), seconds, path)
+        report.set_int_custom_property("bytes", len(encoded))
+        _logger.info("report: %d bytes, %.1f s, %s", len(encoded), seconds, path)
 
 
 def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunRecord:

@@ -62,4 +62,4 @@ def read_arrays(read: ReadBytes, path: str) -> Mapping[str, np.ndarray] | None:
 def read_json_lines(read: ReadBytes, path: str) -> tuple[Mapping[str, Any], ...]:
     """The objects in a file with one per line, in order; empty where there is no file."""
     content = read(path) or b""
-    return tuple(json.loads(line) for line in content.decode("utf-8").splitlines() if line.strip())
+    return tuple(json.loads(line) for line in content.decode("utf-8").split("\n") if line.strip())

@@ -42,7 +42,7 @@ class Workplace:
         check = {"name": "min_accuracy", "value": 0.987654, "threshold": 0.9, "passed": True, "text": "in words"}
         content = {"verdict": verdict, "reason": reason, "checks": [check], "warnings": ["few images"]}
         pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).write_text(json.dumps(content))
-        blessing.set_int_custom_property("blessed", int(verdict == "blessed"))
+        blessing.set_int_custom_property("blessed", int(verdict in ("blessed", "unchanged")))
         blessing.set_string_custom_property(artifacts.VERDICT, verdict)
         blessing.set_string_custom_property(artifacts.REASON, reason)
         return blessing

@@ -1,0 +1,173 @@
+"""A small run as the page gets it: three classes, one of them with a hostile name, and twelve test images."""
+
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.contracts import evidence
+from components.report.run_record import RunRecord
+
+HOSTILE = '<script>alert("x")</script>'
+CLASSES = ["cat", "dog", HOSTILE]
+LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+PREDICTED = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 0, 2])
+CONFUSION = [[3, 1, 0], [0, 4, 0], [1, 0, 3]]
+
+
+def features(accuracy: float, draws: tuple[float, ...] = (0.5, 0.6, 0.7)) -> dict:
+    return {
+        evidence.DIMENSIONS: 6,
+        evidence.ACCURACY: accuracy,
+        evidence.ACCURACY_INTERVAL: [accuracy - 0.1, accuracy + 0.05],
+        evidence.BALANCED_ACCURACY: accuracy,
+        evidence.BALANCED_ACCURACY_INTERVAL: [accuracy - 0.1, accuracy + 0.05],
+        evidence.CLASS_RECALL: {name: row[i] / 4 for i, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))},
+        evidence.CONFUSION: CONFUSION,
+        evidence.AUROC: None,
+        evidence.KNN_ACCURACY: accuracy - 0.02,
+        evidence.KNN_ACCURACY_INTERVAL: [accuracy - 0.12, accuracy + 0.03],
+        evidence.FRACTIONS: [
+            _fraction(0.1, 6, draws),
+            _fraction(1.0, 60, (accuracy,)),
+        ],
+    }
+
+
+def _fraction(fraction: float, labels: int, accuracies: tuple[float, ...]) -> dict:
+    return {
+        evidence.FRACTION: fraction,
+        evidence.LABELS: labels,
+        evidence.ACCURACY_MEAN: float(np.mean(accuracies)),
+        evidence.ACCURACY_STD: float(np.std(accuracies)),
+        evidence.ACCURACIES: list(accuracies),
+        evidence.L2_STRENGTHS: [0.1] * len(accuracies),
+    }
+
+
+def make_probe() -> dict:
+    differences = [
+        {
+            evidence.FEATURES: evidence.ENCODER,
+            evidence.AGAINST: against,
+            evidence.FRACTION: fraction,
+            evidence.DIFFERENCE: difference,
+            evidence.INTERVAL: [difference - 0.02, difference + 0.02],
+        }
+        for against, fraction, difference in (
+            (evidence.RANDOM_ENCODER, 0.1, 0.05),
+            (evidence.RAW_PIXELS, None, 0.01),
+            (evidence.RAW_PIXELS, 1.0, -0.03),
+        )
+    ]
+    return {
+        evidence.CLASS_NAMES: CLASSES,
+        evidence.COUNTS: {"train": 60, "test": 12},
+        evidence.CONFIDENCE: 0.95,
+        evidence.FEATURES: {
+            evidence.ENCODER: features(0.8333),
+            evidence.RANDOM_ENCODER: features(0.75, (0.4, 0.5, 0.6)),
+            evidence.RAW_PIXELS: features(0.7, (0.3, 0.4, 0.5)),
+        },
+        evidence.DIFFERENCES: differences,
+    }
+
+
+def make_predictions() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    scores = np.full((12, 3), 0.1, np.float32)
+    scores[np.arange(12), PREDICTED] = 0.8
+    scores[3] = (0.2, 0.7, 0.1)  # a mistake less confident than that of image 10
+    images = generator.integers(0, 256, (12, 8, 8, 3), np.uint8)
+    return {
+        evidence.TEST_DIGESTS: np.array([f"{index:064x}" for index in range(12)]),
+        evidence.TEST_LABELS: LABELS.astype(np.int64),
+        evidence.TEST_CLASS_NAMES: np.array(CLASSES),
+        evidence.TEST_SCORES: scores,
+        evidence.TEST_REPRESENTATIONS: generator.normal(size=(12, 6)).astype(np.float32) + 3 * LABELS[:, None],
+        evidence.THUMBNAIL_ROWS: np.arange(11),
+        evidence.THUMBNAILS: images[:11],
+        evidence.QUERY_ROWS: np.array([0, 10]),
+        evidence.QUERY_THUMBNAILS: images[[0, 10]],
+        evidence.NEIGHBOUR_DIGESTS: np.full((2, 3), "f" * 64),
+        evidence.NEIGHBOUR_LABELS: np.array([[0, 0, 1], [2, 2, 2]]),
+        evidence.NEIGHBOUR_SIMILARITIES: np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]], np.float32),
+        evidence.NEIGHBOUR_THUMBNAILS: generator.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
+    }
+
+
+def make_pretraining() -> dict:
+    history = [
+        {
+            "loss": 3.4 - 0.2 * epoch,
+            "top1": 0.1 * epoch,
+            "top5": 0.15 * epoch,
+            "alignment": 1.0 / (epoch + 1),
+            "uniformity": -0.5 * epoch,
+            "std": 0.2,
+            "effective_rank": 2.0 + epoch,
+            "learning_rate": 0.1,
+            **({"knn": 0.5} if epoch == 4 else {}),
+        }
+        for epoch in range(5)
+    ]
+    settings = {"chance_loss": math.log(31), "total_steps": 20, "learning_rate": 0.3}
+    return {"history": history, "settings": settings, "seconds": 95.0, "resumed_from_steps": [8]}
+
+
+def make_verdict() -> dict:
+    check = {"name": "min_accuracy", "value": 0.8333, "threshold": 0.9, "passed": False, "text": "accuracy is too low"}
+    passed = {"name": "min_test_images", "value": 12.0, "threshold": 5.0, "passed": True, "text": "enough images"}
+    return {
+        evidence.VERDICT: evidence.NOT_BLESSED,
+        evidence.REASON: "test accuracy 0.8333 is 0.0667 below min_accuracy 0.9",
+        evidence.REASONS: [],
+        evidence.WARNINGS: ["the gap is large"],
+        evidence.CHECKS: [check, passed],
+        evidence.CANDIDATE: {"content_digest": "c" * 64, "id": 3, "uri": "/m", "accuracy": 0.8333},
+        evidence.BASELINE: None,
+        evidence.IN_USE: None,
+    }
+
+
+def make_ingestion() -> dict:
+    return {
+        "records": {"train": 60, "test": 12},
+        "bytes": {"train": 6000, "test": 1200},
+        "classes": {"train": {"cat": 30, "dog": 20, HOSTILE: 10}, "test": {"cat": 4, "dog": 4, HOSTILE: 4}},
+        "refused": {"truncated": 1, "duplicate": 3},
+        "undecodable": 1,
+        "undecodable_fraction": 1 / 76,
+        "duplicates": 3,
+        "label_conflicts": 0,
+        "gray_fraction": 0.25,
+        "warnings": ["1 file could not be read as an image"],
+    }
+
+
+def make_view_grid() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((16, 24), np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    quarantine = [{"path": f"dog/{index}.png", "reason": "duplicate", "message": "as dog/9.png"} for index in range(3)]
+    quarantine.append({"path": '<img src=x onerror="alert(1)">.png', "reason": "truncated", "message": "ends early"})
+    return RunRecord(
+        verdict=make_verdict(),
+        probe=make_probe(),
+        predictions=make_predictions(),
+        push={"pushed": False},
+        pretraining=make_pretraining(),
+        view_grid=make_view_grid(),
+        ingestion=make_ingestion(),
+        quarantine=tuple(quarantine),
+        views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
+        seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
+        settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},
+        versions={"python": "3.10"},
+    )

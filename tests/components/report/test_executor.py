@@ -1,0 +1,118 @@
+"""The Report step on artifacts as the other steps leave them."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from tfx import types
+from tfx.types import standard_artifacts
+
+from components.contracts import artifacts
+from components.report.component import Report
+from components.report.config import ReportConfig
+from components.report.executor import Executor
+
+INPUTS = {
+    "examples": standard_artifacts.Examples,
+    "views": standard_artifacts.Examples,
+    "pretrained_model": standard_artifacts.Model,
+    "probe_report": artifacts.ProbeReport,
+    "blessing": standard_artifacts.ModelBlessing,
+    "pushed_model": standard_artifacts.PushedModel,
+}
+
+
+@pytest.fixture
+def inputs(tmp_path, record) -> dict[str, types.Artifact]:
+    """The parts of ``record`` in artifacts."""
+    found = {}
+    for name, kind in INPUTS.items():
+        found[name] = kind()
+        found[name].uri = str(tmp_path / name)
+        found[name].set_float_custom_property(artifacts.SECONDS, 1.5)
+        (tmp_path / name).mkdir()
+    model = tmp_path / "pretrained_model" / "Format-Serving"
+    model.mkdir()
+    for path, content in (
+        (tmp_path / "examples" / artifacts.INGESTION_SUMMARY_FILE, record.ingestion),
+        (tmp_path / "views" / artifacts.VIEWS_SUMMARY_FILE, record.views),
+        (model / artifacts.PRETRAINING_FILE, record.pretraining),
+        (tmp_path / "probe_report" / artifacts.PROBE_FILE, record.probe),
+        (tmp_path / "blessing" / artifacts.VERDICT_FILE, record.verdict),
+        (tmp_path / "pushed_model" / artifacts.PUSH_FILE, record.push),
+    ):
+        path.write_text(json.dumps(content))
+    lines = "".join(json.dumps(entry) + "\n" for entry in record.quarantine)
+    (tmp_path / "examples" / artifacts.QUARANTINE_FILE).write_text(lines)
+    (model / artifacts.VIEW_GRID_FILE).write_bytes(record.view_grid)
+    np.savez(tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE, **record.predictions)
+    return found
+
+
+def write_report(inputs: dict[str, types.Artifact], folder: pathlib.Path) -> tuple[artifacts.Report, str]:
+    channels = {name: types.Channel(type=INPUTS[name]) for name in inputs}
+    step = Report(config=ReportConfig(title="A run"), pipeline_config='{"name": "small"}', **channels)
+    report = artifacts.Report()
+    report.uri = str(folder)
+    Executor().Do({name: [found] for name, found in inputs.items()}, {"report": [report]}, dict(step.exec_properties))
+    return report, (folder / artifacts.REPORT_FILE).read_text(encoding="utf-8")
+
+
+def test_the_page_tells_of_every_artifact(inputs, tmp_path):
+    report, page = write_report(inputs, tmp_path / "report")
+    for text in (
+        "A run",
+        "Not blessed",
+        "Nothing was pushed.",
+        "exact duplicates left out",
+        "stored views per image",
+        "peak learning rate",
+        "Most confident mistakes",
+        'class="views',
+        "onerror=&#34;alert(1)",
+        "small",
+    ):
+        assert text in page, text
+    assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
+    assert "9.0 s" in page  # six steps
+    assert report.get_float_custom_property(artifacts.SECONDS) > 0
+    assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
+
+
+def test_images_alone_are_enough(inputs, tmp_path):
+    _, page = write_report({"examples": inputs["examples"]}, tmp_path / "report")
+    assert "No verdict" in page and "exact duplicates left out" in page
+    assert "There is no report of the linear probe." in page
+
+
+def test_a_file_that_is_missing_leaves_its_part_out(inputs, tmp_path):
+    (tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE).unlink()
+    (tmp_path / "examples" / artifacts.QUARANTINE_FILE).unlink()
+    _, page = write_report(inputs, tmp_path / "report")
+    assert "There are no test predictions." in page
+    assert "None: every file became an image." in page
+
+
+def test_what_a_killed_attempt_left_is_overwritten(inputs, tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / artifacts.REPORT_FILE).write_text("half a pa")
+    _, page = write_report(inputs, tmp_path / "report")
+    assert page.endswith("</html>")
+
+
+def test_a_damaged_file_is_named(inputs, tmp_path):
+    (tmp_path / "blessing" / artifacts.VERDICT_FILE).write_text('{"verdict": ')
+    with pytest.raises(ValueError, match=r"blessing/verdict\.json is no JSON"):
+        write_report(inputs, tmp_path / "report")
+
+
+def test_parameters_do_not_change_from_run_to_run():
+    first, second = (
+        Report(
+            examples=types.Channel(type=standard_artifacts.Examples), config=ReportConfig(), pipeline_config="{}"
+        ).exec_properties
+        for _ in range(2)
+    )
+    assert first == second
+    assert set(first) == {artifacts.CONFIG, artifacts.CODE_DIGEST, "pipeline_config"}

@@ -1,0 +1,299 @@
+"""The page as a whole: what it says, that it is one file, and that nothing untrusted becomes markup."""
+
+import base64
+import dataclasses
+import hashlib
+import html.parser
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from components.contracts import evidence
+from components.report.config import ReportConfig
+from components.report.page import render_page
+from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
+
+
+class Page(html.parser.HTMLParser):
+    """Elements, their text, and what would be loaded."""
+
+    _VOID = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, content: str):
+        super().__init__()
+        self.content, self.text, self.tags, self.ids, self.addresses = content, [], [], [], []
+        self._open: list[str] = []
+        self.feed(content)
+        self.close()
+        assert not self._open, f"left open: {self._open}"
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self._VOID:
+            self._open.append(tag)
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "srcset", "action", "xlink:href"):
+                self.addresses.append(value)
+            assert not name.startswith("on"), f"{tag} {name}={value}"
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self._VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag, tag
+
+    def handle_data(self, data):
+        if not self._open or self._open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+    def says(self, *texts: str) -> bool:
+        said = " ".join(" ".join(self.text).replace("\N{NO-BREAK SPACE}", " ").split())
+        missing = [text for text in texts if text not in said]
+        assert not missing, f"{missing} not in {said}"
+        return True
+
+
+@pytest.fixture
+def page(record) -> Page:
+    return Page(render_page(record, ReportConfig(title="Small & tidy")))
+
+
+def test_the_verdict_comes_first_with_its_reason(page):
+    assert page.says(
+        "Small & tidy Not blessed Test accuracy 0.8333 is 0.0667 below min_accuracy 0.9", "Nothing was pushed."
+    )
+    assert ("div", {"class": "verdict bad", "role": "status"}) in page.tags
+    assert page.says(
+        "min accuracy accuracy is too low 0.8333 0.9 ✗ not met", "min test images enough images 12 5 ✓ met"
+    )
+    assert page.says("the gap is large", "c" * 64)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "style", "heading"),
+    [(evidence.BLESSED, "good", "Blessed"), (evidence.UNCHANGED, "same", "Unchanged"), ("?", "unknown", "?")],
+)
+def test_each_verdict_has_its_dress(record, verdict, style, heading):
+    changed = dataclasses.replace(record, verdict={**record.verdict, evidence.VERDICT: verdict})
+    page = Page(render_page(changed, ReportConfig(title="T")))
+    assert ("div", {"class": f"verdict {style}", "role": "status"}) in page.tags
+    assert page.says(f"T {heading}")
+
+
+@pytest.mark.parametrize(
+    ("push", "sentence"),
+    [
+        ({"pushed": True, "is_new": True, "is_in_use": True}, "Pushed as enc version 7."),
+        ({"pushed": True, "is_new": False, "is_in_use": True}, "Already in the registry as enc version 7."),
+        ({"pushed": True, "is_new": False, "is_in_use": False}, "another version is in use since a rollback"),
+        (None, "Nothing is known of a push."),
+    ],
+)
+def test_the_page_says_what_became_of_the_model(record, push, sentence):
+    named = push and {**push, "model_name": "enc", "version": 7}
+    assert Page(render_page(dataclasses.replace(record, push=named), ReportConfig())).says(sentence)
+
+
+def test_the_numbers_of_the_probe_are_there(page):
+    assert page.says("Test accuracy, all labels 83.3 % 73.3 to 88.3 % on 12 images")
+    assert page.says("Accuracy, 10 % of labels 60.0 % ± 8.2 over 3 draws")
+    assert page.says("encoder 6 83.33 % (73.3 to 88.3 %)", "random encoder 6 75.00 %", "raw pixels 6 70.00 %")
+    assert page.says("random encoder, 10 % of labels +5.0 +3.0 to +7.0 better")
+    assert page.says(
+        "raw pixels, kNN +1.0 -1.0 to +3.0 not told apart", "raw pixels, 100 % of labels -3.0 -5.0 to -1.0 worse"
+    )
+    assert page.says("encoder 10 % 6 60.00 % 8.16 50.0, 60.0, 70.0")
+    assert "AUROC" not in page.content
+
+
+def test_auroc_is_shown_where_it_exists(record):
+    encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.AUROC: 0.98765}
+    probe = {**record.probe, evidence.FEATURES: {evidence.ENCODER: encoder}}
+    assert Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig())).says("AUROC", "0.9877")
+
+
+def test_confusions_are_counted(page):
+    assert page.says("cat 3 1 · 75.0 %", "dog · 4 · 100.0 %", "cat dog 1 25.0 %")
+    titles = [attributes.get("title") for _, attributes in page.tags]
+    assert "1 of 4 images of cat taken for dog" in titles
+
+
+def test_many_classes_are_told_by_pairs_and_recalls(record):
+    names = [f"class {index}" for index in range(40)]
+    matrix = (5 * np.eye(40, dtype=int)).tolist()
+    matrix[7][8], matrix[7][7] = 4, 1
+    encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.CONFUSION: matrix}
+    probe = {**record.probe, evidence.CLASS_NAMES: names, evidence.FEATURES: {evidence.ENCODER: encoder}}
+    page = Page(render_page(dataclasses.replace(record, probe=probe, predictions=None), ReportConfig()))
+    assert page.says("class 7 class 8 4 80.0 %", "class 7 20.0 % 5 class 0 100.0 % 5")
+    assert 'class="confusion"' not in page.content
+
+
+def test_mistakes_and_neighbours_are_shown(page):
+    assert page.says("2 of 2 misclassified test images, the most confident first.")
+    confident, other = page.content.index("taken for cat, 80"), page.content.index("taken for dog, 70")
+    assert confident < other
+    assert page.says("cat right cat 0.90 cat 0.80 dog 0.70")
+
+
+def test_pretraining_is_drawn_and_told(page):
+    assert page.says("epochs 5", "loss at chance 3.434", "last loss 2.6", "time 1 min 35 s", "resumed at step 8")
+    headings = [
+        "Loss",
+        "Finding the partner, and the class",
+        "Alignment and uniformity",
+        "Effective rank",
+        "Learning rate",
+    ]
+    assert page.says(*headings, "chance", "kNN")
+
+
+def test_data_quality_is_told(page):
+    assert page.says(
+        "cat 30 4 dog 20 4", "all 60 12", "exact duplicates left out 3", "1 file could not be read as an image"
+    )
+    assert page.says(
+        "duplicate: 3 files", "dog/0.png as dog/9.png", "truncated: 1 file", "largest to smallest train class 3.00 to 1"
+    )
+
+
+def test_long_lists_of_refused_files_are_cut(record):
+    page = Page(render_page(record, ReportConfig(quarantine_files=2)))
+    assert page.says("duplicate: 3 files", "and 1 more")
+    assert "dog/2.png" not in page.content
+
+
+def test_time_settings_and_versions_are_told(page):
+    assert page.says("ImageExampleGen 5.0 s", "Trainer 1 min 35 s", "Time 1 min 40 s")
+    assert page.says("pipeline_name small", "min_accuracy 0.9", "python 3.10")
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    assert page.addresses
+    assert all(address.startswith(("#", "data:")) for address in page.addresses)
+    assert not re.search(r"@import|url\((?!\"data:)", page.content)
+    policy = next(attributes["content"] for tag, attributes in page.tags if "http-equiv" in attributes)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_only_the_pages_own_script_may_run(page):
+    scripts = re.findall(r"<script>(.*?)</script>", page.content, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.content
+
+
+def test_names_of_classes_and_files_stay_text(page):
+    assert page.says('<script>alert("x")</script>', '<img src=x onerror="alert(1)">.png')
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("script") == 2
+    assert all(attributes.get("src") != "x" for tag, attributes in page.tags if tag == "img")
+
+
+def test_the_script_gets_the_points_of_the_map(page):
+    found = re.search(r'<script type="application/json" id="map-points">(.*?)</script>', page.content, re.DOTALL)
+    points = json.loads(found.group(1))
+    assert len(points) == page.content.count("<circle") - _chart_circles(page) == 12
+    assert {point["label"] for point in points} == {"cat", "dog", '<script>alert("x")</script>'}
+    assert points[10] == {"label": '<script>alert("x")</script>', "predicted": "cat", "cell": "--column:2;--row:2"}
+    assert points[11]["cell"] is None
+
+
+def _chart_circles(page: Page) -> int:
+    return page.content.count('class="dot"')
+
+
+def test_a_run_that_left_nothing_still_has_its_page():
+    page = Page(render_page(RunRecord(), ReportConfig()))
+    assert page.says("No verdict", "There is no report of the linear probe.", "There is no record of pretraining.")
+    assert page.says(
+        "There are no test predictions.", "No grid of views was stored.", "There is no summary of ingestion."
+    )
+
+
+@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(RunRecord)])
+def test_each_part_may_be_missing(record, part):
+    field = next(field for field in dataclasses.fields(RunRecord) if field.name == part)
+    empty = field.default if field.default is not dataclasses.MISSING else field.default_factory()
+    assert Page(render_page(dataclasses.replace(record, **{part: empty}), ReportConfig()))
+
+
+def test_the_map_can_be_switched_off_and_cut(record):
+    assert Page(render_page(record, ReportConfig(embedding_map_images=0))).says(
+        "The map is switched off by its setting."
+    )
+    assert Page(render_page(record, ReportConfig(embedding_map_images=6))).says("t-SNE of 6 test images")
+
+
+def test_the_same_run_gives_the_same_page(record):
+    assert render_page(record, ReportConfig()) == render_page(record, ReportConfig())
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(page):
+    assert len(set(page.ids)) == len(page.ids)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
+
+
+def test_files_are_read_or_named(tmp_path):
+    def read(path):
+        return pathlib.Path(path).read_bytes() if pathlib.Path(path).exists() else None
+
+    assert read_json(read, str(tmp_path / "missing")) is None
+    assert read_arrays(read, str(tmp_path / "missing")) is None
+    assert read_json_lines(read, str(tmp_path / "missing")) == ()
+    (tmp_path / "lines").write_text('{"a": 1}\n\n{"a": "\u2028"}\n')
+    assert read_json_lines(read, str(tmp_path / "lines")) == ({"a": 1}, {"a": "\u2028"})
+    for content, message in (("{", "is no JSON"), ("[1]", "should hold a JSON object, found list")):
+        (tmp_path / "bad").write_text(content)
+        with pytest.raises(ValueError, match=f"bad {message}"):
+            read_json(read, str(tmp_path / "bad"))
+
+
+_WITHOUT_TFX = """
+import sys
+for name in ("tfx", "apache_beam", "ml_metadata", "tensorflow"):
+    sys.modules[name] = None  # importing it now fails
+from components.report.config import ReportConfig
+from components.report.page import render_page
+from components.report.run_record import RunRecord
+print(len(render_page(RunRecord(), ReportConfig())))
+"""
+
+
+def test_the_page_needs_no_tfx():
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[3])}
+    found = subprocess.run([sys.executable, "-c", _WITHOUT_TFX], env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
+_BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(_BROWSER is None, reason="no Chromium on this machine")
+def test_a_browser_shows_the_page_without_a_complaint(record, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(render_page(record, ReportConfig()), encoding="utf-8")
+    command = [_BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [
+        f"--user-data-dir={tmp_path / 'profile'}",
+        "--enable-logging=stderr",
+        "--v=0",
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0
+    assert "Not blessed" in found.stdout
+    assert "CONSOLE" not in found.stderr, found.stderr
