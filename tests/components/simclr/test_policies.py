@@ -1,0 +1,59 @@
+import subprocess
+import sys
+
+import pytest
+
+from components.contracts import configuration
+from components.simclr.policies import CropPolicy, OnlinePolicy
+
+
+@pytest.mark.parametrize(
+    "cls, mapping, message",
+    [
+        (CropPolicy, {"area_min": 0.0}, "area_min"),
+        (CropPolicy, {"area_min": 0.5, "area_max": 0.4}, r"area_min \(0.5\) must not exceed area_max \(0.4\)"),
+        (CropPolicy, {"aspect_min": 2.0, "aspect_max": 1.0}, "aspect_min"),
+        (OnlinePolicy, {"hue": 0.6}, "hue"),
+        (OnlinePolicy, {"brightness": "0.4"}, "brightness"),
+        (OnlinePolicy, {"zoom_min": 1.2}, r"zoom_min \(1.2\) must not exceed zoom_max \(1.0\)"),
+        (OnlinePolicy, {"blur_sigma_min": 3.0}, "blur_sigma_min"),
+        (OnlinePolicy, {"noise_std_min": 11.0}, "noise_std_min"),
+        (OnlinePolicy, {"cutout_side_min": 0.9}, "cutout_side_min"),
+        (OnlinePolicy, {"gray": 0.2}, "gray: unknown key"),
+        (OnlinePolicy, {"border": "mirror"}, "border"),
+    ],
+)
+def test_contradictions_are_refused_by_their_key(cls, mapping, message):
+    with pytest.raises(configuration.ConfigError, match=message):
+        configuration.from_mapping(cls, mapping, "file.yaml")
+
+
+def test_jitter_knows_what_gray_images_cannot_show():
+    policy = OnlinePolicy(brightness=0.4, hue=0.1)
+    assert policy.jitter_steps(3) == ("brightness", "hue")
+    assert policy.jitter_steps(1) == ("brightness",)
+    assert policy.has_jitter(3) and not OnlinePolicy(hue=0.1).has_jitter(1)
+    assert not OnlinePolicy(brightness=0.4, jitter_probability=0.0).has_jitter(3)
+
+
+@pytest.mark.parametrize(
+    "changes, expected",
+    [
+        ({}, False),
+        ({"rotation_degrees": 5.0}, True),
+        ({"zoom_min": 0.9}, True),
+        ({"translation_fraction": 0.1}, True),
+        ({"shear_degrees": 5.0}, True),
+        ({"rotation_degrees": 5.0, "affine_probability": 0.0}, False),
+    ],
+)
+def test_affine_is_on_only_where_something_can_move(changes, expected):
+    assert OnlinePolicy(**changes).has_affine is expected
+
+
+def test_policies_and_draws_import_no_framework():
+    code = (
+        "import sys; from components.simclr import augmentations, policies; "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'cv2', 'tfx', 'apache_beam')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
