@@ -134,6 +134,8 @@ def _evidence_checks(given: Evidence, config: GateConfig) -> list[Check]:
             f"{given.candidate.content_digest[:12]}",
         )
     )
+    if not _all_passed(checks):
+        return checks
     checks += _location_checks(given)
     checks += _agreement_checks(given, config)
     in_use = given.in_use.content_digest if given.in_use else None
@@ -262,7 +264,7 @@ def _improvement(given: Evidence, config: GateConfig) -> Check:
     else:
         missing = config.min_improvement - difference
         text = f"test accuracy {ours:.4f} is only {difference:.4f} above the model in use, {theirs:.4f}; {asked}, "
-        text += f"so it misses {missing:.4f}"
+        text += f"so {missing:.4f} is missing" if missing > 0 else "not just as much"
     return Check(name, False, text, difference, config.min_improvement)
 
 

@@ -1,0 +1,175 @@
+"""Both verdicts on each threshold, and a closed gate wherever evidence is missing or contradicts itself."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from components.contracts import evidence
+from components.linear_evaluation.config import GateConfig
+from components.linear_evaluation.evaluation_result import EvaluationResult
+from components.linear_evaluation.gate import Evidence, JudgedModel, judge
+
+CANDIDATE, OLD, OTHER = "a" * 64, "b" * 64, "c" * 64
+IMAGES = 200
+
+
+def make_predictions(right: int, images: int = IMAGES) -> dict[str, np.ndarray]:
+    labels = np.arange(images) % 2
+    predicted = np.where(np.arange(images) < right, labels, 1 - labels)
+    return {evidence.TEST_SCORES: np.eye(2, dtype=np.float32)[predicted], evidence.TEST_LABELS: labels}
+
+
+def make_evidence(right: int = 190, baseline_right: int | None = None, images: int = IMAGES, **changes) -> Evidence:
+    """A candidate with ``right`` test images right, against a baseline in use, if there is one."""
+    accuracy = right / images
+    encoder = {evidence.ACCURACY: accuracy, evidence.KNN_ACCURACY: accuracy - 0.02}
+    has_baseline = baseline_right is not None
+    old = JudgedModel(OLD, 1, "/runs/old", ("cat", "dog")) if has_baseline else None
+    given = Evidence(
+        candidate=JudgedModel(CANDIDATE, 2, "/runs/new", ("cat", "dog")),
+        baseline=old,
+        in_use=old,
+        probe={
+            evidence.CONTENT_DIGEST: CANDIDATE,
+            evidence.FEATURES: {evidence.ENCODER: encoder, evidence.RANDOM_ENCODER: {evidence.KNN_ACCURACY: 0.6}},
+        },
+        predictions=make_predictions(right, images),
+        evaluation=EvaluationResult(
+            accuracy=float(np.float32(right) / np.float32(images)),  # as TFMA divides
+            images=images,
+            class_recall={"cat": accuracy, "dog": accuracy},
+            model_location="/runs/new/Format-Serving",
+            baseline_accuracy=baseline_right / images if has_baseline else None,
+            baseline_location="/runs/old/Format-Serving" if has_baseline else None,
+            value_failures=(),
+            change_failures=(),
+        ),
+    )
+    return dataclasses.replace(given, **changes)
+
+
+def with_evaluation(given: Evidence, **changes) -> Evidence:
+    return dataclasses.replace(given, evaluation=dataclasses.replace(given.evaluation, **changes))
+
+
+def with_encoder(given: Evidence, **changes) -> Evidence:
+    features = given.probe[evidence.FEATURES]
+    features = {**features, evidence.ENCODER: {**features[evidence.ENCODER], **changes}}
+    return dataclasses.replace(given, probe={**given.probe, evidence.FEATURES: features})
+
+
+def test_the_first_good_model_is_blessed():
+    verdict = judge(make_evidence(), GateConfig(min_accuracy=0.9))
+    assert verdict.verdict == evidence.BLESSED and verdict.may_push
+    assert verdict.reason == "test accuracy 0.9500 is at least min_accuracy 0.9; no other model is in use"
+    assert all(check.passed for check in verdict.checks) and not verdict.warnings
+
+
+def test_a_threshold_is_met_exactly_in_spite_of_float32():
+    assert float(np.float32(190) / np.float32(200)) < 0.95
+    assert judge(make_evidence(190), GateConfig(min_accuracy=0.95)).verdict == evidence.BLESSED
+    assert judge(make_evidence(189), GateConfig(min_accuracy=0.95)).verdict == evidence.NOT_BLESSED
+
+
+@pytest.mark.parametrize(
+    ("right", "config", "reason"),
+    [
+        (180, GateConfig(min_accuracy=0.95), "test accuracy 0.9000 is 0.0500 below min_accuracy 0.95"),
+        (180, GateConfig(min_test_images=500), "the number of test images 200 is 300 below min_test_images 500"),
+        (180, GateConfig(min_class_recall=0.92), "recall of class cat 0.9000 is 0.0200 below min_class_recall 0.92"),
+        (
+            120,
+            GateConfig(),
+            "kNN accuracy 0.5800 is 0.0200 below the untrained encoder's 0.6000 (must_beat_random_knn)",
+        ),
+    ],
+)
+def test_a_missed_threshold_is_named_with_the_miss(right, config, reason):
+    verdict = judge(make_evidence(right), config)
+    assert verdict.verdict == evidence.NOT_BLESSED and not verdict.may_push
+    assert verdict.reason.startswith(reason), verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("right", "margin", "verdict", "words"),
+    [
+        (181, 0.0, evidence.BLESSED, "0.0050 above the model in use, 0.9000"),
+        (180, 0.0, evidence.NOT_BLESSED, "only equals the model in use"),
+        (178, 0.0, evidence.NOT_BLESSED, "test accuracy 0.8900 is 0.0100 below the model in use, 0.9000"),
+        (183, 0.02, evidence.NOT_BLESSED, "only 0.0150 above the model in use, 0.9000; more than 0.02 above it was "
+         "asked (min_improvement), so 0.0050 is missing"),
+        (184, 0.02, evidence.NOT_BLESSED, "not just as much"),
+        (185, 0.02, evidence.BLESSED, "0.0250 above"),
+    ],
+)  # fmt: skip
+def test_the_model_in_use_is_replaced_by_a_better_one_only(right, margin, verdict, words):
+    found = judge(make_evidence(right, baseline_right=180), GateConfig(min_improvement=margin))
+    assert found.verdict == verdict and words in found.reason, found.reason
+
+
+def test_the_model_in_use_stays_under_another_artifact():
+    in_use = JudgedModel(CANDIDATE, 1, "/runs/earlier")
+    given = make_evidence(190, in_use=in_use)
+    verdict = judge(given, GateConfig())
+    assert (verdict.verdict, verdict.reason, verdict.may_push) == (evidence.UNCHANGED, "this model is in use", True)
+    # It need not beat what it has replaced, even on images on which it no longer would.
+    older = make_evidence(190, baseline_right=195, in_use=in_use)
+    older = with_evaluation(older, change_failures=("accuracy_diff -0.0250",))
+    assert judge(older, GateConfig()).verdict == evidence.UNCHANGED
+    # But it is held against the thresholds of today.
+    assert judge(given, GateConfig(min_accuracy=0.99)).verdict == evidence.NOT_BLESSED
+
+
+def test_what_the_evaluator_refuses_is_refused():
+    refused = with_evaluation(make_evidence(), value_failures=("accuracy 0.9500",))
+    assert judge(refused, GateConfig()).reason == "the Evaluator's threshold is missed: accuracy 0.9500"
+    change = with_evaluation(make_evidence(190, 180), change_failures=("accuracy_diff 0.0500",))
+    assert judge(change, GateConfig()).verdict == evidence.NOT_BLESSED
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (make_evidence(probe=None, problems=("the probe report is missing",)), "the probe report is missing"),
+        (make_evidence(predictions=None), "evidence is missing"),
+        (make_evidence(evaluation=None, problems=("x",)), "x"),
+        (make_evidence(probe={}), "the probe report is about model None"),
+        (make_evidence(probe={evidence.CONTENT_DIGEST: CANDIDATE}), "the evidence lacks 'features'"),
+        (make_evidence(candidate=JudgedModel(OTHER, 2, "/runs/new")), "the probe report is about model aaaaaaaaaaaa"),
+        (with_evaluation(make_evidence(), model_location="/runs/newer/Format-Serving"), "the Evaluator's candidate"),
+        (with_evaluation(make_evidence(190, 180), baseline_location=None), "the Evaluator's baseline lies in None"),
+        (with_evaluation(make_evidence(190, 180), baseline_accuracy=None), "did not measure the model in use"),
+        (with_evaluation(make_evidence(), accuracy=0.952), "differ by 0.0020, allowed is 0.001"),
+        (with_evaluation(make_evidence(), images=199), "the Evaluator saw 199 test images, the probe 200"),
+        (with_encoder(make_evidence(), **{evidence.ACCURACY: 0.99}), "the probe report's accuracy 0.9900"),
+        (make_evidence(predictions=make_predictions(0, 0)), "unusable"),
+        (
+            make_evidence(predictions={**make_predictions(190), evidence.TEST_SCORES: np.full((200, 2), np.nan)}),
+            "unusable",
+        ),
+        (make_evidence(190, 180, in_use=None), "is not the model in use"),
+        (make_evidence(190, 180, in_use=JudgedModel(OTHER, 3, "/x")), "is not the model in use"),
+        (make_evidence(190, in_use=JudgedModel(OTHER, 3, "/x")), "there is no baseline to compare with"),
+    ],
+)
+def test_missing_or_contradictory_evidence_closes_the_gate(given, words):
+    verdict = judge(given, GateConfig())
+    assert verdict.verdict == evidence.NOT_BLESSED and words in verdict.reason, verdict.reason
+
+
+def test_the_untrained_encoder_is_asked_for_only_where_configured():
+    given = make_evidence()
+    del given.probe[evidence.FEATURES][evidence.RANDOM_ENCODER]
+    assert "which the probe did not measure" in judge(given, GateConfig()).reason
+    assert judge(given, GateConfig(must_beat_random_knn=False)).verdict == evidence.BLESSED
+
+
+def test_warnings_never_refuse():
+    gap = with_encoder(make_evidence(190), **{evidence.KNN_ACCURACY: 0.8})
+    verdict = judge(gap, GateConfig())
+    assert verdict.verdict == evidence.BLESSED and "0.1500 above kNN's" in verdict.warnings[0]
+    baseline = JudgedModel(OLD, 1, "/runs/old", ("cat", "cow"))
+    verdict = judge(make_evidence(190, 180, baseline=baseline, in_use=baseline), GateConfig())
+    assert verdict.verdict == evidence.BLESSED
+    assert verdict.warnings == ("the model in use knows other classes: only it ['cow'], only the candidate ['dog']",)
