@@ -19,9 +19,14 @@ _DOORS = (
     "beam_transforms",
     "evaluator_config",
 )
-# Ingestion's decoder is the consumer's too, and the deterministic transform is shared by probe and serving.
+# Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic transform is shared by probe and serving.
 _OPEN_ROOMS = {"contracts", "simclr", "preprocessing"}
-_OPEN_MODULES = {"components.ingestion.decoding", "components.ingestion.refusals"}
+_OPEN_MODULES = {
+    "components.ingestion.config",
+    "components.ingestion.decoding",
+    "components.ingestion.refusals",
+    "components.ingestion.stored_record",
+}
 
 
 def _logic_modules():
