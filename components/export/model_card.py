@@ -70,7 +70,8 @@ def _check_lines(verdict: Mapping[str, Any]) -> list[str]:
 
 def _model_lines(facts: Mapping[str, Any]) -> list[str]:
     table = [f"| `{name}` | {given} | {returned} |" for name, given, returned in _SIGNATURES]
-    return ["| signature | input | output |", "|---|---|---|", *table, "", *_value_lines(facts)]
+    rest = {key: value for key, value in facts.items() if key != "signatures"}
+    return ["| signature | input | output |", "|---|---|---|", *table, "", *_value_lines(rest)]
 
 
 def _usage_lines(model_name: str) -> list[str]:

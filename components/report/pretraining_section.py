@@ -134,7 +134,7 @@ def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if pretraining.get("seconds") is not None:
         found.append(("time", duration(pretraining["seconds"])))
-    if pretraining.get("images_per_second") is not None:
+    if pretraining.get("images_per_second"):  # 0 where the last process found all steps done
         found.append(("images per second", significant(pretraining["images_per_second"], 3)))
     steps = pretraining.get("resumed_from_steps")
     if steps:

@@ -34,11 +34,17 @@ def verdict_section(record: RunRecord) -> Verdict:
     known = content.get(evidence.VERDICT)
     style, heading = _HEADINGS.get(known, ("unknown", str(known or "No verdict")))
     reason = content.get(evidence.REASON) or "The Gate left no verdict, so nothing may be pushed."
-    checks = [_check(check) for check in content.get(evidence.CHECKS) or []]
+    checks = [_check(check) for check in sorted(content.get(evidence.CHECKS) or [], key=_rank)]
     warnings = [str(warning) for warning in content.get(evidence.WARNINGS) or []]
     return Verdict(
         style, heading, reason[:1].upper() + reason[1:], _outcome(record.push), checks, warnings, _models(content)
     )
+
+
+def _rank(check: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Missed checks first, then thresholds, then whether the evidence fits together."""
+    is_threshold = str(check.get(evidence.NAME)).startswith(("min_", "max_", "must_"))
+    return bool(check.get(evidence.PASSED)), not is_threshold
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:

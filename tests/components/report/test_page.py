@@ -117,6 +117,15 @@ def test_the_numbers_of_the_probe_are_there(page):
     assert "AUROC" not in page.content
 
 
+def test_missed_checks_come_first_and_evidence_last(record):
+    names = {"same_model": True, "min_accuracy": True, "probe_agrees": False}
+    checks = [{"name": name, "value": 1.0, "threshold": 1.0, "passed": passed} for name, passed in names.items()]
+    changed = dataclasses.replace(record, verdict={**record.verdict, evidence.CHECKS: checks})
+    content = render_page(changed, ReportConfig())
+    places = [content.index(f'<th scope="row">{name}') for name in ("probe agrees", "min accuracy", "same model")]
+    assert places == sorted(places)
+
+
 def test_auroc_is_shown_where_it_exists(record):
     encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.AUROC: 0.98765}
     probe = {**record.probe, evidence.FEATURES: {evidence.ENCODER: encoder}}
