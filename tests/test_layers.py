@@ -19,7 +19,8 @@ _DOORS = (
     "beam_transforms",
     "evaluator_config",
 )
-# Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic transform is shared by probe and serving.
+# Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic
+# transform is shared by probe and serving.
 _OPEN_ROOMS = {"contracts", "simclr", "preprocessing"}
 _OPEN_MODULES = {
     "components.ingestion.config",
