@@ -1,0 +1,201 @@
+"""LinearProbe, resolver, TFX's Evaluator, Gate and TFX's Pusher in one real pipeline, three times."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from tfx import types
+from tfx.components import Evaluator, Pusher
+from tfx.dsl.components.common.importer import Importer
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata, pipeline
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.proto import pusher_pb2
+from tfx.types import Channel, standard_artifacts
+
+from components.contracts import artifacts, configuration, evidence, records
+from components.linear_evaluation import evaluation_result
+from components.linear_evaluation.blessing_resolver import BlessedBaseline
+from components.linear_evaluation.component import Gate, LinearProbe
+from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
+from components.linear_evaluation.evaluator_config import eval_config
+
+from .conftest import IMAGE_CONFIG, Workplace
+
+CONFIG = LinearEvaluationConfig(
+    label_fractions=(0.2, 1.0), label_draws=2, l2_strengths=(1.0, 0.01), bootstrap_resamples=200
+)
+GATE = GateConfig(min_accuracy=0.4, min_class_recall=0.1)
+
+
+class Runs:
+    """One metadata store, one registry, and a run for each encoder."""
+
+    def __init__(self, root: pathlib.Path, workplace: Workplace):
+        self._root, self._workplace = root, workplace
+        self._connection = metadata.sqlite_metadata_connection_config(str(root / "metadata.sqlite"))
+
+    def run(self, encoder_file: str) -> dict[str, str]:
+        """Run the steps on one of the workplace's encoders; states by node."""
+        encoder_dir = self._root / "encoders" / encoder_file
+        if not encoder_dir.exists():
+            (encoder_dir / "Format-Serving").mkdir(parents=True)
+            for name, source in (
+                (artifacts.ENCODER_FILE, encoder_file),
+                (artifacts.INITIAL_ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE),
+            ):
+                shutil.copy(self._workplace.encoder_dir / source, encoder_dir / "Format-Serving" / name)
+        LocalDagRunner().run(
+            pipeline.Pipeline(
+                pipeline_name="linear-evaluation",
+                pipeline_root=str(self._root / "root"),
+                components=self._components(str(encoder_dir)),
+                enable_cache=True,
+                metadata_connection_config=self._connection,
+                beam_pipeline_args=["--runner=FnApiRunner"],
+            )
+        )
+        return self._states()
+
+    def _components(self, encoder_dir: str) -> list:
+        examples = Importer(
+            source_uri=str(self._workplace.examples_dir),
+            artifact_type=standard_artifacts.Examples,
+            properties={"split_names": json.dumps([records.TRAIN, records.TEST])},
+        ).with_id("Examples")
+        graph = Importer(
+            source_uri=str(self._workplace.transform_graph_dir), artifact_type=standard_artifacts.TransformGraph
+        ).with_id("Graph")
+        encoder = Importer(source_uri=encoder_dir, artifact_type=standard_artifacts.Model).with_id("Encoder")
+        images = examples.outputs["result"]
+        probe = LinearProbe(
+            examples=images,
+            encoder=encoder.outputs["result"],
+            transform_graph=graph.outputs["result"],
+            config=CONFIG,
+            image_config=IMAGE_CONFIG,
+        )
+        model = probe.outputs["model"]
+        baseline = Resolver(
+            strategy_class=BlessedBaseline,
+            candidate=model,
+            model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        ).with_id("BlessedBaseline")
+        evaluator = Evaluator(
+            examples=images,
+            model=model,
+            baseline_model=baseline.outputs["model"],
+            eval_config=eval_config(GATE),
+            example_splits=[records.TEST],
+        )
+        gate = Gate(
+            evaluation=evaluator.outputs["evaluation"],
+            probe_report=probe.outputs["probe_report"],
+            model=model,
+            baseline_model=baseline.outputs["model"],
+            model_blessing=baseline.outputs["model_blessing"],
+            config=GATE,
+        )
+        pusher = Pusher(
+            model=model,
+            model_blessing=gate.outputs["blessing"],
+            push_destination=pusher_pb2.PushDestination(
+                filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(self._root / "serving"))
+            ),
+        )
+        return [examples, graph, encoder, probe, baseline, evaluator, gate, pusher]
+
+    def _states(self) -> dict[str, str]:
+        with metadata.Metadata(self._connection) as handle:
+            store = handle.store
+            latest = sorted(store.get_executions(), key=lambda execution: execution.id)[-8:]
+            names = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
+            return {names[execution.type_id]: execution.State.Name(execution.last_known_state) for execution in latest}
+
+    def latest(self, kind: type[types.Artifact]) -> types.Artifact:
+        """The newest artifact of this type that belongs to this project's steps or the Pusher."""
+        with metadata.Metadata(self._connection) as handle:
+            found = [
+                artifact
+                for artifact in handle.store.get_artifacts_by_type(kind.TYPE_NAME)
+                if kind is not standard_artifacts.ModelBlessing or artifacts.VERDICT in artifact.custom_properties
+            ]
+        newest = max(found, key=lambda artifact: artifact.id)
+        artifact = kind()
+        artifact.set_mlmd_artifact(newest)
+        return artifact
+
+
+def stored_accuracies(report_dir: str) -> dict:
+    """Accuracy over all test images and by class, counted from the stored predictions."""
+    with np.load(pathlib.Path(report_dir, artifacts.TEST_PREDICTIONS_FILE)) as stored:
+        right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
+        names = stored[evidence.TEST_CLASS_NAMES][stored[evidence.TEST_LABELS]]
+    return {None: right.mean(), **{name: right[names == name].mean() for name in set(names.tolist())}}
+
+
+def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
+    runs = Runs(tmp_path, workplace)
+    steps = ("LinearProbe", "Evaluator", "Gate", "Pusher")
+    states = runs.run(artifacts.ENCODER_FILE)
+    assert {name: states[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
+    report = runs.latest(artifacts.ProbeReport)
+    blessing = runs.latest(standard_artifacts.ModelBlessing)
+    assert blessing.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED
+    assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 1
+
+    # TFMA, which read the records and ran the SavedModel itself, counts what the probe counted.
+    found = evaluation_result.read_evaluation(runs.latest(standard_artifacts.ModelEvaluation).uri)
+    counted = stored_accuracies(report.uri)
+    assert 0.4 < counted[None] < 1 and len({round(value, 4) for value in counted.values()}) > 1
+    assert found.accuracy == pytest.approx(counted.pop(None), abs=1e-6)
+    assert found.class_recall == pytest.approx(counted, abs=1e-6)
+    assert (found.images, found.baseline_accuracy) == (90, None)
+    good_accuracy = found.accuracy
+
+    again = runs.run(artifacts.ENCODER_FILE)
+    assert {name: again[name] for name in steps} == dict.fromkeys(steps, "CACHED")
+
+    worse = runs.run(artifacts.INITIAL_ENCODER_FILE)
+    assert {name: worse[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
+    blessing = runs.latest(standard_artifacts.ModelBlessing)
+    assert blessing.get_string_custom_property(artifacts.VERDICT) == evidence.NOT_BLESSED
+    assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 0
+    verdict = json.loads(pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).read_text())
+    assert "below the model in use" in verdict[evidence.REASON]
+    assert "the untrained encoder's" in verdict[evidence.REASON]
+    assert verdict[evidence.BASELINE][evidence.ACCURACY] == pytest.approx(good_accuracy)
+    assert verdict[evidence.CANDIDATE][evidence.ACCURACY] == pytest.approx(
+        stored_accuracies(runs.latest(artifacts.ProbeReport).uri)[None], abs=1e-6
+    )
+
+
+def test_parameters_are_canonical_and_carry_the_code():
+    probe = LinearProbe(
+        examples=Channel(type=standard_artifacts.Examples),
+        encoder=Channel(type=standard_artifacts.Model),
+        transform_graph=Channel(type=standard_artifacts.TransformGraph),
+        config=CONFIG,
+        image_config=IMAGE_CONFIG,
+    )
+    assert probe.exec_properties[artifacts.CONFIG] == configuration.to_json(CONFIG)
+    assert len(probe.exec_properties[artifacts.CODE_DIGEST]) == 64
+    assert {key: channel.type for key, channel in probe.outputs.items()} == {
+        "model": standard_artifacts.Model,
+        "probe_report": artifacts.ProbeReport,
+    }
+
+
+def test_a_channel_of_another_type_is_refused():
+    with pytest.raises(TypeError, match="ModelEvaluation"):
+        Gate(
+            evaluation=Channel(type=standard_artifacts.Examples),
+            probe_report=Channel(type=artifacts.ProbeReport),
+            model=Channel(type=standard_artifacts.Model),
+            baseline_model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            config=GATE,
+        )

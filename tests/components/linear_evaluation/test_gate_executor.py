@@ -1,0 +1,99 @@
+"""What the Gate leaves behind, and what TFX's Pusher makes of it; whole evidence is in test_component.py."""
+
+import json
+import pathlib
+
+import pytest
+from tfx.components.evaluator import constants
+from tfx.components.pusher import executor as pusher_executor
+from tfx.types import standard_artifacts
+
+from components.contracts import artifacts, configuration, evidence
+from components.linear_evaluation import blessing_resolver, gate, gate_executor
+from components.linear_evaluation.config import GateConfig
+
+
+def make_artifact(kind, number: int, uri: pathlib.Path, digest: str = ""):
+    artifact = kind()
+    artifact.id, artifact.uri = number, str(uri)
+    uri.mkdir(parents=True, exist_ok=True)
+    artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    return artifact
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    in_force = make_artifact(standard_artifacts.ModelBlessing, 4, tmp_path / "older", "b" * 64)
+    in_force.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, 1)
+    return {
+        "model": [make_artifact(standard_artifacts.Model, 2, tmp_path / "new", "a" * 64)],
+        "baseline_model": [make_artifact(standard_artifacts.Model, 1, tmp_path / "old", "b" * 64)],
+        "model_blessing": [in_force],
+        "evaluation": [make_artifact(standard_artifacts.ModelEvaluation, 5, tmp_path / "evaluation")],
+        "probe_report": [make_artifact(artifacts.ProbeReport, 6, tmp_path / "report")],
+    }
+
+
+def run_gate(inputs, blessing) -> dict:
+    parameters = {artifacts.CONFIG: configuration.to_json(GateConfig()), artifacts.CODE_DIGEST: "x"}
+    gate_executor.Executor().Do(inputs, {"blessing": [blessing]}, parameters)
+    return json.loads(pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).read_text())
+
+
+def is_pushed(blessing) -> bool:
+    return pusher_executor.Executor().CheckBlessing({"model_blessing": [blessing]})
+
+
+def test_empty_evidence_closes_the_gate_without_an_error(inputs, tmp_path):
+    blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
+    (tmp_path / "blessing" / "BLESSED").touch()  # of a killed attempt
+    written = run_gate(inputs, blessing)
+    assert written[evidence.VERDICT] == evidence.NOT_BLESSED == blessing.get_string_custom_property(artifacts.VERDICT)
+    assert [reason.partition(" cannot")[0] for reason in written[evidence.REASONS]] == [
+        "the probe report",
+        "the test predictions",
+        "the Evaluator's result",
+    ]
+    assert blessing.get_string_custom_property(artifacts.REASON) == written[evidence.REASON]
+    assert sorted(path.name for path in (tmp_path / "blessing").iterdir()) == ["NOT_BLESSED", artifacts.VERDICT_FILE]
+    assert not is_pushed(blessing)
+
+
+def test_a_missing_input_closes_the_gate(inputs, tmp_path):
+    blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
+    written = run_gate({**inputs, "evaluation": []}, blessing)
+    assert "the Evaluator's result is missing" in written[evidence.REASONS]
+
+
+@pytest.mark.parametrize("has_baseline", [True, False])
+@pytest.mark.parametrize(
+    ("verdict", "pushed", "marker"),
+    [
+        (evidence.BLESSED, True, "BLESSED"),
+        (evidence.UNCHANGED, True, "BLESSED"),
+        (evidence.NOT_BLESSED, False, "NOT_BLESSED"),
+    ],
+)
+def test_the_blessing_is_one_of_tfx(inputs, tmp_path, monkeypatch, verdict, pushed, marker, has_baseline):
+    check = gate.Check("min_accuracy", pushed, "because", 0.9, 0.8)
+    monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(verdict, ("because",), ("mind",), (check,)))
+    blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
+    if not has_baseline:  # as a Resolver that finds nothing, or an input that is not there at all
+        inputs = {**inputs, "baseline_model": []}
+        del inputs["model_blessing"]
+    written = run_gate(inputs, blessing)
+    assert is_pushed(blessing) is pushed
+    assert (tmp_path / "blessing" / marker).exists()
+    numbers = {
+        constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY: 2,
+        constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY: 1 if has_baseline else 0,
+        blessing_resolver.IN_FORCE_ID: 4 if has_baseline else 0,
+    }
+    assert {key: blessing.get_int_custom_property(key) for key in numbers} == numbers
+    assert blessing.get_string_custom_property(artifacts.CONTENT_DIGEST) == "a" * 64
+    assert blessing.get_float_custom_property(artifacts.SECONDS) > 0
+    assert written[evidence.CHECKS] == [
+        {"name": "min_accuracy", "value": 0.9, "threshold": 0.8, "passed": pushed, "text": "because"}
+    ]
+    assert written[evidence.WARNINGS] == ["mind"]
+    assert (written[evidence.BASELINE] is not None) == (written[evidence.IN_USE] is not None) == has_baseline
