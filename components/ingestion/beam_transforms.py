@@ -73,7 +73,7 @@ class IngestImages(beam.PTransform):
             | "ByDigest" >> beam.GroupByKey()
             | "Resolve" >> beam.ParDo(Resolve(order.config.test_fraction)).with_outputs(REFUSED, main="kept")
         )
-        tally = resolved["kept"] | "Tally" >> beam.CombineGlobally(TallyFn())
+        tally = resolved["kept"] | "Tally" >> beam.CombineGlobally(TallyFn()).without_defaults()
         shards = (resolved["kept"], tally) | "WriteShards" >> WriteShards(order)
         findings = (
             decoded[REFUSED] | "RefusedByDecoder" >> beam.Map(_finding, REFUSAL),

@@ -1,0 +1,138 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from ml_metadata import metadata_store
+from tfx import v1 as tfx
+from tfx.dsl.compiler import compiler
+from tfx.orchestration import data_types
+from tfx.proto import range_config_pb2
+from tfx.types import standard_artifacts
+
+from components.contracts import artifacts
+from components.contracts.configuration import to_json
+from components.contracts.images import ImageConfig
+from components.ingestion.component import ImageExampleGen
+from components.ingestion.config import IngestionConfig
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+IMAGE_CONFIG = ImageConfig(size_px=16)
+
+
+def test_spec():
+    config = IngestionConfig(span_pattern="span-{SPAN}/", span=3)
+    node = ImageExampleGen("/data", config, IMAGE_CONFIG)
+    assert list(node.outputs) == ["examples"]
+    assert node.outputs["examples"].type is standard_artifacts.Examples
+    properties = node.exec_properties
+    assert properties["input_base"] == "/data"
+    assert properties[artifacts.CONFIG] == to_json(config)
+    assert properties[artifacts.IMAGE_CONFIG] == to_json(IMAGE_CONFIG)
+    assert len(properties[artifacts.CODE_DIGEST]) == 64
+    assert json.loads(properties["input_config"])["splits"] == [{"name": "images", "pattern": "span-{SPAN}"}]
+    assert json.loads(properties["range_config"])["static_range"]["start_span_number"] == 3
+
+
+def test_refuses_bad_arguments():
+    with pytest.raises(ValueError, match="input_base: a folder of images expected"):
+        ImageExampleGen("", IngestionConfig(), IMAGE_CONFIG)
+    rolling = range_config_pb2.RangeConfig(rolling_range=range_config_pb2.RollingRange(num_spans=1))
+    with pytest.raises(ValueError, match=r"range_config: needs ingestion\.span_pattern"):
+        ImageExampleGen("/data", IngestionConfig(), IMAGE_CONFIG, rolling)
+
+
+def make_pipeline(node, folder):
+    return tfx.dsl.Pipeline(
+        "test",
+        str(folder / "root"),
+        components=[node],
+        enable_cache=True,
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(folder / "m.db")),
+        beam_pipeline_args=["--runner=FnApiRunner"],
+    )
+
+
+def test_run_time_parameters_and_the_driver_reach_the_ir(tmp_path):
+    parameter = data_types.RuntimeParameter("data-root", str)
+    node = ImageExampleGen(parameter, IngestionConfig(), IMAGE_CONFIG)
+    ir = compiler.Compiler().compile(make_pipeline(node, tmp_path))
+    [compiled] = (each.pipeline_node for each in ir.nodes)
+    assert compiled.parameters.parameters["input_base"].runtime_parameter.name == "data-root"
+    assert "components.ingestion.driver.ImageExampleGenDriver" in str(ir.deployment_config)
+
+
+def run(node, folder):
+    """[(state, {property: value of the Examples})], oldest first."""
+    pipeline = make_pipeline(node, folder)
+    tfx.orchestration.LocalDagRunner().run(pipeline)
+    store = metadata_store.MetadataStore(pipeline.metadata_connection_config)
+    states = [execution.last_known_state for execution in store.get_executions()]
+    found = []
+    for artifact in store.get_artifacts_by_type("Examples"):
+        values = {key: getattr(value, value.WhichOneof("value")) for key, value in artifact.custom_properties.items()}
+        found.append((pathlib.Path(artifact.uri), artifact.properties["split_names"].string_value, values))
+    return states, found
+
+
+def test_runs_in_a_pipeline_and_comes_from_the_cache(make_files, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.ingestion.component.code_digest", lambda *rooms: "same")  # whoever edits meanwhile
+    seeds = {f"span-7/train/{name}/{index}.png": f"{name} {index}" for name in "ab" for index in range(4)}
+    seeds |= {f"span-7/test/{name}/0.png": name for name in "ab"} | {"span-7/unlabeled/0.png": "x"}
+    root = make_files(seeds)
+    (root / "span-7/train/a/bad.png").write_text("text")
+    config = IngestionConfig(span_pattern="span-{SPAN}", max_undecodable_fraction=0.5)
+    for attempt in range(2):
+        states, found = run(ImageExampleGen(str(root), config, IMAGE_CONFIG), tmp_path)
+        complete, cached = metadata_store_state("COMPLETE"), metadata_store_state("CACHED")
+        assert states == [complete, cached][: attempt + 1]
+        [(uri, split_names, values)] = found
+    assert json.loads(split_names) == ["train", "test", "unlabeled"]
+    assert values["span"] == 7
+    assert (values["records_train"], values["records_test"], values["records_unlabeled"]) == (8, 2, 1)
+    assert values["refused_unknown_format"] == 1
+    assert (values["payload_format"], values["file_format"]) == ("FORMAT_TF_EXAMPLE", "tfrecords_gzip")
+    summary = json.loads((uri / artifacts.INGESTION_SUMMARY_FILE).read_text())
+    assert values[artifacts.CONTENT_DIGEST] == summary["content_digest"]
+    assert values[artifacts.SECONDS] > 0
+    assert values["bytes_train"] == summary["bytes"]["train"] > 0
+    assert summary["root"] == str(root / "span-7")
+
+    (root / "span-7/train/a/9.png").write_bytes((root / "span-7/train/a/0.png").read_bytes())
+    states, found = run(ImageExampleGen(str(root), config, IMAGE_CONFIG), tmp_path)
+    assert states[2] == complete
+    assert sorted(values.get("refused_duplicate", 0) for _, _, values in found) == [0, 1]
+
+
+def metadata_store_state(name):
+    from ml_metadata.proto import metadata_store_pb2
+
+    return metadata_store_pb2.Execution.State.Value(name)
+
+
+def test_a_missing_folder_stops_the_pipeline(tmp_path):
+    node = ImageExampleGen(str(tmp_path / "none"), IngestionConfig(), IMAGE_CONFIG)
+    with pytest.raises(Exception, match=f"data root {tmp_path}/none: No such file or directory"):
+        tfx.orchestration.LocalDagRunner().run(make_pipeline(node, tmp_path))
+
+
+def test_logic_needs_no_tfx():
+    """Everything but component, driver and executor imports where TFX can't be imported."""
+    room = ROOT / "components/ingestion"
+    modules = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in room.rglob("*.py")
+        if path.stem not in ("component", "driver", "executor", "__init__", "ingest")
+    )
+    assert "components.ingestion.beam_transforms" in modules
+    code = f"import sys; sys.modules['tfx'] = None\nfor m in {modules}: __import__(m)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_config_imports_nothing_heavy():
+    code = (
+        "import sys, components.ingestion.config\n"
+        "assert not {'tensorflow', 'apache_beam', 'tfx', 'numpy', 'PIL'} & set(sys.modules), 'heavy'"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)

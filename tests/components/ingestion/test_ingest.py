@@ -1,0 +1,316 @@
+import io
+import itertools
+import json
+import os
+import pathlib
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
+from PIL import Image
+
+from components.contracts import artifacts, records
+from components.contracts.images import Color, ImageConfig
+from components.ingestion import beam_transforms, staging
+from components.ingestion.config import IngestionConfig, SourceKind, StoredFormat
+from components.ingestion.ingest import ingest
+from components.ingestion.refusals import SourceError
+from components.ingestion.summary import IngestionError
+
+CONFIG = IngestionConfig(stored_format=StoredFormat.PNG, max_undecodable_fraction=0.9)
+FOLDERS = {
+    **{f"train/cat/{index}.png": f"train cat {index}" for index in range(6)},
+    **{f"train/dog/deep/{index}.png": f"train dog {index}" for index in range(5)},
+    **{f"test/{name}/{index}.png": f"test {name} {index}" for name in ("cat", "dog") for index in range(2)},
+    **{f"unlabeled/{index}.png": f"unlabeled {index}" for index in range(3)},
+}
+
+
+def run(root, output, config=CONFIG, pipelines=None, **image):
+    def make_pipeline():
+        pipeline = beam.Pipeline(argv=["--runner=FnApiRunner"])
+        if pipelines is not None:
+            pipelines.append(pipeline)
+        return pipeline
+
+    return ingest(str(root), str(output), config, ImageConfig(**image), make_pipeline)
+
+
+def read(output, split):
+    """{path: {feature: value}} of a split, in the order of the files."""
+    found = {}
+    for path in sorted((pathlib.Path(output) / f"Split-{split}").iterdir()):
+        for serialized in tf.data.TFRecordDataset(str(path), compression_type="GZIP").as_numpy_iterator():
+            features = tf.train.Example.FromString(serialized).features.feature
+            values = {name: getattr(value, value.WhichOneof("kind")).value[0] for name, value in features.items()}
+            found[values[records.PATH].decode()] = values
+    return found
+
+
+def quarantine(output):
+    lines = (pathlib.Path(output) / artifacts.QUARANTINE_FILE).read_text().splitlines()
+    return {entry["path"]: entry["reason"] for entry in map(json.loads, lines)}
+
+
+def contents(folder):
+    """Every file below ``folder`` but the summary, which holds the time."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in pathlib.Path(folder).rglob("*")
+        if path.is_file() and path.name != artifacts.INGESTION_SUMMARY_FILE
+    }
+
+
+@pytest.fixture(scope="module")
+def ingested(make_shared_files):
+    """(root, output, summary) of FOLDERS, not to be changed."""
+    root = make_shared_files(FOLDERS)
+    return root, root.parent / "out", run(root, root.parent / "out")
+
+
+def test_rows_in_rows_out(ingested, make_photo):
+    _, output, summary = ingested
+    found = {split: read(output, split) for split in ("train", "test", "unlabeled")}
+    for name, seed in FOLDERS.items():
+        values = found[name.split("/")[0]].pop(name)
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(values[records.IMAGE]))), make_photo(seed))
+        label = name.split("/")[1].encode() if not name.startswith("unlabeled") else None
+        assert values.get(records.LABEL) == label
+    assert found == {"train": {}, "test": {}, "unlabeled": {}}
+    assert summary["records"] == {"train": 11, "test": 4, "unlabeled": 3}
+    assert summary["classes"] == {"train": {"cat": 6, "dog": 5}, "test": {"cat": 2, "dog": 2}}
+    assert summary["warnings"] == []
+    assert json.loads((output / artifacts.INGESTION_SUMMARY_FILE).read_text()) == summary
+    assert sorted(os.listdir(output)) == [
+        "Split-test", "Split-train", "Split-unlabeled", artifacts.INGESTION_SUMMARY_FILE, artifacts.QUARANTINE_FILE
+    ]  # fmt: skip
+
+
+def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
+    root = make_files(FOLDERS)
+    (root / "train/cat/text.jpg").write_text("text")
+    (root / "train/cat/README.md").write_text("text")
+    (root / "train/cat/empty.png").touch()
+    (root / "train/cat/cut.png").write_bytes((root / "train/cat/0.png").read_bytes()[:200])
+    (root / "train/cat/renamed").write_bytes((root / "train/cat/0.png").read_bytes())
+    (root / "train/dog/as_cat.png").write_bytes((root / "train/cat/1.png").read_bytes())
+    (root / "unlabeled/as_test.png").write_bytes((root / "test/cat/1.png").read_bytes())
+    (root / "train/emu").mkdir()
+    os.mkfifo(root / "train/cat/pipe.jpg")
+    Image.fromarray(make_photo(1, (7, 9))).save(root / "train/cat/small.png")
+    pipelines = []
+    summary = run(root, tmp_path / "out", pipelines=pipelines)
+    reasons = {
+        "train/cat/text.jpg": "unknown_format",
+        "train/cat/README.md": "not_an_image",
+        "train/cat/empty.png": "empty_file",
+        "train/cat/cut.png": "truncated",
+        "train/cat/renamed": "duplicate",
+        "train/cat/1.png": "label_conflict",
+        "train/dog/as_cat.png": "label_conflict",
+        "unlabeled/as_test.png": "also_in_test",
+        "train/emu/": "empty_class_folder",
+        "train/cat/pipe.jpg": "not_a_regular_file",
+        "train/cat/small.png": "too_small",
+    }
+    assert quarantine(tmp_path / "out") == reasons
+    assert summary["refused"] == {reason: list(reasons.values()).count(reason) for reason in set(reasons.values())}
+    assert set(read(tmp_path / "out", "train")) == {name for name in FOLDERS if name.startswith("train")} - {
+        "train/cat/1.png"
+    }
+    assert set(read(tmp_path / "out", "test")) == {name for name in FOLDERS if name.startswith("test")}
+    assert len(summary["warnings"]) == 4 + 1
+    counters = {
+        counter.key.metric.name: counter.committed
+        for counter in pipelines[0].result.metrics().query()["counters"]
+        if counter.key.metric.namespace == beam_transforms.NAMESPACE
+    }
+    assert counters["images_decoded"] == len(FOLDERS) + 3
+    assert counters["records_written"] == len(FOLDERS) - 1
+    assert counters["refused_label_conflict"] == 2
+    assert counters["refused_truncated"] == 1
+
+
+def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeypatch):
+    seeds = {f"{name}/{index}.png": f"{name} {index}" for name in ("cat", "dog") for index in range(60)}
+    seeds["cat/copy.png"] = seeds["cat/3.png"]
+    first = run(make_files(seeds), tmp_path / "first")
+    root = make_files(dict(reversed(seeds.items())), "elsewhere")
+    listed = beam_transforms._read_lines
+    monkeypatch.setattr(beam_transforms, "_read_lines", lambda path: reversed(list(listed(path))))
+    second = run(root, tmp_path / "second")
+    assert contents(tmp_path / "first") == contents(tmp_path / "second")
+    assert first["content_digest"] == second["content_digest"]
+    assert first["records"]["train"] + first["records"]["test"] == 120
+    assert 8 < first["records"]["test"] < 44  # 24 expected, 4.5 standard deviations
+
+
+def test_shards_are_named_filled_and_shuffled(make_files, tmp_path):
+    seeds = {f"train/{name}/{index}.png": f"{name} {index}" for name in ("a", "b") for index in range(60)}
+    seeds |= {f"test/{name}/0.png": name for name in ("a", "b")}
+    summary = run(make_files(seeds), tmp_path / "out")
+    assert summary["shards"] == {"train": 4, "test": 1}
+    names = sorted(path.name for path in (tmp_path / "out/Split-train").iterdir())
+    assert names == [f"data_tfrecord-{index:05d}-of-00004.gz" for index in range(4)]
+    labels = [path.split("/")[1] for path in read(tmp_path / "out", "train")]
+    assert 20 < sum(one != next_one for one, next_one in itertools.pairwise(labels)) < 100
+
+
+def test_no_image_is_on_both_sides(make_files, tmp_path):
+    """Copies under many names, in both classes' folders and unlabeled, split by digest."""
+    seeds = {
+        f"{name}/{index}-{copy}.png": f"{name} {index}" for name in "ab" for index in range(30) for copy in range(3)
+    }
+    seeds |= {f"unlabeled/{index}.png": f"a {index}" for index in range(30)}
+    run(make_files(seeds), tmp_path / "out")
+    train, test = (
+        {each[records.DIGEST] for each in read(tmp_path / "out", split).values()} for split in ("train", "test")
+    )
+    assert not train & test
+    assert len(train | test) == 60
+    assert not (tmp_path / "out/Split-unlabeled").exists()
+
+
+def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monkeypatch):
+    """A kill leaves a half-written staging folder and output file; a failure comes after all records are staged."""
+    root, clean, _ = ingested
+    output = tmp_path / "out"
+    folder = pathlib.Path(staging.create_folder(str(output)))
+    (folder / "abc").write_bytes(b"half a record")
+    (output / "Split-train").mkdir()
+    (output / "Split-train/data_tfrecord-00000-of-00009.gz").write_bytes(b"half a file")
+    (output / "Split-old").mkdir()
+
+    def die(self):
+        self._writer.close()
+        raise OSError("worker lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(beam_transforms.DecodeAndStage, "finish_bundle", die)
+        with pytest.raises(Exception, match="worker lost"):
+            run(root, output)
+    assert os.listdir(output) == []
+    run(root, output)
+    assert contents(output) == contents(clean)
+
+
+def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
+    """Beam may try a bundle again after its records were staged; only the places of the last attempt count."""
+    root, clean, _ = ingested
+    process = beam_transforms.DecodeAndStage.process
+
+    def process_twice(self, line):
+        list(process(self, line))  # its results are thrown away, as those of a failed bundle are
+        yield from process(self, line)
+
+    monkeypatch.setattr(beam_transforms.DecodeAndStage, "process", process_twice)
+    run(root, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(clean)
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "message"),
+    [
+        ({}, SourceError, "no file in it; expected train/<class>/"),
+        ({"1.png": 1, "2.png": 2}, IngestionError, "no image with a label for the train split"),
+        ({**FOLDERS, "train/emu/1.png": "emu"}, IngestionError, "min_images_per_class = 2: emu 1"),
+    ],
+)
+def test_data_that_can_not_be_used(make_files, tmp_path, files, error, message):
+    with pytest.raises(error, match=message):
+        run(make_files(files), tmp_path / "out")
+    assert artifacts.INGESTION_SUMMARY_FILE not in os.listdir(tmp_path / "out")
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(SourceError, match=f"data root {tmp_path}/none: No such file or directory"):
+        run(tmp_path / "none", tmp_path / "out")
+
+
+def test_too_many_bad_files(make_files, tmp_path):
+    root = make_files(FOLDERS)
+    (root / "train/cat/bad.jpg").write_text("text")
+    with pytest.raises(IngestionError, match=r"read as images: 1 \(5.3% of all\).*train/cat/bad.jpg \(unknown_format"):
+        run(root, tmp_path / "out", IngestionConfig())
+
+
+def test_gray_images_where_rgb_is_configured(make_files, tmp_path):
+    summary = run(make_files(FOLDERS, gray=True), tmp_path / "out")
+    assert summary["warnings"] == [
+        "All 18 images are gray, but image.color is rgb: the encoder gets three equal channels. "
+        "Set image.color to gray to spare the work."
+    ]
+    assert summary["gray_fraction"] == 1
+
+
+def test_gray_config(make_files, tmp_path):
+    summary = run(make_files(FOLDERS, gray=True), tmp_path / "out", color=Color.GRAY)
+    assert summary["warnings"] == []
+    for values in read(tmp_path / "out", "train").values():
+        assert Image.open(io.BytesIO(values[records.IMAGE])).mode == "L"
+
+
+def test_cifar(tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "data").mkdir()
+    for name, number in (("data_batch_1.bin", 40), ("test_batch.bin", 10)):
+        content = generator.integers(0, 256, (number, 3073), dtype=np.uint8)
+        content[:, 0] = np.arange(number) % 2
+        content[-1] = content[1]  # a duplicate
+        (tmp_path / "data" / name).write_bytes(content.tobytes())
+    (tmp_path / "data/batches.meta.txt").write_text("cat\ndog\n")
+    config = IngestionConfig(source=SourceKind.CIFAR_BINARY)
+    summary = run(tmp_path / "data", tmp_path / "out", config)
+    assert summary["classes"] == {"train": {"cat": 20, "dog": 19}, "test": {"cat": 5, "dog": 4}}
+    assert quarantine(tmp_path / "out") == {"data_batch_1.bin#39": "duplicate", "test_batch.bin#9": "duplicate"}
+    raw = (tmp_path / "data/data_batch_1.bin").read_bytes()[3073 * 7 + 1 : 3073 * 8]
+    expected = np.frombuffer(raw, np.uint8).reshape(3, 32, 32).transpose(1, 2, 0)
+    stored = read(tmp_path / "out", "train")["data_batch_1.bin#7"][records.IMAGE]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), expected)
+
+
+class _MemoryFileSystem(FileSystem):
+    """Read-only objects under ``memory://``, as an object store shows them."""
+
+    objects: dict = {}
+
+    @classmethod
+    def scheme(cls):
+        return "memory"
+
+    def _list(self, prefix):
+        for path, content in self.objects.items():
+            if path.startswith(prefix):
+                yield FileMetadata(path, len(content), 1700000000.5)
+
+    def open(self, path, mime_type="", compression_type=CompressionTypes.AUTO):
+        assert compression_type == CompressionTypes.UNCOMPRESSED
+        return io.BytesIO(self.objects[path])
+
+    def has_dirs(self):
+        return False
+
+    def join(self, basepath, *paths):
+        return "/".join([basepath.rstrip("/"), *paths])
+
+    def _unused(self, *args, **kwargs):
+        raise NotImplementedError
+
+    split = mkdirs = create = copy = rename = exists = size = last_updated = checksum = metadata = delete = _unused
+
+
+def test_a_remote_root_gives_the_same_records(ingested, tmp_path, monkeypatch):
+    root, clean, summary = ingested
+    objects = {
+        f"memory://bucket/{path.relative_to(root)}": path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+    monkeypatch.setattr(
+        _MemoryFileSystem, "objects", {**objects, "memory://bucket/train/": b"", "memory://other/x": b""}
+    )
+    remote = run("memory://bucket", tmp_path / "remote")
+    assert contents(tmp_path / "remote") == contents(clean)
+    assert remote["content_digest"] == summary["content_digest"]
+    with pytest.raises(SourceError, match="data root memory://nothing: no file in it"):
+        run("memory://nothing", tmp_path / "nothing")

@@ -1,0 +1,116 @@
+import dataclasses
+import hashlib
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components.contracts import records
+from components.contracts.images import Color, ImageConfig
+from components.ingestion.config import IngestionConfig, StoredFormat
+from components.ingestion.decoding import decode_pixels, decoding_rules
+from components.ingestion.sources.source import SourceImage
+from components.ingestion.stored_record import make_record, mean_and_std, pixel_digest
+
+SOURCE = SourceImage("a/ü.png", b"", "cat", None)
+
+
+def decoded(pixels, color=Color.RGB):
+    return decode_pixels(pixels, decoding_rules(IngestionConfig(), ImageConfig(color=color)))
+
+
+def features(record):
+    example = tf.train.Example.FromString(record.serialized)
+    values = {}
+    for name, feature in example.features.feature.items():
+        [values[name]] = getattr(feature, feature.WhichOneof("kind")).value
+    return values
+
+
+def test_holds_what_the_contract_says(make_photo):
+    pixels = make_photo(1, (30, 40))
+    record = make_record(decoded(pixels), SOURCE, IngestionConfig(stored_format=StoredFormat.PNG))
+    values = features(record)
+    stored = np.asarray(Image.open(io.BytesIO(values[records.IMAGE])))
+    np.testing.assert_array_equal(stored, pixels)
+    np.testing.assert_array_equal(tf.io.decode_image(values[records.IMAGE]).numpy(), pixels)
+    header = b"".join(value.to_bytes(4, "big") for value in (30, 40, 3))
+    assert values.pop(records.DIGEST).decode() == record.digest == hashlib.sha256(header + pixels.tobytes()).hexdigest()
+    assert values.pop(records.PIXEL_MEAN) == pytest.approx(pixels.mean(), abs=1e-4)
+    assert values.pop(records.PIXEL_STD) == pytest.approx(pixels.std(), abs=1e-4)
+    size = len(values.pop(records.IMAGE))
+    assert values == {
+        records.LABEL: b"cat",
+        records.PATH: "a/ü.png".encode(),
+        records.HEIGHT: 30,
+        records.WIDTH: 40,
+        records.CHANNELS: 3,
+        records.ENCODED_BYTES: size,
+    }
+
+
+def test_no_label_is_no_feature(make_photo):
+    record = make_record(decoded(make_photo(1)), SOURCE._replace(label=None), IngestionConfig())
+    assert records.LABEL not in features(record)
+
+
+def test_gray(make_photo):
+    pixels = make_photo(1, gray=True)
+    values = features(make_record(decoded(pixels, Color.GRAY), SOURCE, IngestionConfig()))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(values[records.IMAGE]))), pixels)
+    assert values[records.CHANNELS] == 1
+
+
+@pytest.mark.parametrize(
+    ("stored_format", "size", "expected"),
+    [
+        (StoredFormat.AUTO, (64, 64), "PNG"),
+        (StoredFormat.AUTO, (64, 65), "JPEG"),
+        (StoredFormat.PNG, (100, 100), "PNG"),
+        (StoredFormat.JPEG, (20, 20), "JPEG"),
+    ],
+)
+def test_format(make_photo, stored_format, size, expected):
+    config = IngestionConfig(stored_format=stored_format)
+    values = features(make_record(decoded(make_photo(1, size)), SOURCE, config))
+    assert Image.open(io.BytesIO(values[records.IMAGE])).format == expected
+
+
+def test_jpeg_quality_changes_the_bytes_but_not_the_digest(make_photo):
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    fine, coarse = (make_record(decoded(noise), SOURCE, IngestionConfig(jpeg_quality=q)) for q in (95, 30))
+    assert fine.digest == coarse.digest
+    assert features(fine)[records.ENCODED_BYTES] > features(coarse)[records.ENCODED_BYTES]
+
+
+def test_serialization_repeats(make_photo):
+    image = decoded(make_photo(1))
+    assert make_record(image, SOURCE, IngestionConfig()) == make_record(image, SOURCE, IngestionConfig())
+
+
+def test_digest_tells_shapes_apart():
+    flat = np.zeros((4, 4, 3), np.uint8)
+    digests = {pixel_digest(flat.reshape(shape)) for shape in ((4, 4, 3), (2, 8, 3), (8, 2, 3), (16, 3, 1))}
+    assert len(digests) == 4
+
+
+@pytest.mark.parametrize("shape", [(5, 7, 3), (2, 30000, 3), (9, 9, 1)])
+def test_mean_and_std(shape):
+    generator = np.random.default_rng(0)
+    for pixels in (generator.integers(0, 256, shape, dtype=np.uint8), np.full(shape, 255, np.uint8)):
+        mean, std = mean_and_std(pixels)
+        assert mean == pytest.approx(pixels.mean(dtype=np.float64))
+        assert std == pytest.approx(pixels.std(dtype=np.float64), abs=1e-9)
+
+
+def test_a_constant_image_has_no_spread():
+    assert mean_and_std(np.full((8, 8, 3), 77, np.uint8)) == (77.0, 0.0)
+
+
+def test_metadata_is_not_stored(make_photo):
+    image = decoded(make_photo(1, (80, 80)))
+    plain = make_record(image, SOURCE, IngestionConfig())
+    assert b"Exif" not in plain.serialized
+    assert dataclasses.replace(image).image.info == {}

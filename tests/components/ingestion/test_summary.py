@@ -1,0 +1,147 @@
+import pytest
+
+from components.contracts.images import Color
+from components.ingestion.config import IngestionConfig
+from components.ingestion.refusals import Reason, Refusal
+from components.ingestion.splits import Copy
+from components.ingestion.summary import (
+    IngestionError,
+    Tally,
+    check,
+    count_reasons,
+    summarize,
+    undecodable_fraction,
+    warnings,
+)
+
+CONFIG = IngestionConfig()
+
+
+def tally(channels=3, **images):
+    """``train_cat=3`` counts three images; ``unlabeled_=1`` one without a label."""
+    counted = Tally()
+    for key, number in images.items():
+        split, label = key.split("_")
+        for _ in range(number):
+            counted.add(Copy("d", "p", label or None, split, None, channels, "f", 0, 10))
+    return counted
+
+
+GOOD = {"train_cat": 5, "train_dog": 5, "test_cat": 2, "test_dog": 2}
+
+
+def refusals(**numbers):
+    return [
+        Refusal(f"{reason}/{index:02d}", reason, "", "why")
+        for reason, number in numbers.items()
+        for index in range(number)
+    ]
+
+
+def test_tally_counts_and_merges():
+    whole = tally(**GOOD, unlabeled_=3)
+    parts = tally(train_cat=5, test_cat=2)
+    parts.merge(tally(train_dog=5, test_dog=2, unlabeled_=3))
+    assert parts == whole == Tally.from_json(whole.to_json())
+    assert whole.records == {"train": 10, "test": 4, "unlabeled": 3}
+    assert whole.bytes == {"train": 100, "test": 40, "unlabeled": 30}
+    assert whole.classes == {"train": {"cat": 5, "dog": 5}, "test": {"cat": 2, "dog": 2}}
+    assert whole.splits == ["train", "test", "unlabeled"]
+    assert tally(**GOOD).splits == ["train", "test"]
+
+
+def test_good_data_passes():
+    check(tally(**GOOD), [], {"cat", "dog"}, CONFIG, "root")
+    check(tally(**GOOD), refusals(duplicate=50, hidden=9, not_an_image=9), {"cat", "dog"}, CONFIG, "root")
+
+
+@pytest.mark.parametrize(
+    ("counted", "classes", "message"),
+    [
+        (tally(), {"cat"}, "root: no image in it"),
+        (tally(unlabeled_=9), set(), "root: no image with a label for the train split.*Found: unlabeled 9"),
+        (tally(test_cat=3), set(), "root: no image with a label for the train split"),
+        (tally(**GOOD, train_emu=1), set(), "min_images_per_class = 2: emu 1$"),
+        (tally(**GOOD, test_emu=1), set(), "min_images_per_class = 2: emu 0$"),
+        (tally(**GOOD), {"emu"}, "min_images_per_class = 2: emu 0$"),
+        (tally(train_cat=5, test_cat=5), set(), "at least two classes expected, found only 'cat'"),
+        (tally(train_cat=5, train_dog=5), set(), "root: no test images.*found train 10.*ingestion.test_fraction = 0.2"),
+    ],
+)
+def test_data_that_can_not_be_used(counted, classes, message):
+    with pytest.raises(IngestionError, match=message):
+        check(counted, [], classes, CONFIG, "root")
+
+
+def test_too_many_undecodable_files_name_the_first_ten():
+    bad = refusals(truncated=12)
+    with pytest.raises(IngestionError) as caught:
+        check(tally(**GOOD), bad, set(), CONFIG, "root")
+    message = str(caught.value)
+    assert "12 (46.2% of all), more than ingestion.max_undecodable_fraction = 0.05" in message
+    assert "truncated/00 (truncated: why)" in message
+    assert "truncated/09" in message
+    assert "truncated/10" not in message
+    check(tally(**GOOD), bad, set(), IngestionConfig(max_undecodable_fraction=0.47), "root")
+
+
+def test_the_fraction_is_of_images_only():
+    refused = count_reasons(refusals(corrupt=1, duplicate=3, label_conflict=2, hidden=100, not_an_image=100))
+    assert undecodable_fraction(tally(**GOOD), refused) == 1 / 20
+    assert undecodable_fraction(tally(**GOOD), {}) == 0
+    assert undecodable_fraction(tally(), {"corrupt": 1}) == 1
+
+
+def test_reasons_are_counted_in_a_fixed_order():
+    counts = count_reasons(refusals(duplicate=2, truncated=1))
+    assert list(counts.items()) == [("truncated", 1), ("duplicate", 2)]
+
+
+def test_warnings():
+    assert warnings(tally(**GOOD), [], CONFIG, Color.RGB) == []
+    gray = tally(channels=1, **GOOD)
+    [sentence] = warnings(gray, [], CONFIG, Color.RGB)
+    assert sentence.startswith("All 14 images are gray, but image.color is rgb")
+    assert warnings(gray, [], CONFIG, Color.GRAY) == []
+    gray.merge(tally(train_cat=1))
+    assert warnings(gray, [], CONFIG, Color.RGB) == []
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "label_conflict",
+        "also_in_test",
+        "duplicate",
+        "test_without_label",
+        "outside_layout",
+        "empty_class_folder",
+        "corrupt",
+    ],
+)
+def test_each_loss_has_its_warning(reason):
+    [sentence] = warnings(tally(**GOOD), refusals(**{reason: 4}), CONFIG, Color.RGB)
+    assert "4" in sentence.split(".")[0]
+    assert f"{reason}/02" in sentence
+    assert f"{reason}/03" not in sentence
+
+
+def test_a_class_without_test_images_is_told():
+    [sentence] = warnings(tally(**GOOD, train_emu=3), [], CONFIG, Color.RGB)
+    assert sentence == "Classes without test images: 1. First: emu."
+
+
+def test_summary():
+    summary = summarize(tally(**GOOD), count_reasons(refusals(corrupt=2, duplicate=1, also_in_test=1)), {"root": "r"})
+    assert summary["root"] == "r"
+    assert summary["records"] == {"train": 10, "test": 4}
+    assert summary["classes"] == {"train": {"cat": 5, "dog": 5}, "test": {"cat": 2, "dog": 2}}
+    assert summary["refused"] == {"corrupt": 2, "duplicate": 1, "also_in_test": 1}
+    assert (summary["undecodable"], summary["duplicates"], summary["label_conflicts"]) == (2, 2, 0)
+    assert summary["undecodable_fraction"] == 2 / 18
+    assert summary["gray_fraction"] == 0
+
+
+def test_every_reason_has_a_place():
+    """A reason that is neither undecodable nor a rule of its own would vanish from the reports."""
+    assert {reason.value for reason in Reason} == set(count_reasons(refusals(**{r.value: 1 for r in Reason})))
