@@ -141,11 +141,12 @@ def test_confusions_are_counted(page):
 def test_many_classes_are_told_by_pairs_and_recalls(record):
     names = [f"class {index}" for index in range(40)]
     matrix = (5 * np.eye(40, dtype=int)).tolist()
+    matrix[2][3], matrix[2][2] = 1, 4
     matrix[7][8], matrix[7][7] = 4, 1
     encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.CONFUSION: matrix}
     probe = {**record.probe, evidence.CLASS_NAMES: names, evidence.FEATURES: {evidence.ENCODER: encoder}}
     page = Page(render_page(dataclasses.replace(record, probe=probe, predictions=None), ReportConfig()))
-    assert page.says("class 7 class 8 4 80.0 %", "class 7 20.0 % 5 class 0 100.0 % 5")
+    assert page.says("class 7 class 8 4 80.0 % class 2 class 3 1 20.0 %", "class 7 20.0 % 5 class 2 80.0 % 5")
     assert 'class="confusion"' not in page.content
 
 
