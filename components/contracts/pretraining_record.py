@@ -1,0 +1,22 @@
+"""Keys of ``pretraining.json`` (artifacts.PRETRAINING_FILE) that other rooms read.
+
+``HISTORY`` is a list with one mapping per epoch, first to last; ``KNN`` is there only in epochs that measured it.
+"""
+
+HISTORY = "history"
+EPOCH = "epoch"  # 1, 2, ...
+LOSS = "loss"  # NT-Xent, nats, mean over the epoch
+CHANCE = "chance"  # log(2N - 1), nats
+TOP1 = "top1"  # 0 to 1: the other view is the nearest of the batch
+TOP5 = "top5"
+LEARNING_RATE = "lr"  # of the epoch's last step
+ALIGNMENT = "alignment"
+UNIFORMITY = "uniformity"
+STD = "std"
+EFFECTIVE_RANK = "effective_rank"
+KNN = "knn"  # 0 to 1, on the eval split
+
+SETTINGS = "settings"  # the resolved numbers of the run: total_steps, chance_loss, ...
+SECONDS = "seconds"  # of training, over all processes
+IMAGES_PER_SECOND = "images_per_second"  # of the last process
+RESUMED_FROM_STEPS = "resumed_from_steps"  # steps at which a process took over
