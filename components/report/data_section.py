@@ -99,7 +99,8 @@ def view_facts(views: Mapping[str, Any]) -> list[tuple[str, str]]:
     if views.get("views_per_image") is not None:
         facts.append(("stored views per image", significant(views["views_per_image"])))
     if views.get("size_px") is not None:
-        facts.append(("size", f"{views['size_px']} × {views['size_px']} px, {views.get('channels', '?')} channels"))
+        color = {1: ", gray", 3: ", RGB"}.get(views.get("channels"), "")
+        facts.append(("size", f"{views['size_px']} × {views['size_px']} px{color}"))
     if views.get("bytes") is not None:
         size = views["bytes"]
         facts.append(("bytes", byte_size(sum(size.values()) if isinstance(size, Mapping) else size)))

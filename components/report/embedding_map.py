@@ -111,7 +111,7 @@ def map_svg(places: np.ndarray, points: Sequence[Point], class_names: Sequence[s
         "svg",
         element("title", f"Map of {len(points)} test images; near points have similar representations"),
         join(circles),
-        *(element("text", _short(name), x=x, y=y + 6, class_="place") for name, x, y in names),
+        *(element("text", _short(name), x=x, y=max(y - 10, 16.0), class_="place") for name, x, y in names),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         role="img",
     )

@@ -5,16 +5,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from components.contracts import pretraining_record as keys
 from components.report.charts import Reference, Series, line_chart
 from components.report.scales import duration, significant
 
 _MEASURES = {
-    "loss": "last loss",
-    "knn": "last kNN accuracy",
-    "alignment": "alignment",
-    "uniformity": "uniformity",
-    "std": "std of the representations",
-    "effective_rank": "effective rank",
+    keys.LOSS: "last loss",
+    keys.KNN: "last kNN accuracy",
+    keys.ALIGNMENT: "alignment",
+    keys.UNIFORMITY: "uniformity",
+    keys.STD: "std of the representations",
+    keys.EFFECTIVE_RANK: "effective rank",
 }
 _SETTINGS = {
     "chance_loss": "loss at chance",
@@ -29,9 +30,9 @@ Epochs = Sequence[Mapping[str, Any]]
 
 def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
     """Heading, chart and explanation for each measure of the history; measures that were not taken are left out."""
-    history = pretraining.get("history") or []
+    history = pretraining.get(keys.HISTORY) or []
     charts = [
-        _loss(history, (pretraining.get("settings") or {}).get("chance_loss")),
+        _loss(history, (pretraining.get(keys.SETTINGS) or {}).get("chance_loss")),
         _accuracies(history),
         _geometry(history),
         _spread(history),
@@ -67,7 +68,7 @@ def _loss(history: Epochs, chance: float | None) -> tuple[str, Markup, str] | No
     return _chart(
         "Loss",
         "NT-Xent. A loss that stays at chance means that all views look alike to the encoder.",
-        [("loss", _points(history, "loss"), 0)],
+        [("loss", _points(history, keys.LOSS), 0)],
         "nats",
         references=[] if chance is None else [Reference("chance", chance)],
     )
@@ -79,9 +80,9 @@ def _accuracies(history: Epochs) -> tuple[str, Markup, str] | None:
         "How often the other view of an image is the nearest of the batch (top-1) or among the nearest five (top-5); "
         "and how often the neighbours of a held-out train image have its class (kNN).",
         [
-            ("top-1", _points(history, "top1", 100), 0),
-            ("top-5", _points(history, "top5", 100), 1),
-            ("kNN", _points(history, "knn", 100), 2),
+            ("top-1", _points(history, keys.TOP1, 100), 0),
+            ("top-5", _points(history, keys.TOP5, 100), 1),
+            ("kNN", _points(history, keys.KNN, 100), 2),
         ],
         "%",
     )
@@ -92,7 +93,7 @@ def _geometry(history: Epochs) -> tuple[str, Markup, str] | None:
         "Alignment and uniformity",
         "Alignment: squared distance between the two views of an image. Uniformity: how evenly the images fill the "
         "sphere. Lower is better for both.",
-        [("alignment", _points(history, "alignment"), 0), ("uniformity", _points(history, "uniformity"), 1)],
+        [("alignment", _points(history, keys.ALIGNMENT), 0), ("uniformity", _points(history, keys.UNIFORMITY), 1)],
         "on the unit sphere",
     )
 
@@ -101,7 +102,7 @@ def _spread(history: Epochs) -> tuple[str, Markup, str] | None:
     return _chart(
         "Spread of the representations",
         "Standard deviation per dimension of the normalised representations; near zero, the encoder has collapsed.",
-        [("std", _points(history, "std"), 3)],
+        [("std", _points(history, keys.STD), 3)],
         "standard deviation",
         y_low=0.0,
     )
@@ -111,7 +112,7 @@ def _rank(history: Epochs) -> tuple[str, Markup, str] | None:
     return _chart(
         "Effective rank",
         "How many directions the representations really use.",
-        [("rank", _points(history, "effective_rank"), 3)],
+        [("rank", _points(history, keys.EFFECTIVE_RANK), 3)],
         "dimensions",
         y_low=0.0,
     )
@@ -119,24 +120,24 @@ def _rank(history: Epochs) -> tuple[str, Markup, str] | None:
 
 def _learning_rate(history: Epochs) -> tuple[str, Markup, str] | None:
     return _chart(
-        "Learning rate", "Warm-up, then cosine.", [("rate", _points(history, "learning_rate"), 4)], "rate", y_low=0.0
+        "Learning rate", "Warm-up, then cosine.", [("rate", _points(history, keys.LEARNING_RATE), 4)], "rate", y_low=0.0
     )
 
 
 def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Size and speed of the run, and the last value of each measure."""
-    history = pretraining.get("history") or []
-    settings = pretraining.get("settings") or {}
+    history = pretraining.get(keys.HISTORY) or []
+    settings = pretraining.get(keys.SETTINGS) or {}
     found = [("epochs", significant(len(history)))] if history else []
     found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
     found += [
         (name, significant(points[-1][1])) for key, name in _MEASURES.items() if (points := _points(history, key))
     ]
-    if pretraining.get("seconds") is not None:
-        found.append(("time", duration(pretraining["seconds"])))
-    if pretraining.get("images_per_second"):  # 0 where the last process found all steps done
-        found.append(("images per second", significant(pretraining["images_per_second"], 3)))
-    steps = pretraining.get("resumed_from_steps")
+    if pretraining.get(keys.SECONDS) is not None:
+        found.append(("time", duration(pretraining[keys.SECONDS])))
+    if pretraining.get(keys.IMAGES_PER_SECOND):  # 0 where the last process found all steps done
+        found.append(("images per second", significant(pretraining[keys.IMAGES_PER_SECOND], 3)))
+    steps = pretraining.get(keys.RESUMED_FROM_STEPS)
     if steps:
         found.append(("resumed at step", ", ".join(significant(step) for step in steps)))
     return found

@@ -108,7 +108,7 @@ def make_pretraining() -> dict:
             "uniformity": -0.5 * epoch,
             "std": 0.2,
             "effective_rank": 2.0 + epoch,
-            "learning_rate": 0.1,
+            "lr": 0.1,
             **({"knn": 0.5} if epoch == 4 else {}),
         }
         for epoch in range(5)

@@ -178,6 +178,11 @@ def test_data_quality_is_told(page):
     )
 
 
+def test_views_are_told(page):
+    assert page.says("images, train 60", "stored views per image 4", "size 8 × 8 px, RGB", "bytes 12 kB")
+    assert ("img", "width:528px") in [(tag, attributes.get("style")) for tag, attributes in page.tags]
+
+
 def test_long_lists_of_refused_files_are_cut(record):
     page = Page(render_page(record, ReportConfig(quarantine_files=2)))
     assert page.says("duplicate: 3 files", "and 1 more")
