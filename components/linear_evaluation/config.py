@@ -24,7 +24,12 @@ class LinearEvaluationConfig:
         500, ge=1, description="small draws hold out several disjoint parts in turn until so many images have judged"
     )
     max_iterations: int = Field(1000, ge=1, description="L-BFGS iterations for one fit")
-    gradient_tolerance: float = Field(1e-5, gt=0, le=0.1, description="L-BFGS stops below this largest gradient entry")
+    gradient_tolerance: float = Field(
+        1e-5,
+        gt=0,
+        le=0.1,
+        description="a fit stops below this largest gradient entry (ten times it while strengths are judged)",
+    )
     knn_k: int = Field(20, ge=1, description="train neighbours that vote in weighted kNN")
     knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the kNN vote")
     batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")

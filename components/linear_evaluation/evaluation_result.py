@@ -6,6 +6,7 @@ from components.contracts import records
 from components.linear_evaluation.evaluator_config import ACCURACY_METRIC, EXAMPLE_COUNT_METRIC
 
 # Names that TFX gives the two models where there is a baseline; without one the candidate has no name.
+_CANDIDATE_NAME = "candidate"
 _BASELINE_NAME = "baseline"
 
 
@@ -40,12 +41,15 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
         raise ValueError(f"{evaluation_dir} holds no validation of thresholds")
     value_failures, change_failures = _failures(validation)
     result = tfma.load_eval_result(evaluation_dir)
+    has_baseline = any(spec.is_baseline for spec in result.config.model_specs)
+    if has_baseline:  # unnamed, the result's location may be that of either model
+        result = tfma.load_eval_result(evaluation_dir, model_name=_CANDIDATE_NAME)
     metrics = _metrics_by_slice(result)
     overall = metrics.get((), {})
     if ACCURACY_METRIC not in overall or EXAMPLE_COUNT_METRIC not in overall:
         raise ValueError(f"{evaluation_dir} holds no accuracy over all test images; found {sorted(overall)}")
     baseline_accuracy = baseline_location = None
-    if any(spec.is_baseline for spec in result.config.model_specs):
+    if has_baseline:
         baseline = tfma.load_eval_result(evaluation_dir, model_name=_BASELINE_NAME)
         baseline_accuracy = _metrics_by_slice(baseline).get((), {})[ACCURACY_METRIC]
         baseline_location = baseline.model_location

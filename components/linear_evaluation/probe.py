@@ -15,6 +15,9 @@ from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
 from components.linear_evaluation.logistic_regression import FittingSet, LinearHead, softmax
 
+# Fits that only judge a strength may stop earlier than the fit that is kept.
+_JUDGING_SLACK = 10.0
+
 
 @dataclasses.dataclass(frozen=True)
 class FittedHead:
@@ -61,22 +64,24 @@ def fit_head(features: np.ndarray, labels: np.ndarray, classes: int, config: Lin
     judged = 0
     for fitting, held_out in held_out_parts(labels, config.held_out_fraction, config.min_held_out_images, config.seed):
         fitting_set = FittingSet(features[fitting], labels[fitting], classes)
-        for position, solution in enumerate(_path(fitting_set, config.l2_strengths, config)):
+        for position, solution in enumerate(_path(fitting_set, config.l2_strengths, config, _JUDGING_SLACK)):
             logits = fitting_set.head(solution).logits(features[held_out])
             losses[position] += _cross_entropy_sum(logits, labels[held_out])
         judged += len(held_out)
     chosen = int(np.argmin(losses))
     fitting_set = FittingSet(features, labels, classes)
-    # Warm-started along the path up to the chosen strength, as it was when it was judged.
-    solution = _path(fitting_set, config.l2_strengths[: chosen + 1], config)[-1]
+    solution = _path(fitting_set, config.l2_strengths[chosen : chosen + 1], config)[0]
     return FittedHead(fitting_set.head(solution), config.l2_strengths[chosen], judged)
 
 
-def _path(fitting_set: FittingSet, strengths: tuple[float, ...], config: LinearEvaluationConfig) -> list[np.ndarray]:
+def _path(
+    fitting_set: FittingSet, strengths: tuple[float, ...], config: LinearEvaluationConfig, slack: float = 1.0
+) -> list[np.ndarray]:
+    """Solutions for falling strengths, each started from the one before."""
     solutions: list[np.ndarray] = []
     for strength in strengths:
         start = solutions[-1] if solutions else None
-        solution, _ = fitting_set.fit(strength, config.gradient_tolerance, config.max_iterations, start)
+        solution, _ = fitting_set.fit(strength, slack * config.gradient_tolerance, config.max_iterations, start)
         solutions.append(solution)
     return solutions
 

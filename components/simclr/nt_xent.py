@@ -92,11 +92,11 @@ def _contrast(views: Tensor, temperature: float, replicas: Replicas) -> Contrast
     num_global = num_views * replicas.count
     anchors = ops.stop_gradient(views)
     partners = ops.roll(anchors, num_views // 2, axis=0)
-    everyone = replicas.gather(anchors)  # (2N, d)
+    everyone = ops.reshape(replicas.gather(anchors), (num_global, views.shape[1]))  # (2N, d)
     rows = ops.arange(num_views, dtype="int32") + ops.cast(replicas.index, "int32") * num_views
     strips = _Strips(anchors, rows, everyone, num_views, temperature)
     log_sum, positive, nearer = strips.statistics()
-    attraction = strips.attraction(log_sum, replicas.gather(log_sum))
+    attraction = strips.attraction(log_sum, ops.reshape(replicas.gather(log_sum), (num_global,)))
     gradient = (attraction - 2.0 * partners) / (temperature * num_global)
     loss = _with_gradient(views, ops.sum(log_sum - positive) / num_global, gradient)
     return Contrast(loss, *(ops.sum(ops.cast(nearer < k, "float32")) / num_global for k in (1, 5)))

@@ -25,7 +25,7 @@ from components.linear_evaluation.evaluator_config import eval_config
 from .conftest import IMAGE_CONFIG, Workplace
 
 CONFIG = LinearEvaluationConfig(
-    label_fractions=(0.2, 1.0), label_draws=2, l2_strengths=(1.0, 0.01), bootstrap_resamples=200
+    label_fractions=(1.0,), raw_pixels=False, l2_strengths=(1.0, 0.01), bootstrap_resamples=200
 )
 GATE = GateConfig(min_accuracy=0.4, min_class_recall=0.1)
 

@@ -147,7 +147,9 @@ def test_missing_gpu_is_said_at_once(views, settings, tmp_path):
 
 
 def test_views_of_another_size_are_refused(views, settings, tmp_path):
-    with pytest.raises(ValueError, match=r"views have size and channels \(16, 1\), but the image config says \(32, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"views have size and channels \(16, 1\), but the image config says \(32, 3\)"
+    ):
         pretrain.pretrain(config_of(settings()), ImageConfig(size_px=32), task_of(views, tmp_path))
 
 

@@ -82,7 +82,11 @@ def test_strips_give_what_one_matrix_gives(monkeypatch, strip_elements):
     a, b = random_pairs(64, 16)
     whole, whole_gradient = value_and_gradient(a, b, 0.2)
     monkeypatch.setattr(nt_xent, "_STRIP_ELEMENTS", strip_elements)
-    for function in (value_and_gradient, tf.function(value_and_gradient_graph), tf.function(value_and_gradient_graph, jit_compile=True)):
+    for function in (
+        value_and_gradient,
+        tf.function(value_and_gradient_graph),
+        tf.function(value_and_gradient_graph, jit_compile=True),
+    ):
         strips, gradient = function(a, b, 0.2)
         np.testing.assert_allclose([float(x) for x in strips], [float(x) for x in whole], rtol=1e-6)
         np.testing.assert_allclose(gradient, whole_gradient, rtol=1e-4, atol=1e-7)
@@ -155,7 +159,9 @@ def test_memory_does_not_grow_with_the_square(monkeypatch):
     graph = tf.function(value_and_gradient_graph).get_concrete_function(spec, spec, 0.1).graph
     graphs = [graph, *(g for op in graph.get_operations() for g in getattr(op, "_while_graphs", []))]
     functions = [f.graph for f in graph._functions.values()] if hasattr(graph, "_functions") else []
-    sizes = [t.shape.num_elements() or 0 for g in [*graphs, *functions] for op in g.get_operations() for t in op.outputs]
+    sizes = [
+        t.shape.num_elements() or 0 for g in [*graphs, *functions] for op in g.get_operations() for t in op.outputs
+    ]
     assert max(sizes) <= 1 << 16 < 1024 * 1024
     assert any(size == 1 << 16 for size in sizes)
 
