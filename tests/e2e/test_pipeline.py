@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
 from components.contracts import evidence
@@ -52,6 +53,16 @@ def workplace(tmp_path_factory):
             path.unlink()
     (root / "tiny.yaml").write_text(yaml.safe_dump(_TINY))
     return root
+
+
+@pytest.fixture(autouse=True)
+def no_prism(monkeypatch):
+    """Beam's default local runner would download Prism; nothing here may so much as construct its runner."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a Beam pipeline asks for Prism")
+
+    monkeypatch.setattr(prism_runner.PrismRunner, "__init__", refuse)
 
 
 def _run(workplace, *overrides, runner="local", workdir="work"):
