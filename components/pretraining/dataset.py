@@ -78,13 +78,17 @@ def _local_shards(split_dir: str, scratch_dir: str) -> list[str]:
     shards = [f"{split_dir}/{name}" for name in names if not name.startswith(".")]
     if not shards:
         raise ValueError(f"no view records in {split_dir}")
-    if "://" not in split_dir:
+    if not _is_remote(split_dir):
         return shards
     tf.io.gfile.makedirs(scratch_dir)
     local = [str(pathlib.Path(scratch_dir) / pathlib.PurePosixPath(shard).name) for shard in shards]
     for remote, copy in zip(shards, local, strict=True):
         tf.io.gfile.copy(remote, copy, overwrite=True)
     return local
+
+
+def _is_remote(path: str) -> bool:
+    return "://" in path
 
 
 def _scan(path: str) -> Iterator[tuple[bytes, Place]]:

@@ -1,0 +1,70 @@
+"""Settings: each rule has a config that breaks it; derived numbers are those of the papers."""
+
+import subprocess
+import sys
+
+import pytest
+
+from components.contracts import configuration
+from components.contracts.configuration import ConfigError
+from components.pretraining.config import PretrainingConfig
+
+
+def load(**settings) -> PretrainingConfig:
+    return configuration.from_mapping(PretrainingConfig, settings, "experiment.yaml", "pretraining")
+
+
+def test_defaults_load_and_survive_the_round_trip():
+    config = load()
+    assert configuration.from_json(PretrainingConfig, configuration.to_json(config), "parameter") == config
+    assert config.augmentation.has_affine is False
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 5, "schedule": {"warmup_epochs": 5}}, r"warmup_epochs \(5\) must be shorter than epochs \(5\)"),
+        ({"num_gpus": 2}, "jit_compile works on one replica only"),
+        ({"num_gpus": 3, "jit_compile": False}, r"global_batch_size \(256\) must be a multiple of num_gpus \(3\)"),
+        ({"loss": {"weight_decay": 1e-4}}, "weights would decay twice"),
+        ({"encoder": {"depth": 3}}, r"pretraining\.encoder\.depth: unknown key"),
+        ({"encoder": {"architecture": "resnet51"}}, r"pretraining\.encoder\.architecture: .*found 'resnet51'"),
+        ({"epochs": "many"}, r"pretraining\.epochs: .*found 'many'"),
+        ({"epochs": 0}, r"pretraining\.epochs: .*greater than or equal to 1"),
+        ({"loss": {"temperature": 0}}, r"pretraining\.loss\.temperature: .*greater than 0"),
+        ({"projection_head": {"layers": 5}}, r"pretraining\.projection_head\.layers: .*less than or equal to 4"),
+        ({"augmentation": {"zoom_min": 1.2}}, r"zoom_min \(1\.2\) must not exceed zoom_max"),
+        ({"precision": "float64"}, r"pretraining\.precision: .*found 'float64'"),
+    ],
+)
+def test_refusals_name_the_key(settings, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        load(**settings)
+    assert str(caught.value).startswith("experiment.yaml: pretraining")
+
+
+def test_pairs_of_settings_that_fit_are_accepted():
+    assert load(num_gpus=2, jit_compile=False).per_replica_batch_size == 128
+    assert load(loss={"weight_decay": 1e-4}, optimizer={"weight_decay": 0.0}).loss.weight_decay == 1e-4
+    assert load(num_gpus=0).num_replicas == 1
+
+
+def test_learning_rate_follows_the_global_batch():
+    assert load(global_batch_size=4096).learning_rate == pytest.approx(0.075 * 64)
+    linear = {"learning_rate": 0.3, "scaling": "linear"}
+    assert load(global_batch_size=4096, optimizer=linear).learning_rate == pytest.approx(4.8)  # the paper's
+
+
+def test_steps_of_an_epoch_drop_the_incomplete_batch():
+    config = load(global_batch_size=100)
+    assert [config.steps_per_epoch(images) for images in (100, 199, 200)] == [1, 1, 2]
+    with pytest.raises(ValueError, match=r"global_batch_size is 100, but split train has only 99 images"):
+        config.steps_per_epoch(99)
+
+
+def test_reading_a_config_imports_no_framework():
+    code = (
+        "import sys, components.pretraining.config; "
+        "print([name for name in ('tensorflow', 'keras', 'tfx', 'apache_beam', 'cv2') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,0 +1,51 @@
+"""The projection head: depth, widths and what stands between its layers."""
+
+import keras
+import numpy as np
+import pytest
+
+from components.simclr.config import ProjectionHeadConfig
+from components.simclr.encoder import num_parameters, weights_digest
+from components.simclr.projection_head import build_projection_head
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_depth_and_parameter_count(layers):
+    head = build_projection_head(ProjectionHeadConfig(layers=layers, hidden_width=32, output_width=16), 64)
+    widths = [64, *[32] * (layers - 1), 16]
+    kernels = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    gains_and_shifts = 2 * 32 * (layers - 1) + 16  # the last BatchNorm has no shift
+    assert num_parameters(head) == kernels + gains_and_shifts
+    assert head.output_shape == (None, 16)
+    assert sum(isinstance(n, keras.layers.ReLU) for n in head.layers) == layers - 1
+
+
+def test_no_layers_give_back_the_representation():
+    head = build_projection_head(ProjectionHeadConfig(layers=0), 64)
+    values = np.random.default_rng(0).normal(size=(3, 64)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(head(values)), values)
+    assert num_parameters(head) == 0
+
+
+def test_hidden_width_defaults_to_the_representation():
+    head = build_projection_head(ProjectionHeadConfig(layers=2, output_width=8), 40)
+    assert [n.units for n in head.layers if isinstance(n, keras.layers.Dense)] == [40, 8]
+
+
+def test_final_batch_norm_is_optional():
+    with_norm, without = (
+        build_projection_head(ProjectionHeadConfig(layers=2, final_batch_norm=wanted), 16) for wanted in (True, False)
+    )
+    count = lambda head: sum(isinstance(n, keras.layers.BatchNormalization) for n in head.layers)  # noqa: E731
+    assert (count(with_norm), count(without)) == (2, 1)
+    assert not any(n.use_bias for n in with_norm.layers if isinstance(n, keras.layers.Dense))
+
+
+def test_seeds_and_types():
+    config = ProjectionHeadConfig(layers=3, hidden_width=24)
+    digests = [weights_digest(build_projection_head(config, 24, seed)) for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+    hidden = [np.asarray(n.kernel) for n in build_projection_head(config, 24).layers if hasattr(n, "kernel")]
+    assert not np.array_equal(hidden[0], hidden[1])
+    mixed = build_projection_head(config, 24, 0, "mixed_bfloat16")
+    assert weights_digest(mixed) == digests[0]
