@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import artifacts, configuration
+from components.contracts import pretraining_record as record
 from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
@@ -108,19 +109,18 @@ def _train_and_export(config, image_config, task, pairs, watch_images, checkpoin
 
     models = exporting.prepare_models(config, image, step, batches)
     description = {
-        "history": progress.history,
-        "settings": dataclasses.asdict(resolved),
+        record.HISTORY: progress.history,
+        record.SETTINGS: dataclasses.asdict(resolved),
         "config": configuration.to_mapping(config),
         "config_digest": configuration.digest(config),
         artifacts.CODE_DIGEST: task.code_digest,
         "views": summary,
         "channel_mean": [float(value) for value in task.mean],
         "channel_std": [float(value) for value in task.std],
-        "seconds": progress.seconds,
-        "images_per_second": speed.images_per_second,
+        record.SECONDS: progress.seconds,
+        record.IMAGES_PER_SECOND: speed.images_per_second,
         "input_wait_fraction": speed.input_wait_fraction,
-        "resumed_from_step": progress.resumed_from[-1] if progress.resumed_from else None,
-        "resumed_from_steps": progress.resumed_from,
+        record.RESUMED_FROM_STEPS: progress.resumed_from,
         "checkpoint_directory": checkpoint_dir,
         "weights_digest": weights_digest(models.encoder, models.projection_head),
         "versions": exporting.versions(),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from components.contracts import pretraining_record as record
 from components.contracts.progress import report_progress
 from components.pretraining import checkpoints
 from components.pretraining.config import PretrainingConfig
@@ -123,10 +124,10 @@ class _Loop:
         self._fetch()
         progress, epoch = self.progress, len(self.progress.history) + 1
         loss, top1, top5 = np.mean(progress.unfinished, axis=0)
-        entry = {"epoch": epoch, watching.LOSS: float(loss), "chance": self._plan.chance_loss}
-        entry |= {watching.TOP1: float(top1), "top5": float(top5)}
+        entry = {record.EPOCH: epoch, record.LOSS: float(loss), record.CHANCE: self._plan.chance_loss}
+        entry |= {record.TOP1: float(top1), record.TOP5: float(top5)}
         entry |= self._look_at(result)
-        entry["lr"] = learning_rate_at(
+        entry[record.LEARNING_RATE] = learning_rate_at(
             progress.step - 1,
             self._plan.learning_rate,
             self._plan.warmup_steps,
@@ -134,7 +135,7 @@ class _Loop:
             self._config.schedule.final_fraction,
         )
         if epoch % self._config.watch.every_epochs == 0 or epoch == self._config.epochs:
-            entry["knn"] = self._knn()
+            entry[record.KNN] = self._knn()
         progress.history.append(entry)
         progress.unfinished = []
         _logger.info("of %d: %s", self._config.epochs, _sentence(entry))
@@ -153,10 +154,10 @@ class _Loop:
         if not all(np.isfinite(rows).all() for rows in (*projections, representations)):
             raise self._non_finite()
         return {
-            "alignment": watching.alignment(*projections),
-            "uniformity": watching.uniformity(projections[0]),
-            watching.STD: watching.mean_std(representations),
-            watching.EFFECTIVE_RANK: watching.effective_rank(representations),
+            record.ALIGNMENT: watching.alignment(*projections),
+            record.UNIFORMITY: watching.uniformity(projections[0]),
+            record.STD: watching.mean_std(representations),
+            record.EFFECTIVE_RANK: watching.effective_rank(representations),
         }
 
     def _knn(self) -> float:
@@ -189,7 +190,7 @@ class _Loop:
         self._fetch()
         self._reported_at = time.monotonic()
         metrics = self.progress.unfinished
-        loss = metrics[-1][0] if metrics else self.progress.history[-1][watching.LOSS]
+        loss = metrics[-1][0] if metrics else self.progress.history[-1][record.LOSS]
         epoch = min(self.progress.step // self._plan.steps_per_epoch + 1, self._config.epochs)
         text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f} (chance {self._plan.chance_loss:.2f})"
         report_progress(self.progress.step, self._plan.total_steps, text)

@@ -9,12 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from components.contracts.pretraining_record import EFFECTIVE_RANK, LOSS, STD, TOP1
 from components.simclr.config import WatchConfig
 
-LOSS = "loss"
-TOP1 = "top1"
-STD = "std"
-EFFECTIVE_RANK = "effective_rank"
 CHANCE_MARGIN = 3  # top-1 below so many times its chance value counts as chance
 
 

@@ -1,5 +1,7 @@
 """Checkpoints are whole or not there."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -32,11 +34,11 @@ def test_keeps_the_newest_two(tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty"])
 def test_passes_over_a_damaged_file(tmp_path, caplog, damage):
     checkpoints.save(str(tmp_path), 5, arrays(5), {})
-    path = checkpoints.save(str(tmp_path), 10, arrays(10), {})
-    content = bytearray(open(path, "rb").read())
+    path = pathlib.Path(checkpoints.save(str(tmp_path), 10, arrays(10), {}))
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     damaged = {"truncated": content[:-10], "flipped": content, "empty": b""}[damage]
-    open(path, "wb").write(damaged)
+    path.write_bytes(damaged)
     assert checkpoints.load_latest(str(tmp_path)).step == 5
     assert "damaged" in caplog.text
 

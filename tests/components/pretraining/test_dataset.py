@@ -168,7 +168,7 @@ def test_refusals(views, uncropped_views, settings, tmp_path):
 
     with pytest.raises(ValueError, match="needs two views"):
         build(views, 1)
-    with pytest.raises(ValueError, match="views.views_per_image is 0, so training crops: set pretraining.crop"):
+    with pytest.raises(ValueError, match=r"views\.views_per_image is 0, so training crops: set pretraining\.crop"):
         build(uncropped_views, 0)
     with pytest.raises(ValueError, match="the stored views are crops already"):
         build(views, 4, crop={"area_min": 0.3})

@@ -59,7 +59,7 @@ def test_describes_the_run(finished, settings):
     assert description["settings"]["negatives_per_anchor"] == 30
     assert description["settings"]["chance_loss"] == pytest.approx(math.log(31))
     assert description["config"] == configuration.to_mapping(config_of(settings()))
-    assert description["resumed_from_step"] is None
+    assert description["resumed_from_steps"] == []
     assert [entry["epoch"] for entry in description["history"]] == [1, 2, 3, 4]
     assert [("knn" in entry) for entry in description["history"]] == [False, True, False, True]
     wanted = {"loss", "chance", "top1", "top5", "lr", "alignment", "uniformity", "std", "effective_rank"}
@@ -115,7 +115,7 @@ def test_finished_run_exports_again_without_training(finished, views, settings, 
     folder, description = finished
     again = pretrain.pretrain(config_of(settings()), IMAGE, task_of(views, folder))
     assert again["weights_digest"] == description["weights_digest"]
-    assert again["resumed_from_step"] == 8
+    assert again["resumed_from_steps"] == [8]
     assert again["history"] == description["history"]
 
 
@@ -198,7 +198,7 @@ def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
     described = [
         json.loads((tmp_path / name / "model" / artifacts.PRETRAINING_FILE).read_text()) for name in ("whole", "killed")
     ]
-    assert 14 <= described[1]["resumed_from_step"] < 120
+    assert 14 <= described[1]["resumed_from_steps"][0] < 120
     assert described[0]["history"] == described[1]["history"]
     folder = pathlib.Path(described[1]["checkpoint_directory"])
     assert checkpoints.load_latest(str(folder)).step == 120

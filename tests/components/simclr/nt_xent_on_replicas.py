@@ -66,11 +66,12 @@ def main(count: int) -> None:
         return reduce(loss), [reduce(gradient) for gradient in gradients]
 
     share = IMAGES // count
-    distribute = (
-        lambda values: strategy.experimental_distribute_values_from_function(  # noqa: E731
+
+    def distribute(values):
+        return strategy.experimental_distribute_values_from_function(
             lambda c: tf.constant(values[c.replica_id_in_sync_group * share :][:share])
         )
-    )
+
     several_loss, several_gradients = step(distribute(first), distribute(second))
     gradient_difference = max(
         float(np.abs(a.numpy() - b.numpy()).max()) for a, b in zip(gradients, several_gradients, strict=True)

@@ -1,5 +1,7 @@
 """The projection head: depth, widths and what stands between its layers."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from components.simclr.projection_head import build_projection_head
 def test_depth_and_parameter_count(layers):
     head = build_projection_head(ProjectionHeadConfig(layers=layers, hidden_width=32, output_width=16), 64)
     widths = [64, *[32] * (layers - 1), 16]
-    kernels = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    kernels = sum(a * b for a, b in itertools.pairwise(widths))
     gains_and_shifts = 2 * 32 * (layers - 1) + 16  # the last BatchNorm has no shift
     assert num_parameters(head) == kernels + gains_and_shifts
     assert head.output_shape == (None, 16)
