@@ -47,7 +47,7 @@ def reduction_factor(length: int, size_px: int) -> int:
 
     1 up to a shrinking factor of 1.5, the nearest integer above; so interpolation itself never skips pixels.
     """
-    return max(1, int(np.floor(length / size_px + 0.5))) if length > REDUCTION_THRESHOLD * size_px else 1
+    return (2 * length + size_px) // (2 * size_px) if length > REDUCTION_THRESHOLD * size_px else 1
 
 
 def _try_boxes(

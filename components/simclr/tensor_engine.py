@@ -64,7 +64,7 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size_px: int) -> Tensor:
         (n, size_px, size_px, c) float32, whole numbers 0 to 255.
     """
     images = ops.cast(images, "float32")
-    boxes = ops.cast(ops.convert_to_tensor(boxes), "float32")
+    boxes = ops.cast(ops.convert_to_tensor(boxes), "int32")
     _, height, width, _ = ops.shape(images)
     rows = _interpolation_matrix(boxes[:, 0], boxes[:, 2], height, size_px)  # (n, s, h)
     columns = _interpolation_matrix(boxes[:, 1], boxes[:, 3], width, size_px)  # (n, s, w)
@@ -73,19 +73,20 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size_px: int) -> Tensor:
 
 
 def _interpolation_matrix(starts: Tensor, lengths: Tensor, source_length: int, size_px: int) -> Tensor:
-    """(n, size_px, source_length): weights of source pixels in each target pixel; starts and lengths (n,) float32."""
-    shrinking = lengths / size_px
-    factor = ops.where(shrinking > 1.5, ops.floor(shrinking + 0.5), 1.0)  # crops.reduction_factor
-    cells = ops.floor(lengths / factor)
-    trimmed_start = starts + ops.floor((lengths - cells * factor) / 2)
+    """(n, size_px, source_length): weights of source pixels in each target pixel; starts and lengths (n,) int32."""
+    # In whole numbers, because compilers may turn a division into a product that misses the threshold.
+    nearest = (2 * lengths + size_px) // (2 * size_px)
+    factor = ops.where(2 * lengths > 3 * size_px, nearest, 1)  # crops.reduction_factor
+    cells = lengths // factor
+    trimmed_starts = starts + (lengths - cells * factor) // 2
+    source = ops.arange(source_length, dtype="int32")
+    cell_of_source = (source[None, :] - trimmed_starts[:, None]) // factor[:, None]  # (n, h), negative before the box
+    cells = ops.cast(cells, "float32")[:, None]
     target = ops.arange(size_px, dtype="float32") + 0.5
-    places = target[None, :] * (cells / size_px)[:, None] - 0.5  # (n, s), in reduced pixels
-    places = ops.clip(places, 0.0, (cells - 1.0)[:, None])
-    source = ops.arange(source_length, dtype="float32")
-    cell_of_source = ops.floor((source[None, :] - trimmed_start[:, None]) / factor[:, None])  # (n, h)
+    places = ops.clip(target[None, :] * (cells / size_px) - 0.5, 0.0, cells - 1.0)  # (n, s), in reduced pixels
     # Cells outside the box are at least one cell from every place, so the triangle gives them nothing.
-    nearness = 1.0 - ops.abs(places[:, :, None] - cell_of_source[:, None, :])
-    return ops.maximum(nearness, 0.0) / factor[:, None, None]
+    nearness = 1.0 - ops.abs(places[:, :, None] - ops.cast(cell_of_source, "float32")[:, None, :])
+    return ops.maximum(nearness, 0.0) / ops.cast(factor, "float32")[:, None, None]
 
 
 def _to_8_bits(views: Tensor) -> Tensor:

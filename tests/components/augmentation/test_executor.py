@@ -166,6 +166,15 @@ def test_one_image_is_held_out_even_of_few(view_gen, image_records, tmp_path):
     assert view_gen.summary(views)["records"] == {"train": 3, "eval": 1}
 
 
+def test_images_without_a_label_in_train_are_never_held_out(view_gen, image_records, tmp_path):
+    serialized = [image_records.make(number, "cat" if number < 5 else None) for number in range(25)]
+    examples = image_records.write(tmp_path / "in", {records.TRAIN: [serialized]})
+    views = view_gen.run(examples, tmp_path / "out", ViewsConfig(views_per_image=2, eval_fraction=0.5))
+    held_out = view_gen.read(views, records.EVAL)
+    assert {label for _, label in held_out.values()} == {b"cat"}
+    assert view_gen.summary(views)["records"] == {"train": 25 - len(held_out), "eval": len(held_out)}
+
+
 def test_several_spans_are_taken_together(view_gen, image_records, tmp_path):
     spans = [
         image_records.write(

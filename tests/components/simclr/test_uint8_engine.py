@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.simclr import crops, tensor_engine, uint8_engine
 from components.simclr.online_draws import draw_online
@@ -89,6 +90,16 @@ def test_engines_cut_the_same_crops(textured_images, view_keys, height, width, s
     )
     assert found.dtype == np.uint8 and found.shape == (12, size_px, size_px, 3)
     assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize("length", [35, 36, 37, 59, 60, 61, 84])
+def test_engines_agree_where_the_reduction_changes(textured_images, length):
+    """Shrinking by 1.5, 2.5 and 3.5 exactly, and a pixel on either side."""
+    image = textured_images(1, 84)
+    box = np.array([[0, 0, length, length]], np.int32)
+    compiled = tf.function(lambda *inputs: tensor_engine.crop_and_resize(*inputs, 24), jit_compile=True)
+    found = uint8_engine.random_resized_crop(image[0], box[0], 24)
+    assert np.abs(compiled(image, box).numpy()[0] - found).max() <= 1
 
 
 def _crop(image, box, size_px):
