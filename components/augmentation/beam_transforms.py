@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from components.contracts.progress import report_progress
 
 _BATCH_IMAGES = 32  # drawn together
 _BATCH_BYTES = 2 * 2**20  # of stored images, so that a batch of large ones does not fill the memory
+_REPORT_EVERY_SECONDS = 2.0  # a log has a line for each
 _NAMESPACE = "ViewGen"
 
 
@@ -146,7 +148,7 @@ class WriteFile(beam.DoFn):
         yield totals
 
     def _make_records(self, plan: survey.FilePlan) -> Iterator[tuple[str, bytes]]:
-        done = 0
+        done, total, reported = 0, plan.train.records + plan.eval.records, 0.0
         for batch in _batches(shards.read_images(plan.path)):
             train, evaluation = self._divide(plan, batch)
             made = view_records.train_records(train, self._config, self._image_config)
@@ -157,8 +159,9 @@ class WriteFile(beam.DoFn):
             self._images[records.TRAIN].inc(len(train))
             self._images[records.EVAL].inc(len(evaluation))
             done += len(batch)
-            total = plan.train.records + plan.eval.records
-            report_progress(done, total, f"views of {plan.split} images, {plan.path.rsplit('/', 1)[-1]}")
+            if done == total or time.monotonic() - reported > _REPORT_EVERY_SECONDS:
+                reported = time.monotonic()
+                report_progress(done, total, f"views of {plan.split} images, {plan.path.rsplit('/', 1)[-1]}")
 
     def _divide(self, plan: survey.FilePlan, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
         train, evaluation = [], []
