@@ -40,8 +40,10 @@ class BeamConfig:
     """How the Beam pipelines inside the steps run."""
 
     pipeline_args: tuple[str, ...] = Field(
-        # Beam's default local runner would first build Prism, a binary that it downloads.
-        ("--runner=FnApiRunner",),
+        # Beam's default local runner would first build Prism, a binary that it downloads. Workers inside the process
+        # have no use for an image, but where none is named, TFX repacks itself for remote workers in every step, and
+        # changes the process's directory to do so.
+        ("--runner=FnApiRunner", "--sdk_container_image=in-process"),
         min_length=1,
         description="Beam options of all steps; part of the cache key, so nothing that changes from run to run",
     )
