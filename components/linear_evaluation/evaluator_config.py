@@ -36,7 +36,7 @@ def eval_config(config: GateConfig) -> "tfma.EvalConfig":
             threshold=tfma.MetricThreshold(
                 value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_accuracy - _ROUNDING}),
                 change_threshold=tfma.GenericChangeThreshold(
-                    direction=tfma.MetricDirection.HIGHER_IS_BETTER,
+                    direction="HIGHER_IS_BETTER",  # by name: newer TFMA does not export the enum
                     absolute={"value": config.min_improvement - _ROUNDING},
                 ),
             ),
