@@ -8,7 +8,7 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -23,13 +23,16 @@ from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding import decoding_rules
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.sources.registry import open_source
-from components.ingestion.sources.source import Item
 from components.ingestion.summary import Tally, check, count_reasons, summarize, warnings
 
 _logger = logging.getLogger(__name__)
 
 
+_IMAGES_PER_PORTION = 32
+
+
 class _Plan(NamedTuple):
+    portions_file: str  # in staging; one JSON list (a Place of some items) per line
     images: int
     classes: set[str]
     refusals: list[Refusal]
@@ -64,37 +67,56 @@ def ingest(
     _remove_leftovers(output_uri)
     folder = staging.create_folder(output_uri)
     try:
-        items_file = posixpath.join(folder, "items.jsonl")
-        plan = _plan(root, config, items_file)
-        order = WorkOrder(
-            root, output_uri, folder, items_file, plan.images, config, decoding_rules(config, image_config)
-        )
+        plan = _plan(root, config, folder)
+        order = WorkOrder(root, output_uri, folder, plan.images, config, decoding_rules(config, image_config))
         with make_pipeline() as pipeline:
-            _ = pipeline | IngestImages(order)
+            portions = pipeline | "PortionsFile" >> beam.Create([plan.portions_file]) | beam.FlatMap(_read_portions)
+            _ = portions | IngestImages(order)
         report_progress(plan.images, plan.images, "images decoded") if plan.images else None
         return _finish(order, plan, image_config, started)
     finally:
         staging.remove_folder(folder)
 
 
-def _plan(root: str, config: IngestionConfig, items_file: str) -> _Plan:
-    """List the source: units of work into ``items_file``, what is left out into the plan."""
+def _plan(root: str, config: IngestionConfig, folder: str) -> _Plan:
+    """List the source: units of work into staging, in portions; what is left out into the plan."""
     images, classes, refusals = 0, set(), []
-    with tf.io.gfile.GFile(items_file, "w") as file:
+    portion, portion_images = [], 0
+    items = staging.StagingWriter(folder)
+    portions_file = staging.new_path(folder)
+    with tf.io.gfile.GFile(portions_file, "w") as portions:
+
+        def close_portion() -> None:
+            if portion:
+                portions.write(json.dumps(items.append("".join(portion).encode())) + "\n")
+                portion.clear()
+
         for entry in open_source(root, config).items():
-            if isinstance(entry, Item):
-                file.write(json.dumps(entry) + "\n")  # ASCII, so that any file name survives
-                images += entry.count
-                if entry.label is not None:
-                    classes.add(entry.label)
-            else:
+            if isinstance(entry, Refusal):
                 refusals.append(entry)
-    return _Plan(images, classes, refusals)
+                continue
+            portion.append(json.dumps(entry) + "\n")  # ASCII, so that any file name survives
+            images += entry.count
+            portion_images += entry.count
+            if entry.label is not None:
+                classes.add(entry.label)
+            if portion_images >= _IMAGES_PER_PORTION:
+                close_portion()
+                portion_images = 0
+        close_portion()
+    items.close()
+    return _Plan(portions_file, images, classes, refusals)
+
+
+def _read_portions(path: str) -> Iterator[tuple]:
+    with tf.io.gfile.GFile(path) as file:
+        for line in file:
+            yield tuple(json.loads(line))
 
 
 def _finish(order: WorkOrder, plan: _Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
-    shards, [tally], refused = _read_findings(order.staging_folder)
+    shards, tally, refused = _read_findings(order.staging_folder)
     refusals = sorted([*plan.refusals, *refused])
     _log_undecodable(refusals)
     check(tally, refusals, plan.classes, order.config, order.root)
@@ -128,19 +150,18 @@ def _log_undecodable(refusals: list[Refusal]) -> None:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
 
 
-def _read_findings(folder: str) -> tuple[list[tuple[str, int, str]], list[Tally], list[Refusal]]:
+def _read_findings(folder: str) -> tuple[list[tuple[str, int, str]], Tally, list[Refusal]]:
     """What the pipeline left: output files in order of their names, the tally, and the refusals."""
-    shards, tallies, refusals = [], [], []
+    shards, tally, refusals = [], Tally(), []
     for path in tf.io.gfile.glob(posixpath.join(folder, beam_transforms.FINDINGS_PREFIX + "*")):
-        with tf.io.gfile.GFile(path) as file:
-            for kind, value in map(json.loads, file):
-                if kind == beam_transforms.SHARD:
-                    shards.append(tuple(value))
-                elif kind == beam_transforms.TALLY:
-                    tallies.append(Tally.from_json(value))
-                else:
-                    refusals.append(Refusal(*value))
-    return sorted(shards), tallies, refusals
+        for kind, value in map(json.loads, staging.read_whole(path).splitlines()):
+            if kind == beam_transforms.SHARD:
+                shards.append(tuple(value))
+            elif kind == beam_transforms.TALLY:
+                tally = Tally.from_json(value)
+            else:
+                refusals.append(Refusal(*value))
+    return sorted(shards), tally, refusals
 
 
 def _remove_leftovers(output_uri: str) -> None:

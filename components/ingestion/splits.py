@@ -12,10 +12,12 @@ from components.ingestion.refusals import Reason, Refusal
 
 _DIGEST_SPACE = 2**64
 _RECORDS_PER_SHARD = 16  # no output file is made for fewer
+_COPIES_PER_BUCKET = 64  # on average, until there are _MAX_BUCKETS; ten million images make 40,000 (some 10 MB)
+_MAX_BUCKETS = 256
 
 
 class Copy(NamedTuple):
-    """What travels of one decoded image."""
+    """What is known of one decoded image without reading it again."""
 
     digest: str  # 64 hex characters
     path: str
@@ -94,6 +96,21 @@ def shard_count(number: int, size: int, shard_bytes: int, min_shards: int) -> in
 def shard_index(digest: str, shards: int) -> int:
     """The file, 0 to ``shards`` - 1, of the record: by other bits than the split, so that all fill evenly."""
     return int(digest[16:32], 16) * shards // _DIGEST_SPACE
+
+
+def bucket_count(images: int) -> int:
+    """Into how many parts the copies are divided to be resolved."""
+    return min(max(images // _COPIES_PER_BUCKET, 1), _MAX_BUCKETS)
+
+
+def bucket_index(digest: str, buckets: int) -> int:
+    """The bucket, 0 to ``buckets`` - 1: in the order of ``shard_index``, so that a shard is a range of buckets."""
+    return shard_index(digest, buckets)
+
+
+def buckets_of_shard(index: int, shards: int, buckets: int) -> range:
+    """The buckets that may hold records of a shard."""
+    return range(index * buckets // shards, -(-(index + 1) * buckets // shards))
 
 
 def shuffle_key(digest: str) -> str:

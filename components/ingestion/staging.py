@@ -1,7 +1,8 @@
-"""Records on their way: written once by whoever decoded them, read once by offset when the output files are written.
+"""Bytes on their way: written once by whoever made them, read by place when the output files are written.
 
-So image bytes never travel through a shuffle. Each writer has a file of its own with a random name; what a failed
-attempt leaves is never referred to and vanishes with the staging folder.
+So neither image bytes nor anything else that grows with the data set travels through a shuffle, which the local runner
+keeps in memory. Each writer has a file of its own with a random name; what a failed attempt leaves is never referred to
+and vanishes with the staging folder.
 """
 
 import posixpath
@@ -16,7 +17,7 @@ _FOLDER_PREFIX = "staging-"
 
 
 class Place(NamedTuple):
-    """Where a record lies."""
+    """Where some bytes lie."""
 
     file: str  # name inside the staging folder
     offset: int
@@ -36,18 +37,18 @@ def remove_folder(folder: str) -> None:
 
 
 class StagingWriter:
-    """Appends records to one new file."""
+    """Appends to one new file."""
 
     def __init__(self, folder: str):
         self._name = uuid.uuid4().hex[:16]
         self._file = _open(posixpath.join(folder, self._name), "wb")
         self._offset = 0
 
-    def append(self, record: bytes) -> Place:
-        """Write ``record``; it can be read once the writer is closed."""
-        place = Place(self._name, self._offset, len(record))
-        self._file.write(record)
-        self._offset += len(record)
+    def append(self, content: bytes) -> Place:
+        """Write ``content``; it can be read once the writer is closed."""
+        place = Place(self._name, self._offset, len(content))
+        self._file.write(content)
+        self._offset += len(content)
         return place
 
     def close(self) -> None:
@@ -56,32 +57,51 @@ class StagingWriter:
 
 
 class StagingReader:
-    """Reads records by place; keeps the last file open."""
+    """Reads by place; keeps files open until it is closed."""
 
     def __init__(self, folder: str):
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
 
     def read(self, place: Place) -> bytes:
-        """The record at ``place``.
+        """What was written at ``place``.
 
         Raises:
-            OSError: the file is shorter than it was when the record was written.
+            OSError: the file is shorter than it was then.
         """
         if place.file not in self._files:
             self._files[place.file] = _open(posixpath.join(self._folder, place.file), "rb")
         file = self._files[place.file]
         file.seek(place.offset)
-        record = file.read(place.size)
-        if len(record) != place.size:
-            raise OSError(f"{posixpath.join(self._folder, place.file)}: {place} expected, found {len(record)} bytes")
-        return record
+        content = file.read(place.size)
+        if len(content) != place.size:
+            raise OSError(f"{posixpath.join(self._folder, place.file)}: {place} expected, found {len(content)} bytes")
+        return content
 
     def close(self) -> None:
         """Close all files."""
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+def write_whole(folder: str, path: str, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all, in place of what was there; ``folder`` is that of staging."""
+    unfinished = new_path(folder)
+    with _open(unfinished, "wb") as file:
+        file.write(content)
+    tf.io.gfile.rename(unfinished, path, overwrite=True)
+
+
+def new_path(folder: str) -> str:
+    """A path in the staging folder that nobody else uses."""
+    return posixpath.join(folder, uuid.uuid4().hex)
+
+
+def read_whole(path: str) -> bytes:
+    """The content of a file in staging."""
+    with _open(path, "rb") as file:
+        return file.read()
 
 
 def _open(path: str, mode: str) -> BinaryIO:

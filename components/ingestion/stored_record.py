@@ -81,14 +81,14 @@ def encode(image: Image.Image, config: IngestionConfig) -> bytes:
 def mean_and_std(pixels: np.ndarray) -> tuple[float, float]:
     """Mean (0 to 255) and standard deviation (0 to 127.5) over all pixels and channels of (h, w, c) uint8.
 
-    In integers, so that they are the same on every machine; three times as fast as a histogram.
+    Exact, so the same on every machine: sums over 256 squares of bytes are integers below 2^24, which float32 holds.
+    Three times as fast as a histogram, twice as fast as sums of integers.
     """
-    rows = pixels.reshape(pixels.shape[0], -1)
-    row_type = np.uint32 if rows.shape[1] * 255**2 < 2**32 else np.uint64
-    total = int(rows.sum(axis=1, dtype=row_type).sum(dtype=np.uint64))
-    squares = int(np.square(rows, dtype=np.uint16).sum(axis=1, dtype=row_type).sum(dtype=np.uint64))
-    mean = total / rows.size
-    return mean, math.sqrt(max(squares * rows.size - total * total, 0)) / rows.size
+    blocks = np.zeros((-(-pixels.size // 256), 256), np.float32)
+    blocks.reshape(-1)[: pixels.size] = pixels.reshape(-1)
+    total = int(np.einsum("ij->i", blocks).sum(dtype=np.float64))
+    squares = int(np.einsum("ij,ij->i", blocks, blocks).sum(dtype=np.float64))
+    return total / pixels.size, math.sqrt(squares * pixels.size - total * total) / pixels.size
 
 
 def _bytes(value: bytes) -> tf.train.Feature:

@@ -14,6 +14,7 @@ from PIL import Image
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
 from components.ingestion import beam_transforms, staging
+from components.ingestion import ingest as ingest_module
 from components.ingestion.config import IngestionConfig, SourceKind, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
@@ -138,8 +139,8 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     seeds["cat/copy.png"] = seeds["cat/3.png"]
     first = run(make_files(seeds), tmp_path / "first")
     root = make_files(dict(reversed(seeds.items())), "elsewhere")
-    listed = beam_transforms._read_lines
-    monkeypatch.setattr(beam_transforms, "_read_lines", lambda path: reversed(list(listed(path))))
+    listed = ingest_module._read_portions
+    monkeypatch.setattr(ingest_module, "_read_portions", lambda path: reversed(list(listed(path))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert first["content_digest"] == second["content_digest"]
@@ -197,15 +198,27 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
 
 
 def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
-    """Beam may try a bundle again after its records were staged; only the places of the last attempt count."""
+    """Beam may try a bundle again after its records were staged; only what the last attempt told counts."""
     root, clean, _ = ingested
     process = beam_transforms.DecodeAndStage.process
 
-    def process_twice(self, line):
-        list(process(self, line))  # its results are thrown away, as those of a failed bundle are
-        yield from process(self, line)
+    def process_twice(self, portion):
+        thrown_away = [*process(self, portion), *self.finish_bundle()]
+        assert thrown_away
+        self.start_bundle()
+        yield from process(self, portion)
 
     monkeypatch.setattr(beam_transforms.DecodeAndStage, "process", process_twice)
+    run(root, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(clean)
+
+
+def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
+    """What is known of the images does not pile up in a bundle."""
+    root, clean, _ = ingested
+    monkeypatch.setattr(ingest_module, "_IMAGES_PER_PORTION", 4)
+    monkeypatch.setattr(beam_transforms, "_COPIES_PER_RUN", 3)
+    monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
 

@@ -4,7 +4,17 @@ import random
 
 import pytest
 
-from components.ingestion.splits import Copy, resolve, shard_count, shard_index, shard_name, shuffle_key
+from components.ingestion.splits import (
+    Copy,
+    bucket_count,
+    bucket_index,
+    buckets_of_shard,
+    resolve,
+    shard_count,
+    shard_index,
+    shard_name,
+    shuffle_key,
+)
 
 
 def digest(number):
@@ -101,6 +111,20 @@ def test_shards_of_one_split_fill_evenly():
         indices = [shard_index(each.digest, 4) for each in kept if each.split == split]
         assert set(indices) == {0, 1, 2, 3}
         assert max(map(indices.count, range(4))) / min(map(indices.count, range(4))) < 1.3
+
+
+@pytest.mark.parametrize(("images", "expected"), [(0, 1), (63, 1), (640, 10), (10**7, 256)])
+def test_bucket_count(images, expected):
+    assert bucket_count(images) == expected
+
+
+@pytest.mark.parametrize(("shards", "buckets"), [(1, 1), (4, 10), (10, 4), (7, 256), (300, 256)])
+def test_buckets_of_a_shard_hold_all_of_it(shards, buckets):
+    for number in range(2000):
+        index = shard_index(digest(number), shards)
+        assert bucket_index(digest(number), buckets) in buckets_of_shard(index, shards, buckets)
+    if shards == 7:
+        assert max(len(buckets_of_shard(index, 7, 256)) for index in range(7)) <= 38  # a seventh of all, and one
 
 
 def test_order_in_a_shard_is_neither_that_of_the_shards_nor_of_the_splits():
