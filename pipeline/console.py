@@ -88,19 +88,20 @@ def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # Never closed: what shuts down last still writes to it.
+    log = log_path.open("a", buffering=1, encoding="utf-8", errors="replace")
     try:
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        yield Console(os.dup(saved[1]))
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        # In a notebook or a test Python's streams are not the process's.
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            yield Console(os.dup(saved[1]))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)
         for descriptor in saved:
             os.close(descriptor)
-        atexit.register(os.dup2, log, 2)
+        atexit.register(lambda: os.dup2(log.fileno(), 2))
 
 
 @contextlib.contextmanager

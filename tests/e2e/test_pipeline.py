@@ -188,7 +188,7 @@ def test_a_new_class_stops_the_run_until_a_person_accepts_it(workplace, capfd):
     error = capfd.readouterr().err
     assert "feature label" in error
     assert "noise" in error
-    assert "Trainer" not in error
+    assert "] Trainer …" not in error
     assert cli.main(["schema", "accept", "--workdir", str(workplace / "work")]) == 0
     assert cli.main(arguments) == 0
     assert "noise" in (workplace / "work" / "report.html").read_text()
