@@ -30,6 +30,8 @@ class Preparation(tf.Module):
         super().__init__()
         self._layer = tft.TFTransformOutput(transform_graph_dir).transform_features_layer()
 
+    # AutoGraph would rewrite the layer's whole machinery, for seconds, to no effect.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
         """(n,) string, PNG or JPEG -> (n, size_px, size_px, channels) float32, standardised."""
         return self._layer({records.IMAGE: encoded})[records.PIXELS]
@@ -74,7 +76,7 @@ def extract_features(
         ValueError: no image of the split has a label.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
     def encode(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = preparation(encoded)
         return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}

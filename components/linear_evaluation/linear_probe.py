@@ -77,8 +77,8 @@ def run_probe(
     clock.lap("classifiers")
     head = measured.predictions[evidence.ENCODER].fractions[-1].fitted[0].head
     mean, std = moments.channel_moments(inputs.transform_graph_dir)
-    parts = saved_model.ServedParts(preparation, encoder, head, mean, std, measured.class_names, image_config)
-    content_digest = saved_model.export(parts, _golden_images(inputs, train, config), saved_model_dir)
+    parts = saved_model.ServedParts(encoder, head, mean, std, measured.class_names, image_config)
+    content_digest = saved_model.export(parts, _golden_images(inputs, preparation, train, config), saved_model_dir)
     _require_frozen(digest_before, weights_digest(encoder))
     clock.lap("export")
     report = _count(measured, config)
@@ -159,12 +159,13 @@ def _predict(train: LabelledFeatures, test: LabelledFeatures, config: LinearEval
 
 
 def _golden_images(
-    inputs: ProbeInputs, train: LabelledFeatures, config: LinearEvaluationConfig
+    inputs: ProbeInputs, preparation: Preparation, train: LabelledFeatures, config: LinearEvaluationConfig
 ) -> saved_model.GoldenImages:
     rows = np.unique(np.linspace(0, len(train.digests) - 1, config.golden_images).astype(int))
     stored = features.read_images(inputs.train_files, train.digests[rows].tolist())
     encoded = [stored[digest] for digest in train.digests[rows].tolist()]
-    return saved_model.GoldenImages(encoded, train.features[evidence.ENCODER][rows])
+    prepared = preparation(tf.constant(encoded)).numpy()
+    return saved_model.GoldenImages(encoded, prepared, train.features[evidence.ENCODER][rows])
 
 
 def _require_frozen(before: str, after: str) -> None:

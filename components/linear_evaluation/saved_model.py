@@ -1,7 +1,8 @@
 """Encoder and linear head as one SavedModel that plain TensorFlow loads, with its facts and golden vectors inside.
 
-Bytes go through the transform graph, the one that prepared the images in evaluation; pixels go through the functions
-that graph was traced from.
+Images are prepared by the functions that the transform graph was traced from, with the moments it holds, and the
+export proves on golden images that this is what evaluation saw. The graph itself stays outside: it would bring a second
+Keras and the label vocabulary along.
 """
 
 import dataclasses
@@ -17,7 +18,6 @@ import tensorflow as tf
 from components.contracts import configuration, evidence, records, signatures
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import files
-from components.linear_evaluation.features import Preparation
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
 from components.simclr.encoder import weights_digest
@@ -29,7 +29,6 @@ _DIGEST_VERSION = "1"  # raise when the meaning of a signature changes, so that 
 class ServedParts:
     """What a served model consists of."""
 
-    preparation: Preparation
     encoder: keras.Model
     head: LinearHead
     channel_mean: np.ndarray  # (c,) float32, 0 to 255
@@ -74,7 +73,6 @@ class _ServedModel(tf.Module):
 
     def __init__(self, parts: ServedParts):
         super().__init__()
-        self._preparation = parts.preparation
         self._encoder = parts.encoder
         self._kernel = tf.Variable(parts.head.kernel, trainable=False)
         self._bias = tf.Variable(parts.head.bias, trainable=False)
@@ -87,44 +85,56 @@ class _ServedModel(tf.Module):
         """Concrete functions by signature name."""
         encoded = tf.TensorSpec((None,), tf.string, name=signatures.IMAGE_INPUT)
         pixels = tf.TensorSpec((None, None, None, self._image_config.channels), tf.uint8, name=signatures.PIXELS_INPUT)
-        embed = tf.function(self._embed).get_concrete_function(encoded)
+        embed = tf.function(self._embed, autograph=False).get_concrete_function(encoded)
         return {
             signatures.SERVING_DEFAULT: embed,
             signatures.EMBED: embed,
-            signatures.CLASSIFY: tf.function(self._classify).get_concrete_function(encoded),
-            signatures.EMBED_PIXELS: tf.function(self._embed_pixels).get_concrete_function(pixels),
+            signatures.CLASSIFY: tf.function(self._classify, autograph=False).get_concrete_function(encoded),
+            signatures.EMBED_PIXELS: tf.function(self._embed_pixels, autograph=False).get_concrete_function(pixels),
         }
+
+    def prepare(self, encoded: tf.Tensor) -> tf.Tensor:
+        """(n,) string -> (n, size_px, size_px, c) float32, standardised."""
+        size_px, channels = self._image_config.size_px, self._image_config.channels
+        resized = tf.map_fn(
+            lambda image: self._resize(image_preparation.decode_image(image, channels)),
+            encoded,
+            fn_output_signature=tf.TensorSpec((size_px, size_px, channels), tf.float32),
+        )
+        return image_preparation.standardise(resized, self._mean, self._std)
+
+    def _resize(self, pixels: tf.Tensor) -> tf.Tensor:
+        config = self._image_config
+        return image_preparation.resize_and_crop(pixels, config.size_px, config.center_crop_fraction)
 
     def _represent(self, prepared: tf.Tensor) -> tf.Tensor:
         return tf.cast(self._encoder(prepared, training=False), tf.float32)  # (n, d)
 
     def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {signatures.REPRESENTATION: self._represent(self._preparation(image))}
+        return {signatures.REPRESENTATION: self._represent(self.prepare(image))}
 
     def _classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        representation = self._represent(self._preparation(image))
+        representation = self._represent(self.prepare(image))
         scores = tf.nn.softmax(tf.matmul(representation, self._kernel) + self._bias)  # (n, k)
         classes = tf.tile(self._class_names[tf.newaxis], (tf.shape(scores)[0], 1))  # (n, k)
         return {signatures.CLASSES: classes, signatures.SCORES: scores}
 
     def _embed_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        resized = image_preparation.resize_and_crop(
-            pixels, self._image_config.size_px, self._image_config.center_crop_fraction
-        )
-        prepared = image_preparation.standardise(resized, self._mean, self._std)
+        prepared = image_preparation.standardise(self._resize(pixels), self._mean, self._std)
         return {signatures.REPRESENTATION: self._represent(prepared)}
 
 
 @dataclasses.dataclass(frozen=True)
 class GoldenImages:
-    """Images stored with the model, and the features that linear evaluation measured for them."""
+    """Images stored with the model, and what linear evaluation saw and measured of them."""
 
     encoded: Sequence[bytes]
+    prepared: np.ndarray  # (g, size_px, size_px, c) float32, of the transform graph
     representations: np.ndarray  # (g, d) float32
 
 
 def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
-    """Write the SavedModel, load it again and prove that it answers as the encoder that was measured.
+    """Write the SavedModel, load it again and prove that it sees and answers as the encoder that was measured.
 
     Args:
         parts: what is served.
@@ -135,17 +145,23 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
         The content digest.
 
     Raises:
-        ValueError: the loaded SavedModel's vectors are not those that were measured.
+        ValueError: images are prepared in another way than in evaluation, or the loaded SavedModel's vectors are not
+            those that were measured.
     """
     if tf.io.gfile.exists(directory):
         tf.io.gfile.rmtree(directory)
     served = _ServedModel(parts)
+    # Of rounding in another order, with pixels in units of their standard deviation.
+    prepared = served.prepare(tf.constant(list(golden.encoded))).numpy()
+    _require_close("prepares images", prepared, golden.prepared, 1e-3)
     tf.saved_model.save(served, directory, signatures=served.signatures())
     loaded = tf.saved_model.load(directory)
     inputs = {signatures.IMAGE_INPUT: tf.constant(list(golden.encoded))}
     representations = loaded.signatures[signatures.EMBED](**inputs)[signatures.REPRESENTATION].numpy()
     scores = loaded.signatures[signatures.CLASSIFY](**inputs)[signatures.SCORES].numpy()
-    _require_equal(representations, golden.representations, directory)
+    # Batches of another size add up in another order; half-precision encoders round more coarsely.
+    scale = max(1e-6, float(np.abs(golden.representations).max()))
+    _require_close("answers", representations, golden.representations, 1e-2 * scale)
     files.write_arrays(
         f"{directory}/{signatures.GOLDEN_FILE}",
         {
@@ -160,12 +176,10 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
     return facts[evidence.CONTENT_DIGEST]
 
 
-def _require_equal(served: np.ndarray, measured: np.ndarray, directory: str) -> None:
-    # Batches of another size add up in another order; half-precision encoders round more coarsely.
-    scale = max(1e-6, float(np.abs(measured).max()))
+def _require_close(what: str, served: np.ndarray, measured: np.ndarray, tolerance: float) -> None:
     difference = float(np.abs(served - measured).max())
-    if not difference <= 1e-2 * scale:
+    if not difference <= tolerance:  # also where it is not a number
         raise ValueError(
-            f"the SavedModel in {directory} gives other vectors than were measured: they differ by {difference:.3g} "
-            f"where the largest entry is {scale:.3g}"
+            f"the served model {what} otherwise than evaluation did: values differ by {difference:.3g}, allowed is "
+            f"{tolerance:.3g}"
         )

@@ -54,10 +54,12 @@ def make_head(width: int, classes: int) -> LinearHead:
     return LinearHead(rng.normal(size=(width, classes)).astype(np.float32), rng.normal(size=classes).astype(np.float32))
 
 
-def make_golden(parts: saved_model.ServedParts, count: int) -> saved_model.GoldenImages:
+def make_golden(parts: saved_model.ServedParts, workplace, count: int) -> saved_model.GoldenImages:
+    """Golden images as evaluation sees them: through the transform graph."""
     rng = np.random.default_rng(5)
     encoded = [tf.io.encode_png(draw_image("disc", rng)).numpy() for _ in range(count)]
-    return saved_model.GoldenImages(encoded, parts.encoder(parts.preparation(tf.constant(encoded))).numpy())
+    prepared = features.Preparation(str(workplace.transform_graph_dir))(tf.constant(encoded))
+    return saved_model.GoldenImages(encoded, prepared.numpy(), parts.encoder(prepared).numpy())
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +67,15 @@ def parts(workplace):
     graph = str(workplace.transform_graph_dir)
     mean, std = moments.channel_moments(graph)
     encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
-    return saved_model.ServedParts(
-        features.Preparation(graph), encoder, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG
-    )
+    return saved_model.ServedParts(encoder, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG)
 
 
 @pytest.fixture(scope="module")
-def exported(parts, tmp_path_factory):
+def exported(parts, workplace, tmp_path_factory):
     directory = tmp_path_factory.mktemp("exported") / "model"
     (directory / "variables").mkdir(parents=True)
     (directory / "variables" / "leftover").write_text("of a killed attempt")
-    return directory, saved_model.export(parts, make_golden(parts, 3), str(directory))
+    return directory, saved_model.export(parts, make_golden(parts, workplace, 3), str(directory))
 
 
 def test_a_process_with_tensorflow_alone_gets_the_stored_vectors(exported, tmp_path):
@@ -124,8 +124,7 @@ def test_leftovers_are_gone_and_facts_are_there(parts, exported):
 
 def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):
     again = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
-    preparation = features.Preparation(str(workplace.transform_graph_dir))
-    same = dataclasses.replace(parts, encoder=again, preparation=preparation)
+    same = dataclasses.replace(parts, encoder=again)
     assert same.content_digest() == parts.content_digest()
     head = LinearHead(parts.head.kernel.copy(), parts.head.bias + np.float32(1e-3))
     others = [
@@ -146,19 +145,23 @@ def test_batch_norm_statistics_are_content(parts, workplace):
     assert dataclasses.replace(parts, encoder=encoder).content_digest() != parts.content_digest()
 
 
-def test_a_model_that_answers_otherwise_than_measured_is_refused(parts, tmp_path):
-    golden = make_golden(parts, 2)
+def test_a_model_that_sees_or_answers_otherwise_than_evaluation_is_refused(parts, workplace, tmp_path):
+    golden = make_golden(parts, workplace, 2)
     wrong = dataclasses.replace(golden, representations=golden.representations + 0.5)
-    with pytest.raises(ValueError, match="other vectors than were measured"):
+    with pytest.raises(ValueError, match="answers otherwise than evaluation did"):
         saved_model.export(parts, wrong, str(tmp_path / "model"))
+    cropped = dataclasses.replace(IMAGE_CONFIG, center_crop_fraction=0.9)
+    for other in ({"channel_std": parts.channel_std * 1.01}, {"image_config": cropped}):
+        with pytest.raises(ValueError, match="prepares images otherwise than evaluation did"):
+            saved_model.export(dataclasses.replace(parts, **other), golden, str(tmp_path / "model"))
 
 
-def test_half_precision_encoders_answer_in_float32(parts, tmp_path):
+def test_half_precision_encoders_answer_in_float32(parts, workplace, tmp_path):
     pixels = keras.Input((12, 12, 1))
     hidden = keras.layers.Conv2D(4, 3, dtype="mixed_bfloat16")(pixels)
     pooled = keras.layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(hidden)
     half = dataclasses.replace(parts, encoder=keras.Model(pixels, pooled), head=make_head(4, 3))
-    golden = make_golden(half, 2)
+    golden = make_golden(half, workplace, 2)
     golden = dataclasses.replace(golden, representations=golden.representations.astype(np.float32))
     saved_model.export(half, golden, str(pathlib.Path(tmp_path, "model")))
     loaded = tf.saved_model.load(str(tmp_path / "model"))
