@@ -1,0 +1,152 @@
+"""The loop: it goes on from checkpoints, watches, reports, and stops a run that is lost."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from components.contracts import configuration
+from components.contracts import pretraining_record as record
+from components.contracts.progress import LOGGER_NAME
+from components.pretraining import checkpoints, dataset, plan, training
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.training_step import ImageShape, TrainingStep, build_models
+from components.simclr import watching
+from components.simclr.encoder import num_parameters
+
+IMAGE = ImageShape(16, 1, np.array([128.0], np.float32), np.array([64.0], np.float32))
+
+
+class Run:
+    """Everything ``training.train`` needs, built from settings."""
+
+    def __init__(self, views, settings: dict, scratch):
+        self.config = configuration.from_mapping(PretrainingConfig, {"jit_compile": False, **settings}, "test")
+        found = dataset.ViewRecords(f"{views.uri}/Split-train", str(scratch))
+        self.pairs = dataset.ViewPairs(found, self.config, 16, 1, 4)
+        held_out = dataset.ViewRecords(f"{views.uri}/Split-eval", str(scratch))
+        self.watch_images = dataset.read_watch_images(held_out, 16, 1, 1.0, 100)
+        encoder, head = build_models(self.config, IMAGE)
+        sizes = num_parameters(encoder), num_parameters(head), encoder.output_shape[1]
+        self.plan = plan.resolve(self.config, len(found), *sizes)
+        self.folder = str(scratch / "checkpoints")
+
+    def train(self):
+        step = TrainingStep(self.config, IMAGE, self.plan.warmup_steps, self.plan.total_steps, ["/CPU:0"])
+        return training.train(self.config, self.plan, step, self.pairs, self.watch_images, self.folder)
+
+
+class PowerCut(Exception):
+    pass
+
+
+def cut_at(pairs: dataset.ViewPairs, step: int) -> None:
+    """Make the batch of ``step`` fail once."""
+    batch = pairs.batch
+
+    def fail_once(wanted):
+        if wanted == step:
+            pairs.batch = batch
+            raise PowerCut
+        return batch(wanted)
+
+    pairs.batch = fail_once
+
+
+def test_plan_is_resolved_and_logged(views, settings, tmp_path, caplog):
+    run = Run(views, settings(), tmp_path)
+    assert (run.plan.steps_per_epoch, run.plan.total_steps, run.plan.warmup_steps) == (2, 8, 2)
+    assert run.plan.views_per_step == 32
+    with caplog.at_level(logging.INFO):
+        plan.log_plan(run.plan, run.config)
+    assert "peak learning rate 0.002 (adamw), 16 images and 32 views per step, 30 negatives per view" in caplog.text
+    assert "8 steps (2 per epoch, 2 warm-up), chance loss 3.434" in caplog.text
+
+
+def test_goes_on_where_it_was_cut(views, settings, tmp_path):
+    run = Run(views, settings(checkpoint_every_steps=3), tmp_path)
+    cut_at(run.pairs, 5)  # prepared ahead: the batches before it are trained on
+    with pytest.raises(PowerCut):
+        run.train()
+    assert checkpoints.load_latest(run.folder).step == 3
+    progress, _ = run.train()
+    assert progress.step == 8
+    assert progress.resumed_from == [3]
+    assert [entry[record.EPOCH] for entry in progress.history] == [1, 2, 3, 4]
+    assert progress.unfinished == []
+    assert progress.seconds > 0
+    assert checkpoints.load_latest(run.folder).state["history"] == progress.history
+
+
+def test_the_running_epoch_is_part_of_a_checkpoint(views, settings, tmp_path):
+    """The mean of an epoch that was cut in two covers all its steps."""
+    whole = Run(views, settings(checkpoint_every_steps=3), tmp_path / "whole")
+    expected = whole.train()[0].history
+    cut = Run(views, settings(checkpoint_every_steps=3), tmp_path / "cut")
+    cut_at(cut.pairs, 4)
+    with pytest.raises(PowerCut):
+        cut.train()
+    saved = checkpoints.load_latest(cut.folder)
+    assert saved.step == 3
+    assert len(saved.state["unfinished"]) == 1
+    for entry, other in zip(cut.train()[0].history, expected, strict=True):
+        assert entry[record.LOSS] == pytest.approx(other[record.LOSS], rel=1e-3)
+
+
+def test_checkpoints_by_time(views, settings, tmp_path):
+    run = Run(views, settings(checkpoint_every_steps=1000, checkpoint_every_minutes=1e-9), tmp_path)
+    cut_at(run.pairs, 6)
+    with pytest.raises(PowerCut):
+        run.train()
+    assert checkpoints.load_latest(run.folder).step >= 1
+
+
+def test_watches_labels_of_eval_only(views, settings, tmp_path):
+    run = Run(views, settings(epochs=12), tmp_path)
+    progress, speed = run.train()
+    measured = [entry[record.KNN] for entry in progress.history if record.KNN in entry]
+    assert len(measured) == 6
+    assert measured[-1] > 0.4  # four kinds of stripes
+    assert speed.images_per_second > 0
+    assert 0 <= speed.input_wait_fraction <= 1
+    for entry in progress.history:
+        assert 0 <= entry[record.ALIGNMENT] <= 4
+        assert entry[record.UNIFORMITY] < 0
+        assert entry[record.CHANCE] == pytest.approx(np.log(31))
+
+
+def test_reports_progress(views, settings, tmp_path, caplog):
+    run = Run(views, settings(), tmp_path)
+    with caplog.at_level(logging.INFO, logger=LOGGER_NAME):
+        run.train()
+    last = [line for line in caplog.records if line.name == LOGGER_NAME][-1]
+    assert (last.done, last.total) == (8, 8)
+    assert last.text.startswith("epoch 4/4 loss ")
+
+
+def test_stuck_at_chance_is_stopped(views, settings, tmp_path):
+    """Augmentation that leaves nothing of the image: no encoder can tell its pairs."""
+    nothing = {"cutout_probability": 1.0, "cutout_side_min": 1.0, "cutout_side_max": 1.0, "noise_probability": 1.0,
+               "noise_std_min": 128.0, "noise_std_max": 128.0, "translation_fraction": 0.9}  # fmt: skip
+    watch = {"every_epochs": 50, "window_epochs": 3, "min_std_fraction": 0.0, "min_effective_rank": 0.0}
+    optimizer = {"name": "sgd", "learning_rate": 1e-9, "scaling": "none", "weight_decay": 0.0}
+    run = Run(
+        views, settings(epochs=30, augmentation=nothing, watch=watch, optimizer=optimizer,
+                        loss={"temperature": 10.0}), tmp_path)  # fmt: skip
+    with pytest.raises(watching.StuckAtChance, match=r"log\(2N - 1\) = 3\.434"):
+        run.train()
+
+
+def test_collapse_is_stopped(views, settings, tmp_path):
+    """A bound that no healthy encoder meets stands for the collapse itself; watching is tested with both."""
+    watch = {"every_epochs": 50, "window_epochs": 2, "min_effective_rank": 1e6}
+    run = Run(views, settings(epochs=10, watch=watch), tmp_path)
+    with pytest.raises(watching.Collapsed, match="stopped after epoch 3"):
+        run.train()
+
+
+def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path):
+    run = Run(views, settings(epochs=15, watch={"every_epochs": 15}), tmp_path)
+    progress, _ = run.train()
+    assert len(progress.history) == 15
+    assert progress.history[-1][record.TOP1] > 0.3

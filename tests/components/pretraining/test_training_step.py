@@ -1,0 +1,137 @@
+"""One step against the same step written out, its state saved and restored, and each precision and optimiser."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.contracts import configuration
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.dataset import Batch
+from components.pretraining.training_step import ImageShape, TrainingStep, build_models, views_by_side
+from components.simclr import augmentations, draws, nt_xent
+from components.simclr.schedules import learning_rate_at
+
+IMAGE = ImageShape(16, 1, np.array([100.0], np.float32), np.array([50.0], np.float32))
+
+
+def config_of(settings: dict) -> PretrainingConfig:
+    return configuration.from_mapping(PretrainingConfig, {"jit_compile": False, **settings}, "test")
+
+
+def step_of(config: PretrainingConfig) -> TrainingStep:
+    return TrainingStep(config, IMAGE, 2, 10, ["/CPU:0"])
+
+
+def batch_of(config: PretrainingConfig, seed: int = 0) -> Batch:
+    images = np.random.default_rng(seed).integers(0, 256, (32, 16, 16, 1), dtype=np.uint8)
+    keys = draws.view_keys(0, np.arange(32, dtype=np.uint64), 0, 0)
+    return Batch(images, augmentations.draw_online(config.augmentation, keys, 16, 1))
+
+
+def test_one_step_equals_the_step_written_out(settings):
+    """Plain SGD: weights move by the rate times the gradient of the loss of one pass over both views."""
+    config = config_of(settings(optimizer={"name": "sgd", "learning_rate": 0.5, "scaling": "none", "momentum": 0.0,
+                                           "weight_decay": 0.0}))  # fmt: skip
+    batch, step = batch_of(config), step_of(config)
+    encoder, head = build_models(config, IMAGE)
+    pixels = (augmentations.apply_online(tf.constant(batch.images), batch.drawn, config.augmentation) - 100) / 50
+    with tf.GradientTape() as tape:
+        projections = head(encoder(pixels, training=True), training=True)
+        loss = nt_xent.nt_xent_loss(projections[:16], projections[16:], 0.2)
+    variables = [*encoder.trainable_variables, *head.trainable_variables]
+    gradients = tape.gradient(loss, variables)
+    result = step.run(batch)
+    assert float(result.metrics[0]) == pytest.approx(float(loss), rel=1e-5)
+    rate = learning_rate_at(0, 0.5, 2, 10)
+    moved = [*step.encoder.trainable_variables, *step.projection_head.trainable_variables]
+    for variable, gradient, after in zip(variables, gradients, moved, strict=True):
+        expected = np.asarray(variable) - rate * np.asarray(gradient)
+        np.testing.assert_allclose(np.asarray(after), expected, rtol=1e-3, atol=2e-5)
+    first, second = views_by_side(result.projections)
+    np.testing.assert_allclose(np.concatenate([first, second]), projections, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["lars", "sgd", "adamw"])
+def test_each_optimiser_learns(settings, name):
+    rates = {"lars": 2.0, "sgd": 0.05, "adamw": 0.005}
+    optimizer = {"name": name, "learning_rate": rates[name], "scaling": "none", "weight_decay": 1e-6}
+    config = config_of(settings(optimizer=optimizer))
+    step, batch = step_of(config), batch_of(config)
+    losses = [float(step.run(batch).metrics[0]) for _ in range(9)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_bfloat16_is_near_float32(settings):
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        config = config_of(settings(precision=precision))
+        step = step_of(config)
+        losses.append([float(step.run(batch_of(config)).metrics[0]) for _ in range(4)])
+        assert all(variable.dtype == "float32" for variable in step.encoder.variables)
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
+
+
+def test_float16_scales_the_loss_and_skips_steps_that_overflow(settings):
+    config = config_of(settings(precision="float16", optimizer={"name": "sgd", "learning_rate": 0.05}))
+    step, plain = step_of(config), step_of(config_of(settings(optimizer={"name": "sgd", "learning_rate": 0.05})))
+    first = step.arrays()["encoder/00000"]
+    step.optimizer.dynamic_scale.assign(1e30)  # gradients become infinite
+    losses = [float(step.run(batch_of(config)).metrics[0])]
+    assert np.array_equal(step.arrays()["encoder/00000"], first)
+    assert float(step.optimizer.dynamic_scale) < 1e30
+    step.optimizer.dynamic_scale.assign(64.0)
+    losses += [float(step.run(batch_of(config)).metrics[0]) for _ in range(4)]
+    expected = [float(plain.run(batch_of(config)).metrics[0]) for _ in range(4)]
+    assert losses[1:] == pytest.approx(expected, rel=0.05)
+    assert losses[0] == pytest.approx(expected[0], rel=0.01)
+
+
+def test_state_goes_out_and_comes_back(settings):
+    config = config_of(settings(precision="float16"))
+    first, second = step_of(config), step_of(config)
+    for _ in range(3):
+        first.run(batch_of(config))
+    saved = first.arrays()
+    assert any(name.startswith("optimizer/") for name in saved)
+    assert sum(name.startswith("encoder/") for name in saved) == len(first.encoder.variables)
+    second.restore(saved)
+    assert all(np.array_equal(array, second.arrays()[name]) for name, array in saved.items())
+    after = [step.run(batch_of(config, seed=1)) for step in (first, second)]
+    np.testing.assert_allclose(after[0].metrics, after[1].metrics, rtol=1e-4)
+    assert int(second.optimizer.variables[0]) == int(first.optimizer.variables[0])
+
+
+def test_a_checkpoint_of_another_model_is_refused(settings):
+    small = step_of(config_of(settings()))
+    wide = step_of(config_of(settings(encoder={"architecture": "small_cnn", "width_multiplier": 0.5})))
+    with pytest.raises(ValueError, match=r"the checkpoint is of another model: \d+ variables differ"):
+        wide.restore(small.arrays())
+
+
+def test_decay_in_the_loss_reaches_kernels_only(settings):
+    optimizer = {"name": "sgd", "learning_rate": 1.0, "scaling": "none", "momentum": 0.0, "weight_decay": 0.0}
+    steps = []
+    for decay in (0.0, 0.5):
+        config = config_of(settings(optimizer=optimizer, loss={"weight_decay": decay}, schedule={"warmup_epochs": 0}))
+        step = step_of(config)
+        before = [np.array(variable) for variable in step.encoder.trainable_variables]
+        step.run(batch_of(config))
+        steps.append([np.asarray(variable) for variable in step.encoder.trainable_variables])
+    rate = learning_rate_at(0, 1.0, 2, 10)
+    kernel_ids = {id(n.kernel) for n in step.encoder.layers if isinstance(n, keras.layers.Conv2D)}
+    for variable, start, plain, decayed in zip(step.encoder.trainable_variables, before, *steps, strict=True):
+        expected = plain - rate * 0.5 * start if id(variable) in kernel_ids else plain
+        np.testing.assert_allclose(decayed, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_embeds_without_augmentation_and_changes_nothing(settings):
+    step = step_of(config_of(settings()))
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 16, 16, 1), dtype=np.uint8)
+    before = step.arrays()
+    found = step.embed(pixels)
+    expected = step.encoder((pixels[:5].astype(np.float32) - 100) / 50, training=False)
+    assert found.shape == (300, step.encoder.output_shape[1])
+    np.testing.assert_allclose(found[:5], expected, rtol=1e-4, atol=1e-5)
+    assert all(np.array_equal(array, step.arrays()[name]) for name, array in before.items())
