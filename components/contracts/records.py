@@ -6,7 +6,8 @@ image as several crops, without a label in split ``train``, or one labelled unau
 
 IMAGE = "image"  # bytes, PNG or JPEG, 8-bit RGB or gray: the stored image
 LABEL = "label"  # bytes, UTF-8 class name; absent where the image has none
-DIGEST = "digest"  # bytes, 64 lower-case hex characters: SHA-256 of height, width, channels and the stored pixels
+# bytes, 64 lower-case hex characters: SHA-256 of height, width, channels and the stored pixels, before a JPEG encoding
+DIGEST = "digest"
 PATH = "path"  # bytes, UTF-8: where the image came from, relative to the data root
 HEIGHT = "height"  # int64, pixels, of the stored image
 WIDTH = "width"  # int64, pixels, of the stored image
