@@ -1,5 +1,9 @@
 """One step against the same step written out, its state saved and restored, and each precision and optimiser."""
 
+import pathlib
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -135,3 +139,16 @@ def test_embeds_without_augmentation_and_changes_nothing(settings):
     assert found.shape == (300, step.encoder.output_shape[1])
     np.testing.assert_allclose(found[:5], expected, rtol=1e-4, atol=1e-5)
     assert all(np.array_equal(array, step.arrays()[name]) for name, array in before.items())
+
+
+@pytest.mark.multi_replica
+def test_two_replicas_take_the_step_of_one():
+    """Global negatives, global BatchNorm, summed gradients, the batch dealt out in pairs."""
+    script = pathlib.Path(__file__).with_name("step_on_replicas.py")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two, weights, projections, next_of_one, next_of_two = (float(value) for value in done.stdout.split())
+    assert one == pytest.approx(two, rel=1e-5)
+    assert weights < 2e-5
+    assert projections < 1e-4
+    assert next_of_one == pytest.approx(next_of_two, rel=1e-4)

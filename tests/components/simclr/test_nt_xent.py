@@ -77,7 +77,7 @@ def test_gradient_equals_differences_of_the_loop(n):
     np.testing.assert_allclose(gradient, loop_gradient(a, b, 0.3), rtol=2e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("strip_elements", [64 * 128, 20 * 128, 16 * 128 + 5])
+@pytest.mark.parametrize("strip_elements", [64 * 128, 16 * 128 + 5])
 def test_strips_give_what_one_matrix_gives(monkeypatch, strip_elements):
     a, b = random_pairs(64, 16)
     whole, whole_gradient = value_and_gradient(a, b, 0.2)
