@@ -1,42 +1,8 @@
-"""Artifact types of this project, the files inside artifacts, and the keys of their properties.
-
-A file name or property key that two rooms share is typed here once.
-"""
+"""Artifact types of this project, and all names of ``artifact_files`` for those who know TFX anyway."""
 
 from tfx.types import artifact
 
-# -- files inside artifacts ------------------------------------------------------------------------------------------
-
-QUARANTINE_FILE = "quarantine.jsonl"  # Examples of ImageExampleGen: one JSON object per refused file
-INGESTION_SUMMARY_FILE = "ingestion_summary.json"  # Examples of ImageExampleGen: counts per split, class and reason
-VIEWS_SUMMARY_FILE = "views_summary.json"  # Examples of ViewGen: counts, bytes, content digest
-ANOMALIES_PAGE = "anomalies.md"  # ExampleAnomalies, written by AnomalyGate for people
-
-ENCODER_FILE = "encoder.keras"  # Model of Trainer: (n, size, size, channels) float32 -> (n, d) float32
-INITIAL_ENCODER_FILE = "initial_encoder.keras"  # Model of Trainer: the same encoder before the first step
-PROJECTION_HEAD_FILE = "projection_head.keras"  # Model of Trainer: (n, d) float32 -> (n, p) float32
-PRETRAINING_FILE = "pretraining.json"  # Model of Trainer: history, settings, digests
-VIEW_GRID_FILE = "view_grid.png"  # Model of Trainer: pairs of views as the encoder saw them
-
-PROBE_FILE = "probe.json"  # ProbeReport: every number of linear evaluation
-TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: what the model said of each test image
-VERDICT_FILE = "verdict.json"  # ModelBlessing: verdict, reasons and the evidence they rest on
-PUSH_FILE = "push.json"  # PushedModel: version, digest, directory
-REPORT_FILE = "report.html"  # Report
-
-# -- property keys ---------------------------------------------------------------------------------------------------
-
-CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of clock, place and run
-VERDICT = "verdict"
-REASON = "reason"
-VERSION = "version"
-SECONDS = "seconds"
-
-# -- execution parameters --------------------------------------------------------------------------------------------
-
-CONFIG = "config"  # canonical JSON of the room's config
-IMAGE_CONFIG = "image_config"  # canonical JSON of ImageConfig
-CODE_DIGEST = "code_digest"
+from components.contracts.artifact_files import *  # noqa: F403
 
 
 class ProbeReport(artifact.Artifact):
