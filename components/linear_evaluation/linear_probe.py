@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifacts, configuration, evidence
+from components.contracts import artifact_files, configuration, evidence
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.linear_evaluation import features, files, knn, probe, saved_model
@@ -28,7 +28,7 @@ class ProbeInputs:
 
     train_files: Sequence[str]  # gzip TFRecord files of image records
     test_files: Sequence[str]
-    encoder_dir: str  # holds artifacts.ENCODER_FILE and artifacts.INITIAL_ENCODER_FILE
+    encoder_dir: str  # holds artifact_files.ENCODER_FILE and artifact_files.INITIAL_ENCODER_FILE
     transform_graph_dir: str
 
 
@@ -56,12 +56,12 @@ def run_probe(
     Args:
         inputs: image records, encoders and transform graph.
         saved_model_dir: the SavedModel is written there; what is there is replaced.
-        report_dir: ``artifacts.PROBE_FILE`` and ``artifacts.TEST_PREDICTIONS_FILE`` are written there.
+        report_dir: ``artifact_files.PROBE_FILE`` and ``artifact_files.TEST_PREDICTIONS_FILE`` are written there.
         config: the protocol.
         image_config: what the encoder sees.
 
     Returns:
-        The content of ``artifacts.PROBE_FILE``.
+        The content of ``artifact_files.PROBE_FILE``.
 
     Raises:
         ValueError: a split has no labels, train has one class only, test holds a class that train does not, or the
@@ -69,7 +69,7 @@ def run_probe(
     """
     clock = _Clock()
     preparation = Preparation(inputs.transform_graph_dir)
-    encoder = _load_encoder(inputs.encoder_dir, artifacts.ENCODER_FILE)
+    encoder = _load_encoder(inputs.encoder_dir, artifact_files.ENCODER_FILE)
     digest_before = weights_digest(encoder)
     train, test = _extract(inputs, preparation, encoder, config)
     clock.lap("features")
@@ -92,7 +92,7 @@ def run_probe(
         evidence.SECONDS: clock.laps,
     }
     _write_predictions(measured, pictures, report_dir)
-    files.write_json(f"{report_dir}/{artifacts.PROBE_FILE}", report)
+    files.write_json(f"{report_dir}/{artifact_files.PROBE_FILE}", report)
     return report
 
 
@@ -120,7 +120,7 @@ def _extract(
 ) -> tuple[LabelledFeatures, LabelledFeatures]:
     encoders: dict[str, features.Encoder] = {evidence.ENCODER: _frozen(encoder)}
     if config.random_encoder:
-        initial = _load_encoder(inputs.encoder_dir, artifacts.INITIAL_ENCODER_FILE)
+        initial = _load_encoder(inputs.encoder_dir, artifact_files.INITIAL_ENCODER_FILE)
         encoders[evidence.RANDOM_ENCODER] = _frozen(initial)
     if config.raw_pixels:
         encoders[evidence.RAW_PIXELS] = features.raw_pixels(config.raw_pixels_max_px)
@@ -242,7 +242,7 @@ def _queries(measured: _Measured, count: int) -> np.ndarray:
 
 def _write_predictions(measured: _Measured, pictures: dict[str, np.ndarray], report_dir: str) -> None:
     files.write_arrays(
-        f"{report_dir}/{artifacts.TEST_PREDICTIONS_FILE}",
+        f"{report_dir}/{artifact_files.TEST_PREDICTIONS_FILE}",
         {
             evidence.TEST_DIGESTS: measured.test.digests,
             evidence.TEST_LABELS: measured.test_labels,
