@@ -1,6 +1,6 @@
 """One ingestion from start to end: a data root in, the content of an Examples artifact and its summary out.
 
-Knows nothing of TFX: whoever calls says where to write and how to make a Beam pipeline.
+Whoever calls says where to write and how to make a Beam pipeline.
 """
 
 import hashlib
@@ -8,8 +8,8 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -21,21 +21,12 @@ from components.ingestion import beam_transforms, staging
 from components.ingestion.beam_transforms import IngestImages, WorkOrder
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding import decoding_rules
+from components.ingestion.planning import Plan, make_plan, read_portions
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.sources.registry import open_source
 from components.ingestion.summary import Tally, check, count_reasons, summarize, warnings
 
 _logger = logging.getLogger(__name__)
-
-
-_IMAGES_PER_PORTION = 32
-
-
-class _Plan(NamedTuple):
-    portions_file: str  # in staging; one JSON list (a Place of some items) per line
-    images: int
-    classes: set[str]
-    refusals: list[Refusal]
 
 
 def ingest(
@@ -67,62 +58,30 @@ def ingest(
     _remove_leftovers(output_uri)
     folder = staging.create_folder(output_uri)
     try:
-        plan = _plan(root, config, folder)
+        plan = make_plan(open_source(root, config), folder)
         order = WorkOrder(root, output_uri, folder, plan.images, config, decoding_rules(config, image_config))
         with make_pipeline() as pipeline:
-            portions = pipeline | "PortionsFile" >> beam.Create([plan.portions_file]) | beam.FlatMap(_read_portions)
+            portions = pipeline | "PortionsFile" >> beam.Create([plan.portions_file]) | beam.FlatMap(read_portions)
             _ = portions | IngestImages(order)
-        report_progress(plan.images, plan.images, "images decoded") if plan.images else None
+        if plan.images:
+            report_progress(plan.images, plan.images, "images decoded")
         return _finish(order, plan, image_config, started)
     finally:
         staging.remove_folder(folder)
 
 
-def _plan(root: str, config: IngestionConfig, folder: str) -> _Plan:
-    """List the source: units of work into staging, in portions; what is left out into the plan."""
-    images, classes, refusals = 0, set(), []
-    portion, portion_images = [], 0
-    items = staging.StagingWriter(folder)
-    portions_file = staging.new_path(folder)
-    with tf.io.gfile.GFile(portions_file, "w") as portions:
-
-        def close_portion() -> None:
-            if portion:
-                portions.write(json.dumps(items.append("".join(portion).encode())) + "\n")
-                portion.clear()
-
-        for entry in open_source(root, config).items():
-            if isinstance(entry, Refusal):
-                refusals.append(entry)
-                continue
-            portion.append(json.dumps(entry) + "\n")  # ASCII, so that any file name survives
-            images += entry.count
-            portion_images += entry.count
-            if entry.label is not None:
-                classes.add(entry.label)
-            if portion_images >= _IMAGES_PER_PORTION:
-                close_portion()
-                portion_images = 0
-        close_portion()
-    items.close()
-    return _Plan(portions_file, images, classes, refusals)
-
-
-def _read_portions(path: str) -> Iterator[tuple]:
-    with tf.io.gfile.GFile(path) as file:
-        for line in file:
-            yield tuple(json.loads(line))
-
-
-def _finish(order: WorkOrder, plan: _Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
+def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
     shards, tally, refused = _read_findings(order.staging_folder)
     refusals = sorted([*plan.refusals, *refused])
     _log_undecodable(refusals)
+    written = sum(number for _, number, _ in shards)
+    if not plan.images - len(refused) == tally.total == written:
+        raise RuntimeError(
+            f"{order.output_uri}: images went astray: {plan.images} listed, {len(refused)} refused, "
+            f"{tally.total} kept, {written} written"
+        )
     check(tally, refusals, plan.classes, order.config, order.root)
-    written = sum(records for _, records, _ in shards)
-    if written != tally.total:
-        raise RuntimeError(f"{order.output_uri}: {tally.total} records expected, {written} written")
     found = warnings(tally, refusals, order.config, image_config.color)
     for sentence in found:
         _logger.warning("%s", sentence)

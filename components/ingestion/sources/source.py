@@ -50,8 +50,9 @@ class Source(Protocol):
         """
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
-        """Read one unit of work.
+        """Read one unit of work: exactly ``item.count`` images or refusals.
 
         Raises:
-            RefusedImage: the file can't be read.
+            RefusedImage: the file can't be read; only where the unit is one image.
+            SourceError: the file is not what it was when it was listed.
         """

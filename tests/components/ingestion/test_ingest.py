@@ -139,8 +139,8 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     seeds["cat/copy.png"] = seeds["cat/3.png"]
     first = run(make_files(seeds), tmp_path / "first")
     root = make_files(dict(reversed(seeds.items())), "elsewhere")
-    listed = ingest_module._read_portions
-    monkeypatch.setattr(ingest_module, "_read_portions", lambda path: reversed(list(listed(path))))
+    listed = ingest_module.read_portions
+    monkeypatch.setattr(ingest_module, "read_portions", lambda path: reversed(list(listed(path))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert first["content_digest"] == second["content_digest"]
@@ -216,11 +216,20 @@ def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
 def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
     """What is known of the images does not pile up in a bundle."""
     root, clean, _ = ingested
-    monkeypatch.setattr(ingest_module, "_IMAGES_PER_PORTION", 4)
+    monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 4)
     monkeypatch.setattr(beam_transforms, "_COPIES_PER_RUN", 3)
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
+
+
+def test_an_image_that_vanishes_on_the_way_is_noticed(ingested, tmp_path, monkeypatch):
+    root, _, _ = ingested
+    flush = beam_transforms.DecodeAndStage._flush
+    monkeypatch.setattr(beam_transforms.DecodeAndStage, "_flush", lambda self: list(flush(self))[1:])
+    monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
+    with pytest.raises(RuntimeError, match="images went astray: 18 listed, 0 refused"):
+        run(root, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

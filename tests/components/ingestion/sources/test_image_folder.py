@@ -59,11 +59,12 @@ def test_a_heap_of_files_has_no_labels(tmp_path):
     assert read(tmp_path)[0] == {"1.jpg": (None, "unlabeled"), "2.jpg": (None, "unlabeled")}
 
 
-def test_a_class_may_be_called_train(tmp_path):
-    write(tmp_path, "car/1.jpg", "train/2.jpg", "bus/night/3.jpg")
+@pytest.mark.parametrize("train", ["train/2.jpg", "train/old/2.jpg"])
+def test_a_class_may_be_called_train(tmp_path, train):
+    write(tmp_path, "car/1.jpg", train, "bus/night/3.jpg")
     assert read(tmp_path)[0] == {
         "car/1.jpg": ("car", None),
-        "train/2.jpg": ("train", None),
+        train: ("train", None),
         "bus/night/3.jpg": ("bus", None),
     }
 
