@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.ingestion import beam_transforms, staging
@@ -48,7 +48,7 @@ def ingest(
         make_pipeline: a new Beam pipeline, to be run here.
 
     Returns:
-        The summary, as written to ``artifacts.INGESTION_SUMMARY_FILE``.
+        The summary, as written to ``artifact_files.INGESTION_SUMMARY_FILE``.
 
     Raises:
         SourceError: the data root is missing, empty, or not laid out as expected.
@@ -95,9 +95,9 @@ def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: fl
     }
     summary = summarize(tally, count_reasons(refusals), facts)
     quarantine = "".join(json.dumps(refusal._asdict(), ensure_ascii=False) + "\n" for refusal in refusals)
-    _write(posixpath.join(order.output_uri, artifacts.QUARANTINE_FILE), quarantine)
+    _write(posixpath.join(order.output_uri, artifact_files.QUARANTINE_FILE), quarantine)
     _write(
-        posixpath.join(order.output_uri, artifacts.INGESTION_SUMMARY_FILE),
+        posixpath.join(order.output_uri, artifact_files.INGESTION_SUMMARY_FILE),
         json.dumps(summary, indent=2, ensure_ascii=False),
     )
     return summary

@@ -56,6 +56,7 @@ GOOD = b"".join(record(index % 10, index)[0] for index in range(10))
             GOOD[: 4 * RECORD_BYTES] + b"\xc8" + GOOD[4 * RECORD_BYTES + 1 :],
             r"record 4: a label from 0 to 9 expected, found 200",
         ),
+        (b"\x0a" + GOOD[1:], r"record 0: a label from 0 to 9 expected, found 10"),
         (GOOD + b"x", r"a multiple of 3073 bytes expected.*found 30731: 10 records and 1 bytes"),
         (b"x" * 3074 * 10, r"a multiple of 3073 bytes expected.*found 30740"),
         ((b"no " * 3073)[: 2 * 3073], r"record 0: a label from 0 to 9 expected, found 110"),
