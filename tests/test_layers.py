@@ -18,6 +18,7 @@ _DOORS = (
     "artifacts",
     "beam_transforms",
     "evaluator_config",
+    "trainer_module",
 )
 # Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic
 # transform is shared by probe and serving.

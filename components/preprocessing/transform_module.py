@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.images import ImageConfig
 from components.preprocessing import image_preparation
 
@@ -19,14 +19,14 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: ``records.IMAGE`` (n,) string and ``records.LABEL`` (n, 1) sparse string.
-        custom_config: holds ``artifacts.IMAGE_CONFIG``.
+        custom_config: holds ``artifact_files.IMAGE_CONFIG``.
 
     Returns:
         ``records.PIXELS`` (n, size_px, size_px, channels) float32, standardised; ``records.CHANNEL_MEAN`` and
         ``records.CHANNEL_STD`` (n, channels) float32, the same in each row; ``records.LABEL_INDEX`` (n,) int64, the
         index into the label vocabulary, -1 where the image has no label or an unknown one.
     """
-    image_config = configuration.from_json(ImageConfig, custom_config[artifacts.IMAGE_CONFIG], "Transform")
+    image_config = configuration.from_json(ImageConfig, custom_config[artifact_files.IMAGE_CONFIG], "Transform")
     prepared = tf.map_fn(
         lambda encoded: image_preparation.resize_and_crop(
             image_preparation.decode_image(encoded, image_config.channels),

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
@@ -79,15 +79,15 @@ def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description
     """Write the model folder, ``pretraining.json`` last; what a killed attempt left is overwritten."""
     tf.io.gfile.makedirs(output_dir)
     for name, model in (
-        (artifacts.ENCODER_FILE, models.encoder),
-        (artifacts.INITIAL_ENCODER_FILE, models.initial_encoder),
-        (artifacts.PROJECTION_HEAD_FILE, models.projection_head),
+        (artifact_files.ENCODER_FILE, models.encoder),
+        (artifact_files.INITIAL_ENCODER_FILE, models.initial_encoder),
+        (artifact_files.PROJECTION_HEAD_FILE, models.projection_head),
     ):
         _write(f"{output_dir}/{name}", _keras_bytes(model))
     image = grid if grid.shape[2] == 1 else cv2.cvtColor(grid, cv2.COLOR_RGB2BGR)
-    _write(f"{output_dir}/{artifacts.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
+    _write(f"{output_dir}/{artifact_files.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
     text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    _write(f"{output_dir}/{artifacts.PRETRAINING_FILE}", text.encode())
+    _write(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", text.encode())
 
 
 def _keras_bytes(model: keras.Model) -> bytes:

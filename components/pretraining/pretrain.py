@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts import pretraining_record as record
 from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
@@ -82,7 +82,7 @@ def checkpoint_directory(config: PretrainingConfig, task: Task, summary: dict[st
     hasher = hashlib.sha256()
     for part in (
         configuration.digest(config),
-        summary[artifacts.CONTENT_DIGEST],
+        summary[artifact_files.CONTENT_DIGEST],
         np.asarray(task.mean, np.float32).tobytes().hex(),
         np.asarray(task.std, np.float32).tobytes().hex(),
         task.code_digest,
@@ -113,7 +113,7 @@ def _train_and_export(config, image_config, task, pairs, watch_images, checkpoin
         record.SETTINGS: dataclasses.asdict(resolved),
         "config": configuration.to_mapping(config),
         "config_digest": configuration.digest(config),
-        artifacts.CODE_DIGEST: task.code_digest,
+        artifact_files.CODE_DIGEST: task.code_digest,
         "views": summary,
         "channel_mean": [float(value) for value in task.mean],
         "channel_std": [float(value) for value in task.std],
@@ -130,7 +130,7 @@ def _train_and_export(config, image_config, task, pairs, watch_images, checkpoin
 
 
 def _read_summary(views_uri: str, image_config: ImageConfig) -> dict[str, Any]:
-    path = f"{views_uri}/{artifacts.VIEWS_SUMMARY_FILE}"
+    path = f"{views_uri}/{artifact_files.VIEWS_SUMMARY_FILE}"
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path} is missing: the views were not written to their end")
     with tf.io.gfile.GFile(path) as file:

@@ -6,7 +6,7 @@ until the execution is published, because a kill between export and publication 
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.images import ImageConfig
 from components.preprocessing.moments import channel_moments
 from components.pretraining import pretrain
@@ -28,8 +28,8 @@ def run_fn(fn_args: FnArgs) -> None:
         ValueError, RuntimeError: as ``pretrain.pretrain``.
     """
     settings = fn_args.custom_config
-    config = configuration.from_json(PretrainingConfig, settings[artifacts.CONFIG], "Trainer config")
-    image_config = configuration.from_json(ImageConfig, settings[artifacts.IMAGE_CONFIG], "Trainer image_config")
+    config = configuration.from_json(PretrainingConfig, settings[artifact_files.CONFIG], "Trainer config")
+    image_config = configuration.from_json(ImageConfig, settings[artifact_files.IMAGE_CONFIG], "Trainer image_config")
     train_dir, eval_dir = pretrain.split_dir(fn_args.train_files), pretrain.split_dir(fn_args.eval_files)
     mean, std = channel_moments(fn_args.transform_graph_path)
     task = pretrain.Task(
@@ -38,7 +38,7 @@ def run_fn(fn_args: FnArgs) -> None:
         eval_dir=eval_dir,
         mean=mean,
         std=std,
-        code_digest=settings[artifacts.CODE_DIGEST],
+        code_digest=settings[artifact_files.CODE_DIGEST],
         checkpoints_root=f"{pipeline_root(fn_args.serving_model_dir)}/{_CHECKPOINTS_FOLDER}",
         output_dir=fn_args.serving_model_dir,
     )
