@@ -125,6 +125,21 @@ class _Blocks:
     def activate(self, features: keras.KerasTensor) -> keras.KerasTensor:
         return layers.ReLU(dtype=self.dtype_policy)(features)
 
+    def max_pool(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """3x3 max-pool with stride 2, as the maximum of shifted images, one axis after the other.
+
+        The gradient of Keras' own layer has no deterministic form under XLA.
+        """
+        for axis, strides in ((0, (2, 1)), (1, (1, 2))):
+            shifted = []
+            for offset in range(3):
+                crop = [(0, 0), (0, 0)]
+                crop[axis] = (offset, 2 - offset)
+                window = layers.Cropping2D(crop, dtype=self.dtype_policy)(features)
+                shifted.append(layers.AveragePooling2D(1, strides, dtype=self.dtype_policy)(window))
+            features = layers.Maximum(dtype=self.dtype_policy)(shifted)
+        return features
+
 
 def _small_cnn(blocks: _Blocks, pixels: keras.KerasTensor, multiplier: float) -> keras.KerasTensor:
     features = pixels
@@ -144,7 +159,7 @@ def _resnet(blocks: _Blocks, pixels: keras.KerasTensor, config: EncoderConfig, s
         features = blocks.activate(blocks.normalise(blocks.convolve(pixels, width, 7, 2)))
         # Zeros pad as well as minus infinity would: nothing is negative after the activation.
         features = layers.ZeroPadding2D(1, dtype=blocks.dtype_policy)(features)
-        features = layers.MaxPooling2D(3, 2, dtype=blocks.dtype_policy)(features)
+        features = blocks.max_pool(features)
     is_bottleneck = config.architecture is Architecture.RESNET50
     block: Callable = _bottleneck if is_bottleneck else _basic_block
     for stage, depth in enumerate(_STAGE_DEPTHS[config.architecture]):

@@ -125,3 +125,15 @@ def test_reloads_as_plain_keras(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "encoder.keras", custom_objects={}, compile=False)
     pixels = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     np.testing.assert_array_equal(np.asarray(loaded(pixels)), np.asarray(encoder(pixels)))
+
+
+def test_the_large_stem_pools_as_keras_does():
+    model = build_encoder(EncoderConfig(architecture=Architecture.RESNET18, width_multiplier=0.125), 96, 3)
+    pads = [layer for layer in model.layers if layer.name.startswith("zero_padding")]
+    pooled = next(layer for layer in reversed(model.layers) if layer.name.startswith("maximum"))
+    padded = next(layer for layer in pads if layer.output.shape[1:3] == (50, 50))
+    stem = keras.Model(model.input, [padded.output, pooled.output])
+    before, after = stem(np.random.default_rng(0).normal(size=(2, 96, 96, 3)).astype(np.float32))
+    expected = keras.layers.MaxPooling2D(3, 2)(before)
+    assert after.shape == (2, 24, 24, 8)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(after), keras.ops.convert_to_numpy(expected))
