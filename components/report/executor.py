@@ -13,7 +13,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifacts, configuration, pretraining_record
 from components.report.config import ReportConfig
 from components.report.page import render_page
 from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
@@ -79,17 +79,18 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
     predictions = f"{uris.get(PROBE_REPORT)}/{artifacts.TEST_PREDICTIONS_FILE}"
     model_folder = path_utils.serving_model_dir(uris.get(PRETRAINED_MODEL, ""))
     has_model = PRETRAINED_MODEL in uris
+    pretraining = read_json(_read, f"{model_folder}/{artifacts.PRETRAINING_FILE}") if has_model else None
     return RunRecord(
         verdict=json_of(BLESSING, artifacts.VERDICT_FILE),
         probe=json_of(PROBE_REPORT, artifacts.PROBE_FILE),
         predictions=read_arrays(_read, predictions) if PROBE_REPORT in uris else None,
         push=json_of(PUSHED_MODEL, artifacts.PUSH_FILE),
-        pretraining=read_json(_read, f"{model_folder}/{artifacts.PRETRAINING_FILE}") if has_model else None,
+        pretraining=pretraining,
         view_grid=_read(f"{model_folder}/{artifacts.VIEW_GRID_FILE}") if has_model else None,
         ingestion=json_of(EXAMPLES, artifacts.INGESTION_SUMMARY_FILE),
         quarantine=read_json_lines(_read, f"{uris.get(EXAMPLES)}/{artifacts.QUARANTINE_FILE}"),
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
-        seconds=_seconds(inputs),
+        seconds=_seconds(inputs, pretraining or {}),
         settings=settings,
         versions=_versions(),
     )
@@ -102,12 +103,16 @@ def _read(path: str) -> bytes | None:
         return stream.read()
 
 
-def _seconds(inputs: dict[str, types.Artifact]) -> dict[str, float]:
-    return {
-        step: float(inputs[name].get_custom_property(artifacts.SECONDS))
-        for name, step in _STEPS.items()
-        if name in inputs and inputs[name].has_custom_property(artifacts.SECONDS)
+def _seconds(inputs: dict[str, types.Artifact], pretraining: dict[str, Any]) -> dict[str, float]:
+    """Seconds of each step, in the order of the steps; TFX's Trainer writes none, but training keeps its own record."""
+    found = {
+        name: float(artifact.get_custom_property(artifacts.SECONDS))
+        for name, artifact in inputs.items()
+        if artifact.has_custom_property(artifacts.SECONDS)
     }
+    if pretraining_record.SECONDS in pretraining:
+        found[PRETRAINED_MODEL] = float(pretraining[pretraining_record.SECONDS])
+    return {step: found[name] for name, step in _STEPS.items() if name in found}
 
 
 def _versions() -> dict[str, str]:
