@@ -127,4 +127,5 @@ def test_integers_cover_their_range_evenly_and_take_a_range_per_key(keys):
 
 def test_no_overflow_warning_is_raised():
     with np.errstate(all="raise"):
-        draws.uniform(draws.view_keys(2**63, np.array([2**64 - 1], np.uint64), 2**40, 7), 150)
+        drawn = draws.uniform(draws.view_keys(2**63, np.array([2**64 - 1], np.uint64), 2**40, 7), 150)
+    assert 0 <= drawn[0] < 1
