@@ -24,6 +24,7 @@ REPORT_FILE = "report.html"  # Report
 
 # -- property keys ---------------------------------------------------------------------------------------------------
 
+CLASSES_DIGEST = "classes_digest"  # of a model's class names, in order: models of other classes are not comparable
 CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of clock, place and run
 VERDICT = "verdict"
 REASON = "reason"

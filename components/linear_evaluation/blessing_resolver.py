@@ -34,7 +34,8 @@ class BlessedBaseline(resolver.ResolverStrategy):
     their model still exists. The latest of them, by artifact id, is in force; its model is in use.
 
     1. Nothing is in force: no baseline.
-    2. The model in use differs in content from the candidate: it is the baseline, with its blessing.
+    2. The model in use differs in content from the candidate: it is the baseline, with its blessing. Where it knows
+       other classes there is no baseline, because TFMA cannot measure both at once, but still its blessing.
     3. The model in use is the candidate, the same artifact: baseline and blessing are those the candidate was judged
        against when it was blessed. So an unchanged run resolves what the first run resolved, and Evaluator, Gate and
        Pusher come from the cache.
@@ -91,11 +92,17 @@ def resolve_baseline(
         return None, None
     in_use_id = in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
     if in_force.get_string_custom_property(artifacts.CONTENT_DIGEST) != digest:
-        return models[in_use_id], in_force
+        in_use = models[in_use_id]
+        return (in_use if _has_same_classes(candidate, in_use) else None), in_force
     judged_against = models.get(in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY))
     if in_use_id != candidate.id:
         return judged_against, in_force
     return judged_against, blessings.get(in_force.get_int_custom_property(IN_FORCE_ID))
+
+
+def _has_same_classes(candidate: types.Artifact, in_use: types.Artifact) -> bool:
+    ours, theirs = (model.get_string_custom_property(artifacts.CLASSES_DIGEST) for model in (candidate, in_use))
+    return ours == theirs
 
 
 def blessing_in_force(models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]) -> types.Artifact | None:

@@ -82,6 +82,9 @@ def _write_properties(
     encoder = report[evidence.FEATURES][evidence.ENCODER]
     for artifact in (model, probe_report):
         artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, report[evidence.CONTENT_DIGEST])
+        artifact.set_string_custom_property(
+            artifacts.CLASSES_DIGEST, configuration.digest(report[evidence.CLASS_NAMES])
+        )
         artifact.set_float_custom_property(artifacts.SECONDS, seconds)
         artifact.set_float_custom_property(evidence.ACCURACY, encoder[evidence.ACCURACY])
     for split in (records.TRAIN, records.TEST):

@@ -142,7 +142,7 @@ def _evidence_checks(given: Evidence, config: GateConfig) -> list[Check]:
     if given.baseline is not None and in_use not in (given.baseline.content_digest, given.candidate.content_digest):
         text = f"the baseline {given.baseline.content_digest[:12]} is not the model in use, {str(in_use)[:12]}"
         checks.append(Check("baseline_in_use", False, text))
-    if given.baseline is None and in_use not in (None, given.candidate.content_digest):
+    if given.baseline is None and in_use not in (None, given.candidate.content_digest) and not _other_classes(given):
         text = f"model {in_use[:12]} is in use, but there is no baseline to compare with"
         checks.append(Check("baseline_in_use", False, text))
     return checks
@@ -247,7 +247,8 @@ def _random_knn(encoder: dict[str, Any], random_encoder: dict[str, Any] | None) 
 def _improvement(given: Evidence, config: GateConfig) -> Check:
     name = "min_improvement"
     if given.baseline is None:
-        return Check(name, True, "no other model is in use")
+        knows = "the model in use knows other classes, so the two are not compared"
+        return Check(name, True, knows if _other_classes(given) else "no other model is in use")
     if given.evaluation.baseline_accuracy is None:
         return Check(name, False, "the Evaluator did not measure the model in use", threshold=config.min_improvement)
     images = given.evaluation.images
@@ -277,11 +278,16 @@ def _warnings(given: Evidence, config: GateConfig) -> tuple[str, ...]:
             f"the probe's accuracy is {gap:.4f} above kNN's, more than max_knn_gap {config.max_knn_gap:g}: the classes "
             "are separable, but not close together"
         )
-    ours = given.candidate.class_names
-    theirs = given.baseline.class_names if given.baseline else None
-    if ours and theirs and set(ours) != set(theirs):
+    if _other_classes(given):
+        ours, theirs = set(given.candidate.class_names), set(given.in_use.class_names)
         warnings.append(
-            f"the model in use knows other classes: only it {sorted(set(theirs) - set(ours))}, only the candidate "
-            f"{sorted(set(ours) - set(theirs))}"
+            f"the model in use knows other classes: only it {sorted(theirs - ours)}, only the candidate "
+            f"{sorted(ours - theirs)}"
         )
     return tuple(warnings)
+
+
+def _other_classes(given: Evidence) -> bool:
+    """Whether the model in use is known to have other classes than the candidate."""
+    theirs = given.in_use.class_names if given.in_use else None
+    return bool(given.candidate.class_names and theirs) and given.candidate.class_names != theirs

@@ -96,17 +96,22 @@ def _gather(
 
 
 def _judged(model: types.Artifact) -> gate.JudgedModel:
-    facts = f"{path_utils.serving_model_dir(model.uri)}/{signatures.MODEL_FACTS_FILE}"
-    class_names = tuple(files.read_json(facts)[evidence.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
     digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    return gate.JudgedModel(digest, model.id, model.uri, class_names)
+    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri))
+
+
+def _class_names(model_uri: str) -> tuple[str, ...] | None:
+    facts = f"{path_utils.serving_model_dir(model_uri)}/{signatures.MODEL_FACTS_FILE}"
+    return tuple(files.read_json(facts)[evidence.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
 
 
 def _blessed_model(blessing: types.Artifact) -> gate.JudgedModel:
+    uri = blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY)
     return gate.JudgedModel(
         blessing.get_string_custom_property(artifacts.CONTENT_DIGEST),
         blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
-        blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY),
+        uri,
+        _class_names(uri),
     )
 
 

@@ -96,6 +96,17 @@ def test_going_back_compares_with_the_model_in_use():
     assert history.resolve(second) == (first.id, of_first)
 
 
+def test_a_model_of_other_classes_is_no_baseline_but_stays_in_force():
+    history = History()
+    first, grown = history.model("a"), history.model("b")
+    first.set_string_custom_property(artifacts.CLASSES_DIGEST, "cat, dog")
+    grown.set_string_custom_property(artifacts.CLASSES_DIGEST, "cat, cow, dog")
+    in_force = history.judge(first, evidence.BLESSED)
+    assert history.resolve(grown) == (None, in_force)
+    history.judge(grown, evidence.BLESSED)
+    assert history.resolve(grown) == (None, in_force)  # again, from the cache
+
+
 def test_a_rejected_model_changes_nothing():
     history = History()
     first, rejected = history.model("a"), history.model("c")

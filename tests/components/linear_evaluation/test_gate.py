@@ -173,3 +173,12 @@ def test_warnings_never_refuse():
     verdict = judge(make_evidence(190, 180, baseline=baseline, in_use=baseline), GateConfig())
     assert verdict.verdict == evidence.BLESSED
     assert verdict.warnings == ("the model in use knows other classes: only it ['cow'], only the candidate ['dog']",)
+
+
+def test_a_model_of_other_classes_is_judged_alone():
+    in_use = JudgedModel(OLD, 1, "/runs/old", ("cat",))
+    verdict = judge(make_evidence(190, in_use=in_use), GateConfig())
+    assert verdict.verdict == evidence.BLESSED
+    assert "the model in use knows other classes, so the two are not compared" in verdict.reason
+    assert verdict.warnings == ("the model in use knows other classes: only it [], only the candidate ['dog']",)
+    assert judge(make_evidence(20, in_use=in_use), GateConfig()).verdict == evidence.NOT_BLESSED
