@@ -195,3 +195,8 @@ def test_a_new_class_stops_the_run_until_a_person_accepts_it(workplace, capfd):
     assert cli.main(["schema", "accept", "--workdir", str(workplace / "work")]) == 0
     assert cli.main(schema) == 0
     assert "noise" in capfd.readouterr().out
+    assert cli.main(arguments) == 0
+    told = capfd.readouterr().out
+    assert "blessed" in told
+    assert "the model in use knows other classes" in told
+    assert _versions(workplace) == [1, 2]
