@@ -16,10 +16,14 @@ from components.contracts.configuration import configuration
 class Architecture(str, enum.Enum):
     """Family and depth of the encoder."""
 
+    MLP = "mlp"
     SMALL_CNN = "small_cnn"
-    RESNET18 = "resnet18"
+    RESNET18 = "resnet18"  # ResNets are v1.5
     RESNET34 = "resnet34"
     RESNET50 = "resnet50"
+    RESNET50_V1 = "resnet50_v1"  # the one that ImageNet weights exist for
+    VIT_TINY = "vit_tiny"
+    VIT_SMALL = "vit_small"
 
 
 class Stem(str, enum.Enum):
@@ -50,8 +54,11 @@ class LearningRateScaling(str, enum.Enum):
 class EncoderConfig:
     """What turns an image into a representation."""
 
-    architecture: Architecture = Field(Architecture.RESNET18, description="small_cnn, resnet18, resnet34 or resnet50")
-    width_multiplier: float = Field(1.0, ge=0.0625, le=4, description="factor on the channels of every layer")
+    architecture: Architecture = Field(
+        Architecture.RESNET18,
+        description="mlp, small_cnn, resnet18, resnet34, resnet50, resnet50_v1, vit_tiny or vit_small",
+    )
+    width_multiplier: float = Field(1.0, ge=0.0625, le=4, description="factor on the width of every layer")
     stem: Stem = Field(Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image")
 
 
@@ -89,7 +96,9 @@ class OptimizerConfig:
     momentum: float = Field(0.9, ge=0, lt=1, description="of lars and sgd; beta_1 of adamw")
     weight_decay: float = Field(1e-6, ge=0, le=1, description="lars: joins the gradient; sgd, adamw: decoupled")
     decays_batch_norm_and_biases: bool = Field(
-        False, description="whether BatchNorm and biases decay too; lars never adapts their rate"
+        False,
+        description="whether gains and shifts of norms, biases and position embeddings decay too; lars never adapts "
+        "their rate",
     )
     trust_coefficient: float = Field(0.001, gt=0, le=1, description="eta of lars")
 

@@ -1,7 +1,7 @@
 """Settings and models in, an optimiser out that knows which variables are kernels.
 
-Kernels decay and, under LARS, have rates of their own; BatchNorm's gains and shifts and biases do not. They are told
-apart by the kind of layer that holds them, never by name.
+Kernels decay and, under LARS, have rates of their own; gains and shifts of norms and biases, among them position
+embeddings, do not. They are told apart by the kind of layer that holds them, never by name.
 """
 
 from collections.abc import Sequence
@@ -11,29 +11,30 @@ import keras
 from components.simclr.config import OptimizerConfig, OptimizerName
 from components.simclr.lars import LARS
 
-_WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D)
+_WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.EinsumDense)
+_NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 
 
 def kernels(models: Sequence[keras.Model]) -> list[keras.Variable]:
-    """The kernels of all dense and convolutional layers, in the order of the layers."""
+    """The kernels of all dense and convolutional layers, those inside attention too, in the order of the layers."""
     return [layer.kernel for layer in _leaf_layers(models) if isinstance(layer, _WITH_KERNEL)]
 
 
-def batch_norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
+def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
     """Every trainable variable that is no kernel.
 
     Raises:
-        ValueError: the number is not that of BatchNorm's gains and shifts and of the biases, so some layer holds
+        ValueError: the number is not that of the gains and shifts of norms and of the biases, so some layer holds
             variables of a kind that nobody decided about.
     """
     kernel_ids = {id(kernel) for kernel in kernels(models)}
     others = [v for model in models for v in model.trainable_variables if id(v) not in kernel_ids]
     expected = 0
     for layer in _leaf_layers(models):
-        if isinstance(layer, keras.layers.BatchNormalization):
+        if isinstance(layer, _NORMS):
             expected += int(layer.scale) + int(layer.center)
         elif isinstance(layer, _WITH_KERNEL):
-            expected += int(layer.use_bias)
+            expected += int(layer.bias is not None)
     if len(others) != expected:
         raise ValueError(f"expected {expected} gains, shifts and biases, found {len(others)} variables: {others}")
     return others
@@ -51,7 +52,7 @@ def build_optimizer(
         learning_rate: the scaled rate or its schedule.
         models: encoder and projection head.
     """
-    unadapted = batch_norms_and_biases(models)
+    unadapted = norms_and_biases(models)
     if config.name is OptimizerName.LARS:
         optimizer = LARS(
             learning_rate,
@@ -77,8 +78,13 @@ def _keras_optimizer(config: OptimizerConfig, learning_rate) -> keras.optimizers
 
 
 def _leaf_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
-    leaves = []
-    for model in models:
-        for layer in model.layers:
-            leaves.extend(_leaf_layers([layer]) if isinstance(layer, keras.Model) else [layer])
-    return leaves
+    return [leaf for model in models for layer in model.layers for leaf in _leaves(layer)]
+
+
+def _leaves(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """The layers inside a model or an attention; any other layer alone."""
+    if isinstance(layer, keras.Model):
+        return _leaf_layers([layer])
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        return [layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense]
+    return [layer]

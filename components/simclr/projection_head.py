@@ -6,8 +6,8 @@ Dense layers with BatchNorm and ReLU between them; thrown away after pretraining
 import keras
 from keras import layers
 
+from components.simclr.building_blocks import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from components.simclr.config import ProjectionHeadConfig
-from components.simclr.encoder import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 
 
 def build_projection_head(

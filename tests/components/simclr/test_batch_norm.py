@@ -56,3 +56,10 @@ def test_estimating_twice_gives_the_same():
 def test_no_batches_are_refused():
     with pytest.raises(ValueError, match="no batches"):
         estimate_batch_norm_statistics(build_model(), [])
+
+
+def test_without_batch_norm_no_batch_is_asked_for():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4), keras.layers.LayerNormalization()])
+    batches = iter([np.zeros((2, 5), np.float32)])
+    assert estimate_batch_norm_statistics(model, batches) == 0
+    assert len(list(batches)) == 1

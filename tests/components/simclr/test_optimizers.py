@@ -19,14 +19,14 @@ def models():
 
 def test_counts_of_a_resnet18(models):
     assert len(optimizers.kernels(models)) == 20 + 2  # 17 convolutions, 3 shortcuts; two dense layers
-    assert len(optimizers.batch_norms_and_biases(models)) == 2 * 20 + 2 + 1  # the head's last has a gain only
+    assert len(optimizers.norms_and_biases(models)) == 2 * 20 + 2 + 1  # the head's last has a gain only
     assert len(optimizers.kernels(models)) + 43 == sum(len(model.trainable_variables) for model in models)
 
 
 def test_variables_of_an_unknown_kind_are_refused():
-    strange = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.LayerNormalization()])
-    with pytest.raises(ValueError, match="expected 1 gains, shifts and biases, found 3"):
-        optimizers.batch_norms_and_biases([strange])
+    strange = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.PReLU()])
+    with pytest.raises(ValueError, match="expected 1 gains, shifts and biases, found 2"):
+        optimizers.norms_and_biases([strange])
 
 
 @pytest.mark.parametrize("name", list(OptimizerName))
