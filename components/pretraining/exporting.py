@@ -41,6 +41,8 @@ def prepare_models(
 ) -> ExportedModels:
     """Float32 copies of the trained models and of the initial encoder, with BatchNorm statistics estimated anew.
 
+    Encoders without BatchNorm stay as they are, and no batch is asked for them.
+
     Args:
         config: of the run.
         image: size and moments.
@@ -54,6 +56,8 @@ def prepare_models(
     projection_head.set_weights(step.projection_head.get_weights())
     for model in (encoder, initial_encoder):
         estimate_batch_norm_statistics(model, batches())
+    represent = tf.function(lambda pixels: encoder(pixels, training=False))
+    estimate_batch_norm_statistics(projection_head, (represent(tf.constant(pixels)) for pixels in batches()))
     return ExportedModels(encoder, initial_encoder, projection_head)
 
 

@@ -18,7 +18,7 @@ from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.simclr import augmentations, nt_xent, optimizers
 from components.simclr.encoder import build_encoder
-from components.simclr.projection_head import build_projection_head
+from components.simclr.projection_head import build_projection_head, keep_head_layers
 from components.simclr.schedules import WarmupCosine
 
 _POLICIES = {
@@ -196,12 +196,12 @@ class TrainingStep:
 def build_models(
     config: PretrainingConfig, image: ImageShape, is_synchronized: bool = False
 ) -> tuple[keras.Model, keras.Model]:
-    """A new encoder and projection head; the same config gives the same weights."""
+    """A new encoder, with the head's kept layers, and the rest of the head; the same config gives the same weights."""
     policy = _POLICIES[config.precision]
     encoder = build_encoder(config.encoder, image.size_px, image.channels, config.seed, policy, is_synchronized)
     width = encoder.output_shape[1]
     head = build_projection_head(config.projection_head, width, config.seed, policy, is_synchronized)
-    return encoder, head
+    return keep_head_layers(encoder, config.projection_head, config.seed, policy, is_synchronized), head
 
 
 def views_by_side(values: Sequence[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,11 @@ class EncoderConfig:
 
 @configuration
 class ProjectionHeadConfig:
-    """What turns a representation into the projection that the loss compares; thrown away after pretraining."""
+    """What turns a representation into the projection that the loss compares.
+
+    Of three layers, SimCLR v2 keeps the first as a part of the encoder. The last layer cannot be kept: what it gives is
+    made for the loss alone, and SimCLR v2 found it the worst representation.
+    """
 
     layers: int = Field(2, ge=0, le=4, description="dense layers; 0 compares representations themselves")
     hidden_width: int | None = Field(
@@ -72,6 +76,22 @@ class ProjectionHeadConfig:
     )
     output_width: int = Field(128, ge=2, le=4096, description="width of the projection (layers > 0)")
     final_batch_norm: bool = Field(True, description="BatchNorm without shift after the last layer, as in the paper")
+    kept_layers: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="first layers, with their BatchNorm and ReLU, that belong to the representation and are kept; 0: "
+        "the encoder's own output",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kept_layers and self.kept_layers >= self.layers:
+            raise ValueError(
+                f"kept_layers ({self.kept_layers}) must be less than layers ({self.layers}): the last layer gives the "
+                "projection, which is thrown away"
+            )
+        return self
 
 
 @configuration

@@ -33,6 +33,7 @@ def test_defaults_load_and_survive_the_round_trip():
         ({"epochs": 0}, r"pretraining\.epochs: .*greater than or equal to 1"),
         ({"loss": {"temperature": 0}}, r"pretraining\.loss\.temperature: .*greater than 0"),
         ({"projection_head": {"layers": 5}}, r"pretraining\.projection_head\.layers: .*less than or equal to 4"),
+        ({"projection_head": {"kept_layers": 2}}, r"pretraining\.projection_head: kept_layers \(2\) must be less than"),
         ({"augmentation": {"zoom_min": 1.2}}, r"zoom_min \(1\.2\) must not exceed zoom_max"),
         ({"precision": "float64"}, r"pretraining\.precision: .*found 'float64'"),
     ],

@@ -82,9 +82,28 @@ def test_writes_models_of_the_promised_shapes(finished):
     assert weights_digest(encoder) != weights_digest(initial)
 
 
-def test_batch_norm_statistics_are_estimated_in_both_encoders(finished):
+def test_kept_head_layers_are_the_end_of_both_encoders(views, settings, tmp_path):
+    head = {"layers": 3, "hidden_width": 32, "output_width": 16, "kept_layers": 1}
+    config = config_of(settings(epochs=2, jit_compile=False, projection_head=head))
+    description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
+    assert description["settings"]["representation_width"] == 32
+    encoder, initial, rest = (
+        load(tmp_path, name)
+        for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE)
+    )
+    pixels = np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
+    for model in (encoder, initial):
+        norm, activation = model.layers[-2:]
+        assert isinstance(activation, keras.layers.ReLU)
+        assert np.any(np.asarray(norm.moving_mean) != 0)
+        assert np.asarray(model(pixels)).min() >= 0
+        assert model.output_shape == rest.input_shape == (None, 32)
+    assert rest.output_shape == (None, 16)
+
+
+def test_batch_norm_statistics_are_estimated_everywhere(finished):
     folder, _ = finished
-    for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE):
+    for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE):
         norms = [layer for layer in load(folder, name).layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert norms
         assert all(np.any(np.asarray(norm.moving_mean) != 0) for norm in norms)

@@ -8,7 +8,7 @@ import pytest
 
 from components.simclr.config import ProjectionHeadConfig
 from components.simclr.encoder import num_parameters, weights_digest
-from components.simclr.projection_head import build_projection_head
+from components.simclr.projection_head import build_projection_head, keep_head_layers
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3, 4])
@@ -51,3 +51,46 @@ def test_seeds_and_types():
     assert not np.array_equal(hidden[0], hidden[1])
     mixed = build_projection_head(config, 24, 0, "mixed_bfloat16")
     assert weights_digest(mixed) == digests[0]
+
+
+def kept_and_rest(kept_layers: int, layers: int = 3) -> tuple[keras.Model, keras.Model]:
+    config = ProjectionHeadConfig(layers=layers, hidden_width=24, output_width=8, kept_layers=kept_layers)
+    pixels = keras.Input((4, 4, 1))
+    encoder = keras.Model(pixels, keras.layers.Flatten()(pixels), name="flat")
+    return keep_head_layers(encoder, config, seed=3), build_projection_head(config, 16, seed=3)
+
+
+@pytest.mark.parametrize("kept_layers", [1, 2])
+def test_what_is_kept_changes_no_projection(kept_layers):
+    """Only where the head is cut differs: in training the whole does the same, weight for weight."""
+    pixels = np.random.default_rng(0).normal(size=(6, 4, 4, 1)).astype(np.float32)
+    (encoder, whole), (kept, rest) = kept_and_rest(0), kept_and_rest(kept_layers)
+    for training in (True, False):
+        np.testing.assert_array_equal(
+            keras.ops.convert_to_numpy(rest(kept(pixels, training=training), training=training)),
+            keras.ops.convert_to_numpy(whole(encoder(pixels), training=training)),
+        )
+    assert num_parameters(kept) + num_parameters(rest) == num_parameters(whole)
+
+
+def test_a_kept_layer_includes_its_batch_norm_and_activation():
+    kept, rest = kept_and_rest(1)
+    names = [type(layer).__name__ for layer in kept.layers]
+    assert names == ["InputLayer", "Flatten", "Dense", "BatchNormalization", "ReLU"]
+    assert kept.output_shape == rest.input_shape == (None, 24)
+    pixels = np.random.default_rng(0).normal(size=(64, 4, 4, 1)).astype(np.float32)
+    hidden = pixels.reshape(64, 16) @ np.asarray(kept.layers[2].kernel)
+    expected = np.maximum((hidden - hidden.mean(0)) / np.sqrt(hidden.var(0) + 1e-5), 0)
+    np.testing.assert_allclose(kept(pixels, training=True), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_nothing_kept_is_the_encoder_itself():
+    kept, rest = kept_and_rest(0)
+    assert kept.output_shape == rest.input_shape == (None, 16)
+    assert [type(layer).__name__ for layer in kept.layers] == ["InputLayer", "Flatten"]
+
+
+@pytest.mark.parametrize(("layers", "kept_layers"), [(0, 1), (1, 1), (2, 2), (2, 3)])
+def test_the_projection_itself_cannot_be_kept(layers, kept_layers):
+    with pytest.raises(ValueError, match=rf"kept_layers \({kept_layers}\) must be less than layers \({layers}\)"):
+        ProjectionHeadConfig(layers=layers, kept_layers=kept_layers)
