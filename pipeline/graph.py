@@ -3,47 +3,54 @@
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from tfx.components import Evaluator, ExampleValidator, StatisticsGen, Trainer
+from ml_metadata.proto import metadata_store_pb2
+from tfx.components import ExampleValidator, StatisticsGen
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata, pipeline
-from tfx.proto import trainer_pb2
+from tfx.orchestration import pipeline
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import Channel, standard_artifacts
 
 from components.augmentation.component import ViewGen
-from components.contracts import artifacts, configuration, records
-from components.contracts.code_digest import code_digest
+from components.contracts import records
 from components.export.component import Pusher
 from components.ingestion.component import ImageExampleGen
 from components.linear_evaluation import blessing_resolver
 from components.linear_evaluation.component import Gate, LinearProbe
-from components.linear_evaluation.evaluator_config import eval_config
+from components.linear_evaluation.evaluator_component import Evaluator
 from components.preprocessing.component import Transform
+from components.pretraining.component import Trainer
 from components.report.component import Report
 from components.validation import schema_resolver
 from components.validation.component import AnomalyGate, SchemaGen
+from pipeline import run_parameters
 from pipeline.config import PipelineConfig
-from pipeline.places import Places
+
+_Rooms = dict[str, RuntimeParameter]  # the rooms' configs, by name of the room
 
 
-def create_pipeline(config: PipelineConfig, places: Places) -> pipeline.Pipeline:
+def create_pipeline(
+    config: PipelineConfig, connection: metadata_store_pb2.ConnectionConfig | None = None
+) -> pipeline.Pipeline:
     """Wire the steps.
 
     Args:
-        config: what to do.
-        places: where the images are and where everything is kept.
+        config: of which the graph itself has the name and the Beam options. The rooms' settings and the places are
+            run-time parameters (``run_parameters``), each a whole execution property: one graph serves every run.
+        connection: of ML Metadata; None where whoever runs a node brings it.
 
     Returns:
-        The pipeline; the same config and places give the same graph, so that an unchanged run comes from the cache.
+        The pipeline; the same values give the same executions, so that an unchanged run comes from the cache.
     """
-    data = _data(config, places)
-    encoder = _encoder(config, data)
-    verdict = _verdict(config, data, encoder)
+    rooms = {room: RuntimeParameter(room, str) for room in run_parameters.ROOMS}
+    data = _data(rooms)
+    encoder = _encoder(rooms, data)
+    verdict = _verdict(rooms, data, encoder)
     return pipeline.Pipeline(
         pipeline_name=config.pipeline_name,
-        pipeline_root=places.pipeline_root,
-        components=[*data, *encoder, *verdict, *_consumers(config, places, data, encoder, verdict)],
+        pipeline_root="",  # a run-time parameter, as the compiler makes it
+        components=[*data, *encoder, *verdict, *_consumers(rooms, data, encoder, verdict)],
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(places.metadata_path),
+        metadata_connection_config=connection,
         beam_pipeline_args=list(config.beam.pipeline_args),
     )
 
@@ -84,8 +91,12 @@ class _Verdict(NamedTuple):
     gate: Gate
 
 
-def _data(config: PipelineConfig, places: Places) -> _Data:
-    examples = ImageExampleGen(input_base=places.data_root, config=config.ingestion, image_config=config.image)
+def _data(rooms: _Rooms) -> _Data:
+    examples = ImageExampleGen(
+        input_base=RuntimeParameter(run_parameters.DATA_ROOT, str),
+        config=rooms["ingestion"],
+        image_config=rooms["image"],
+    )
     statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES)),
@@ -105,34 +116,28 @@ def _data(config: PipelineConfig, places: Places) -> _Data:
     return _Data(examples, statistics, inferred, in_use, validator, anomaly_gate)
 
 
-def _encoder(config: PipelineConfig, data: _Data) -> _Encoder:
+def _encoder(rooms: _Rooms, data: _Data) -> _Encoder:
     schema = data.schema_in_use.outputs["schema"]
-    transform = Transform(examples=data.images, schema=schema, image_config=config.image)
-    views = ViewGen(examples=data.images, config=config.views, image_config=config.image)
+    transform = Transform(examples=data.images, schema=schema, image_config=rooms["image"])
+    views = ViewGen(examples=data.images, config=rooms["views"], image_config=rooms["image"])
     trainer = Trainer(
-        run_fn="components.pretraining.trainer_module.run_fn",
-        examples=views.outputs["views"],
+        views=views.outputs["views"],
         transform_graph=transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[records.TRAIN]),
-        eval_args=trainer_pb2.EvalArgs(splits=[records.EVAL]),
-        custom_config={
-            artifacts.CONFIG: configuration.to_json(config.pretraining),
-            artifacts.IMAGE_CONFIG: configuration.to_json(config.image),
-            artifacts.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
-        },
-    ).with_id("Trainer")
+        config=rooms["pretraining"],
+        image_config=rooms["image"],
+    )
     for node in (transform, views, trainer):
         node.add_upstream_node(data.anomaly_gate)
     return _Encoder(transform, views, trainer)
 
 
-def _verdict(config: PipelineConfig, data: _Data, encoder: _Encoder) -> _Verdict:
+def _verdict(rooms: _Rooms, data: _Data, encoder: _Encoder) -> _Verdict:
     probe = LinearProbe(
         examples=data.images,
         encoder=encoder.model,
         transform_graph=encoder.transform.outputs["transform_graph"],
-        config=config.linear_evaluation,
-        image_config=config.image,
+        config=rooms["linear_evaluation"],
+        image_config=rooms["image"],
     )
     baseline = Resolver(
         strategy_class=blessing_resolver.BlessedBaseline,
@@ -144,8 +149,7 @@ def _verdict(config: PipelineConfig, data: _Data, encoder: _Encoder) -> _Verdict
         examples=data.images,
         model=probe.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config.gate),
-        example_splits=[records.TEST],
+        config=rooms["gate"],
     )
     gate = Gate(
         evaluation=evaluator.outputs["evaluation"],
@@ -153,22 +157,20 @@ def _verdict(config: PipelineConfig, data: _Data, encoder: _Encoder) -> _Verdict
         model=probe.outputs["model"],
         baseline_model=baseline.outputs["model"],
         model_blessing=baseline.outputs["model_blessing"],
-        config=config.gate,
+        config=rooms["gate"],
     )
     return _Verdict(probe, baseline, evaluator, gate)
 
 
-def _consumers(
-    config: PipelineConfig, places: Places, data: _Data, encoder: _Encoder, verdict: _Verdict
-) -> tuple[Pusher, Report]:
+def _consumers(rooms: _Rooms, data: _Data, encoder: _Encoder, verdict: _Verdict) -> tuple[Pusher, Report]:
     blessing = verdict.gate.outputs["blessing"]
     pusher = Pusher(
         model=verdict.probe.outputs["model"],
         model_blessing=blessing,
-        registry=places.registry,
-        config=config.export,
-        ingestion_config=config.ingestion,
-        image_config=config.image,
+        registry=RuntimeParameter(run_parameters.REGISTRY, str),
+        config=rooms["export"],
+        ingestion_config=rooms["ingestion"],
+        image_config=rooms["image"],
     )
     report = Report(
         examples=data.images,
@@ -177,7 +179,7 @@ def _consumers(
         probe_report=verdict.probe.outputs["probe_report"],
         blessing=blessing,
         pushed_model=pusher.outputs["pushed_model"],
-        config=config.report,
-        pipeline_config=configuration.to_json(config),
+        config=rooms["report"],
+        pipeline_config=RuntimeParameter(run_parameters.SETTINGS, str),
     )
     return pusher, report

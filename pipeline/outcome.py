@@ -75,10 +75,9 @@ def read(results: Mapping[str, NodeResult], places: Places, config: PipelineConf
     )
 
 
-def checkpoint_folder(model: types.Artifact) -> pathlib.Path | None:
-    """Where the Trainer kept its checkpoints, as its model says; None where the folder is not on this machine."""
-    folder = _json(path_utils.serving_model_dir(model.uri), artifacts.PRETRAINING_FILE)["checkpoint_directory"]
-    return None if "://" in folder else pathlib.Path(folder)
+def checkpoint_folder(model: types.Artifact) -> str:
+    """Where the Trainer kept its checkpoints, as its model says: a path or a URI."""
+    return _json(path_utils.serving_model_dir(model.uri), artifacts.PRETRAINING_FILE)["checkpoint_directory"]
 
 
 def _verdict_now(

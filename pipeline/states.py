@@ -29,12 +29,14 @@ class NodeResult:
 
     Attributes:
         node_id: as in the graph.
+        execution_id: in ML Metadata.
         state: name of the MLMD state, such as COMPLETE or CACHED.
         seconds: wall time between the first and the last word of the execution.
         outputs: artifacts by output key.
     """
 
     node_id: str
+    execution_id: int
     state: str
     seconds: float
     outputs: dict[str, list[types.Artifact]]
@@ -65,6 +67,7 @@ def node_results(
             milliseconds = execution.last_update_time_since_epoch - execution.create_time_since_epoch
             results[node_id] = NodeResult(
                 node_id=node_id,
+                execution_id=execution.id,
                 state=_State.State.Name(execution.last_known_state),
                 seconds=milliseconds / 1000,
                 outputs=_outputs(handle, execution.id),

@@ -2,6 +2,7 @@
 
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -34,7 +35,12 @@ class ViewGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = ViewGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, examples: types.BaseChannel, config: ViewsConfig, image_config: ImageConfig):
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        config: ViewsConfig | RuntimeParameter,
+        image_config: ImageConfig | RuntimeParameter,
+    ):
         """Make the step.
 
         Args:
@@ -46,8 +52,8 @@ class ViewGen(base_beam_component.BaseBeamComponent):
             **{
                 executor.EXAMPLES: examples,
                 executor.VIEWS_OUTPUT: types.Channel(type=standard_artifacts.Examples),
-                artifacts.CONFIG: configuration.to_json(config),
-                artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
+                artifacts.CONFIG: configuration.to_parameter(config),
+                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
                 artifacts.CODE_DIGEST: code_digest("augmentation"),
             }
         )

@@ -81,6 +81,11 @@ def to_json(config: Any) -> str:
     return json.dumps(to_mapping(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def to_parameter(config: Any) -> Any:
+    """What a component stores of ``config``: canonical JSON, or a run-time parameter as it is, to be bound later."""
+    return to_json(config) if dataclasses.is_dataclass(config) else config
+
+
 def from_json(cls: type[Config], text: str, source: str) -> Config:
     """Inverse of ``to_json``; ``source`` is named in errors.
 

@@ -1,31 +1,47 @@
-"""Pusher: TFX's component with this room's executor, which pushes into the registry."""
+"""Pusher: TFX's component with this room's parameters and executor, which pushes into the registry."""
 
 from tfx import types
 from tfx.components import Pusher as TfxPusher
-from tfx.dsl.components.base import executor_spec
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ExecutionParameter
 
 from components.contracts import artifacts, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.export import executor
 from components.export.config import ExportConfig
-from components.export.image_files import decoding_settings
 from components.ingestion.config import IngestionConfig
+
+
+class PusherSpec(standard_component_specs.PusherSpec):
+    """TFX's spec and this project's parameters."""
+
+    PARAMETERS = {
+        **standard_component_specs.PusherSpec.PARAMETERS,
+        artifacts.CONFIG: ExecutionParameter(type=str),
+        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        executor.INGESTION_CONFIG: ExecutionParameter(type=str),
+        executor.REGISTRY: ExecutionParameter(type=str),
+    }
 
 
 class Pusher(TfxPusher):
     """The evaluated model and its blessing in, a version of the registry out."""
 
+    SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
     def __init__(
         self,
         model: types.BaseChannel,
         model_blessing: types.BaseChannel,
-        registry: str,
-        config: ExportConfig,
-        ingestion_config: IngestionConfig,
-        image_config: ImageConfig,
+        registry: str | RuntimeParameter,
+        config: ExportConfig | RuntimeParameter,
+        ingestion_config: IngestionConfig | RuntimeParameter,
+        image_config: ImageConfig | RuntimeParameter,
     ):
         """Make the step.
 
@@ -36,19 +52,17 @@ class Pusher(TfxPusher):
             config: settings of this room.
             ingestion_config: how image files were decoded; consumers decode theirs the same way.
             image_config: what the encoder sees.
-
-        Raises:
-            ValueError: ``registry`` is not a folder of a file system.
         """
-        if "://" in registry:
-            raise ValueError(f"the registry must be a folder of a mounted file system, found {registry!r}")
-        super().__init__(
-            model=model,
-            model_blessing=model_blessing,
-            custom_config={
-                artifacts.CONFIG: configuration.to_json(config),
+        spec = PusherSpec(
+            **{
+                standard_component_specs.MODEL_KEY: model,
+                standard_component_specs.MODEL_BLESSING_KEY: model_blessing,
+                standard_component_specs.PUSHED_MODEL_KEY: types.Channel(type=standard_artifacts.PushedModel),
+                artifacts.CONFIG: configuration.to_parameter(config),
+                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
                 artifacts.CODE_DIGEST: code_digest("export"),
+                executor.INGESTION_CONFIG: configuration.to_parameter(ingestion_config),
                 executor.REGISTRY: registry,
-                executor.DECODING: decoding_settings(ingestion_config, image_config),
-            },
+            }
         )
+        base_component.BaseComponent.__init__(self, spec=spec)

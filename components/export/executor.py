@@ -15,16 +15,19 @@ from tfx import types
 from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, json_utils
+from tfx.utils import io_utils
 
 from components.contracts import artifacts, configuration, evidence, signatures
+from components.contracts.images import ImageConfig
+from components.export import image_files
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
 from components.export.model_card import model_card
+from components.ingestion.config import IngestionConfig
 
 # Keys of execution parameters.
 REGISTRY = "registry"  # the registry's folder
-DECODING = "decoding"  # image_files.decoding_settings
+INGESTION_CONFIG = "ingestion_config"  # canonical JSON of IngestionConfig
 
 _logger = logging.getLogger(__name__)
 
@@ -40,18 +43,18 @@ class Executor(pusher_executor.Executor):
     ) -> None:
         """Push ``model`` if ``model_blessing`` allows it, and record the outcome in ``pushed_model``."""
         started = time.monotonic()
-        parameters = json_utils.loads(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY])
-        config = configuration.from_json(ExportConfig, parameters[artifacts.CONFIG], "Pusher config")
+        config = configuration.from_json(ExportConfig, exec_properties[artifacts.CONFIG], "Pusher config")
+        registry = _registry(exec_properties[REGISTRY])
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, parameters[REGISTRY])
+        _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, registry)
         if not self.CheckBlessing(input_dict):
             outcome = self._pass_over(blessing, pushed)
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
-                outcome = self._push(model, saved_model, blessing, pushed, parameters, config)
+                outcome = self._push(model, saved_model, blessing, pushed, registry, config, _decoding(exec_properties))
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         outcome[artifacts.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
@@ -70,20 +73,21 @@ class Executor(pusher_executor.Executor):
         saved_model: pathlib.Path,
         blessing: types.Artifact,
         pushed: types.Artifact,
-        parameters: dict[str, Any],
+        registry: pathlib.Path,
         config: ExportConfig,
+        decoding: dict[str, Any],
     ) -> dict[str, Any]:
         facts = _model_facts(saved_model)
         digest = _content_digest(model, facts)
         verdict = _verdict(blessing)
         push = model_registry.push(
-            pathlib.Path(parameters[REGISTRY]),
+            registry,
             config.model_name,
             saved_model,
             content_digest=digest,
             source=model.uri,
-            decoding=parameters[DECODING],
-            model_card=lambda number: model_card(config.model_name, number, verdict, facts, parameters[DECODING]),
+            decoding=decoding,
+            model_card=lambda number: model_card(config.model_name, number, verdict, facts, decoding),
             lock_timeout_seconds=config.lock_timeout_seconds,
         )
         number = push.version.number
@@ -102,6 +106,19 @@ class Executor(pusher_executor.Executor):
             "directory": str(push.folder),
             "source": push.version.source,
         }
+
+
+def _registry(folder: str) -> pathlib.Path:
+    if "://" in folder:
+        raise ValueError(f"the registry must be a folder of a mounted file system, found {folder!r}")
+    return pathlib.Path(folder)
+
+
+def _decoding(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """How consumers turn image files into what the model reads."""
+    ingestion = configuration.from_json(IngestionConfig, exec_properties[INGESTION_CONFIG], "Pusher ingestion_config")
+    image = configuration.from_json(ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "Pusher image_config")
+    return image_files.decoding_settings(ingestion, image)
 
 
 def _content_digest(model: types.Artifact, facts: dict[str, Any]) -> str:

@@ -2,14 +2,14 @@
 
 from tfx.components.example_gen import component
 from tfx.dsl.components.base import base_beam_component, executor_spec
-from tfx.orchestration import data_types
-from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto import example_gen_pb2
 from tfx.types import channel, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
 from components.contracts import artifacts
 from components.contracts.code_digest import code_digest
-from components.contracts.configuration import to_json
+from components.contracts.configuration import to_parameter
 from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
 from components.ingestion.driver import ImageExampleGenDriver
@@ -41,42 +41,32 @@ class ImageExampleGen(component.FileBasedExampleGen):
 
     def __init__(
         self,
-        input_base: str | data_types.RuntimeParameter,
-        config: IngestionConfig,
-        image_config: ImageConfig,
-        range_config: range_config_pb2.RangeConfig | data_types.RuntimeParameter | None = None,
+        input_base: str | RuntimeParameter,
+        config: IngestionConfig | RuntimeParameter,
+        image_config: ImageConfig | RuntimeParameter,
     ):
         """Make the node.
 
         Args:
             input_base: data root; spans are folders below it where ``config.span_pattern`` says so.
-            config: settings of ingestion.
+            config: settings of ingestion, among them the span to read.
             image_config: colours of the stored images.
-            range_config: the span to read, in place of ``config.span``, for instance as a run-time parameter.
 
         Raises:
-            ValueError: ``input_base`` is empty, or spans are asked for in two ways.
+            ValueError: ``input_base`` is empty.
         """
         if not input_base:
             raise ValueError("input_base: a folder of images expected, found nothing")
-        if range_config is not None and (config.span is not None or not config.span_pattern):
-            raise ValueError("range_config: needs ingestion.span_pattern, and ingestion.span must be null")
-        if config.span is not None:
-            span = range_config_pb2.StaticRange(start_span_number=config.span, end_span_number=config.span)
-            range_config = range_config_pb2.RangeConfig(static_range=span)
-        # One input split, because the splits of the output follow folders and digests; the pattern is a folder.
-        split = example_gen_pb2.Input.Split(name="images", pattern=config.span_pattern.strip("/"))
         spec = ImageExampleGenSpec(
             **{
                 standard_component_specs.INPUT_BASE_KEY: input_base,
-                standard_component_specs.INPUT_CONFIG_KEY: example_gen_pb2.Input(splits=[split]),
+                standard_component_specs.INPUT_CONFIG_KEY: example_gen_pb2.Input(),  # the driver fills it in
                 standard_component_specs.OUTPUT_CONFIG_KEY: example_gen_pb2.Output(),
                 standard_component_specs.OUTPUT_DATA_FORMAT_KEY: example_gen_pb2.FORMAT_TF_EXAMPLE,
                 standard_component_specs.OUTPUT_FILE_FORMAT_KEY: example_gen_pb2.FORMAT_TFRECORDS_GZIP,
-                standard_component_specs.RANGE_CONFIG_KEY: range_config,
                 standard_component_specs.EXAMPLES_KEY: channel.Channel(type=standard_artifacts.Examples),
-                artifacts.CONFIG: to_json(config),
-                artifacts.IMAGE_CONFIG: to_json(image_config),
+                artifacts.CONFIG: to_parameter(config),
+                artifacts.IMAGE_CONFIG: to_parameter(image_config),
                 artifacts.CODE_DIGEST: code_digest("ingestion"),
             }
         )

@@ -10,6 +10,8 @@ from typing import Any
 from tfx.components.example_gen import driver, input_processor, utils
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
 
 from components.contracts import artifacts
 from components.contracts.configuration import from_json
@@ -73,8 +75,21 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Adds span, version and fingerprint, and fills them into the input pattern."""
+        """Makes input pattern and range from the config, which may come with the run; adds what is found.
+
+        That is span, version and fingerprint, and the pattern with them filled in.
+        """
         self._config = from_json(IngestionConfig, exec_properties[artifacts.CONFIG], artifacts.CONFIG)
+        # One input split, because the splits of the output follow folders and digests; the pattern is a folder.
+        split = example_gen_pb2.Input.Split(name="images", pattern=self._config.span_pattern.strip("/"))
+        exec_properties[standard_component_specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(
+            example_gen_pb2.Input(splits=[split])
+        )
+        if self._config.span is not None:
+            span = range_config_pb2.StaticRange(start_span_number=self._config.span, end_span_number=self._config.span)
+            exec_properties[standard_component_specs.RANGE_CONFIG_KEY] = proto_utils.proto_to_json(
+                range_config_pb2.RangeConfig(static_range=span)
+            )
         return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
 
     def get_input_processor(

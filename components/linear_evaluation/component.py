@@ -2,6 +2,7 @@
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -48,8 +49,8 @@ class LinearProbe(base_component.BaseComponent):
         examples: types.BaseChannel,
         encoder: types.BaseChannel,
         transform_graph: types.BaseChannel,
-        config: LinearEvaluationConfig,
-        image_config: ImageConfig,
+        config: LinearEvaluationConfig | RuntimeParameter,
+        image_config: ImageConfig | RuntimeParameter,
     ):
         """Declare the step.
 
@@ -62,8 +63,8 @@ class LinearProbe(base_component.BaseComponent):
         """
         spec = LinearProbeSpec(
             **{
-                artifacts.CONFIG: configuration.to_json(config),
-                artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
+                artifacts.CONFIG: configuration.to_parameter(config),
+                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
                 artifacts.CODE_DIGEST: code_digest(ROOM, "preprocessing"),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
@@ -106,7 +107,7 @@ class Gate(base_component.BaseComponent):
         model: types.BaseChannel,
         baseline_model: types.BaseChannel,
         model_blessing: types.BaseChannel,
-        config: GateConfig,
+        config: GateConfig | RuntimeParameter,
     ):
         """Declare the step.
 
@@ -120,7 +121,7 @@ class Gate(base_component.BaseComponent):
         """
         spec = GateSpec(
             **{
-                artifacts.CONFIG: configuration.to_json(config),
+                artifacts.CONFIG: configuration.to_parameter(config),
                 artifacts.CODE_DIGEST: code_digest(ROOM),
                 gate_executor.EVALUATION: evaluation,
                 gate_executor.PROBE_REPORT: probe_report,

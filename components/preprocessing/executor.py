@@ -9,9 +9,9 @@ from tfx import types
 from tfx.components.transform import executor as transform_executor
 from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
+from tfx.utils import json_utils, proto_utils
 
-from components.contracts import records
+from components.contracts import artifacts, records
 
 
 class Executor(transform_executor.Executor):
@@ -23,10 +23,12 @@ class Executor(transform_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Run TFX's Transform with the analysed splits filled in."""
+        """Run TFX's Transform with the analysed splits and the module's settings filled in."""
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         present = {split for artifact in examples for split in artifact_utils.decode_split_names(artifact.split_names)}
         analysed = [split for split in (records.TRAIN, records.UNLABELED) if split in present]
         splits = transform_pb2.SplitsConfig(analyze=analysed)
         exec_properties[standard_component_specs.SPLITS_CONFIG_KEY] = proto_utils.proto_to_json(splits)
+        settings = {artifacts.IMAGE_CONFIG: exec_properties[artifacts.IMAGE_CONFIG]}
+        exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         super().Do(input_dict, output_dict, exec_properties)

@@ -2,6 +2,7 @@
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
@@ -39,8 +40,8 @@ class Report(base_component.BaseComponent):
     def __init__(
         self,
         examples: types.BaseChannel,
-        config: ReportConfig,
-        pipeline_config: str,
+        config: ReportConfig | RuntimeParameter,
+        pipeline_config: str | RuntimeParameter,
         views: types.BaseChannel | None = None,
         pretrained_model: types.BaseChannel | None = None,
         probe_report: types.BaseChannel | None = None,
@@ -70,7 +71,7 @@ class Report(base_component.BaseComponent):
         spec = ReportSpec(
             **{
                 **{name: channel for name, channel in inputs.items() if channel is not None},
-                artifacts.CONFIG: configuration.to_json(config),
+                artifacts.CONFIG: configuration.to_parameter(config),
                 artifacts.CODE_DIGEST: code_digest("report"),
                 executor.PIPELINE_CONFIG: pipeline_config,
                 executor.REPORT: types.Channel(type=artifacts.Report),

@@ -167,13 +167,7 @@ def test_evidence_that_is_missing_stops_the_push(workplace, monkeypatch):
     assert not workplace.registry.exists()
 
 
-def test_a_registry_on_an_object_store_is_refused():
+def test_a_registry_on_an_object_store_is_refused(workplace):
+    workplace.registry = "gs://bucket/registry"
     with pytest.raises(ValueError, match="must be a folder of a mounted file system, found 'gs://bucket/registry'"):
-        Pusher(
-            model=types.Channel(standard_artifacts.Model),
-            model_blessing=types.Channel(standard_artifacts.ModelBlessing),
-            registry="gs://bucket/registry",
-            config=ExportConfig(),
-            ingestion_config=IngestionConfig(),
-            image_config=ImageConfig(),
-        )
+        workplace.push(DIGEST, "blessed")

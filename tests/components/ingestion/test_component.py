@@ -8,7 +8,6 @@ from ml_metadata import metadata_store
 from tfx import v1 as tfx
 from tfx.dsl.compiler import compiler
 from tfx.orchestration import data_types
-from tfx.proto import range_config_pb2
 from tfx.types import standard_artifacts
 
 from components.contracts import artifacts
@@ -31,16 +30,11 @@ def test_spec():
     assert properties[artifacts.CONFIG] == to_json(config)
     assert properties[artifacts.IMAGE_CONFIG] == to_json(IMAGE_CONFIG)
     assert len(properties[artifacts.CODE_DIGEST]) == 64
-    assert json.loads(properties["input_config"])["splits"] == [{"name": "images", "pattern": "span-{SPAN}"}]
-    assert json.loads(properties["range_config"])["static_range"]["start_span_number"] == 3
 
 
 def test_refuses_bad_arguments():
     with pytest.raises(ValueError, match="input_base: a folder of images expected"):
         ImageExampleGen("", IngestionConfig(), IMAGE_CONFIG)
-    rolling = range_config_pb2.RangeConfig(rolling_range=range_config_pb2.RollingRange(num_spans=1))
-    with pytest.raises(ValueError, match=r"range_config: needs ingestion\.span_pattern"):
-        ImageExampleGen("/data", IngestionConfig(), IMAGE_CONFIG, rolling)
 
 
 def make_pipeline(node, folder):
@@ -56,10 +50,11 @@ def make_pipeline(node, folder):
 
 def test_run_time_parameters_and_the_driver_reach_the_ir(tmp_path):
     parameter = data_types.RuntimeParameter("data-root", str)
-    node = ImageExampleGen(parameter, IngestionConfig(), IMAGE_CONFIG)
+    node = ImageExampleGen(parameter, data_types.RuntimeParameter("ingestion", str), IMAGE_CONFIG)
     ir = compiler.Compiler().compile(make_pipeline(node, tmp_path))
     [compiled] = (each.pipeline_node for each in ir.nodes)
     assert compiled.parameters.parameters["input_base"].runtime_parameter.name == "data-root"
+    assert compiled.parameters.parameters[artifacts.CONFIG].runtime_parameter.name == "ingestion"
     assert "components.ingestion.driver.ImageExampleGenDriver" in str(ir.deployment_config)
 
 

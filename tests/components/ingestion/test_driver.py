@@ -1,8 +1,9 @@
+import dataclasses
 import os
 
 import pytest
 from tfx.orchestration import data_types
-from tfx.proto import example_gen_pb2, range_config_pb2
+from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
@@ -16,17 +17,12 @@ from components.ingestion.refusals import SourceError
 def resolve(root, config=None, span=None):
     """(folder, span, version, fingerprint) as the driver decides them."""
     config = config or IngestionConfig()
-    split = example_gen_pb2.Input.Split(name="images", pattern=config.span_pattern)
+    if span is not None:
+        config = dataclasses.replace(config, span=span)
     properties = {
         standard_component_specs.INPUT_BASE_KEY: str(root),
-        standard_component_specs.INPUT_CONFIG_KEY: proto_utils.proto_to_json(example_gen_pb2.Input(splits=[split])),
         artifacts.CONFIG: to_json(config),
     }
-    if span is not None:
-        static = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
-        properties[standard_component_specs.RANGE_CONFIG_KEY] = proto_utils.proto_to_json(
-            range_config_pb2.RangeConfig(static_range=static)
-        )
     pipeline = data_types.PipelineInfo("", "")
     component = data_types.ComponentInfo("", "", pipeline)
     resolved = ImageExampleGenDriver(None).resolve_exec_properties(properties, pipeline, component)

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from tfx import types
-from tfx.components import Evaluator, Pusher
+from tfx.components import Pusher
 from tfx.dsl.components.common.importer import Importer
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata, pipeline
@@ -20,7 +20,7 @@ from components.linear_evaluation import evaluation_result
 from components.linear_evaluation.blessing_resolver import BlessedBaseline
 from components.linear_evaluation.component import Gate, LinearProbe
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
-from components.linear_evaluation.evaluator_config import eval_config
+from components.linear_evaluation.evaluator_component import Evaluator
 
 from .conftest import IMAGE_CONFIG, Workplace
 
@@ -88,8 +88,7 @@ class Runs:
             examples=images,
             model=model,
             baseline_model=baseline.outputs["model"],
-            eval_config=eval_config(GATE),
-            example_splits=[records.TEST],
+            config=GATE,
         )
         gate = Gate(
             evaluation=evaluator.outputs["evaluation"],

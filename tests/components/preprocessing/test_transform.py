@@ -1,7 +1,5 @@
 """The transform graph against moments and vocabulary computed by hand."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,7 +68,7 @@ def transformed(tmp_path_factory):
         {"transform_graph": [graph]},
         {
             "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            "custom_config": json.dumps({artifacts.IMAGE_CONFIG: configuration.to_json(_IMAGE)}),
+            artifacts.IMAGE_CONFIG: configuration.to_json(_IMAGE),
             "disable_statistics": 1,
         },
     )

@@ -8,16 +8,15 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.components.trainer import executor as trainer_executor
 from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
-from tfx.utils import json_utils, proto_utils
+from tfx.utils import proto_utils
 
 from components.contracts import artifacts, configuration, records
 from components.contracts.images import Color, ImageConfig
 from components.preprocessing import executor as transform_executor
-from components.pretraining import pretrain, trainer_module
+from components.pretraining import executor, pretrain, trainer_module
 from components.pretraining.config import PretrainingConfig
 from components.validation.schema_executor import declare_tensors
 
@@ -52,7 +51,7 @@ def transform_graph(tmp_path_factory):
         {"transform_graph": [graph]},
         {
             "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            "custom_config": json.dumps({artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE)}),
+            artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
             "disable_statistics": 1,
         },
     )
@@ -66,20 +65,16 @@ def run_trainer(views, transform_graph, settings: dict, root: pathlib.Path, exec
     model.uri = str(root / "Trainer" / "model" / str(execution))
     model_run.uri = str(root / "Trainer" / "model_run" / str(execution))
     config = configuration.from_mapping(PretrainingConfig, settings, "test")
-    trainer_executor.GenericExecutor(trainer_executor.GenericExecutor.Context(tmp_dir=str(root / "tmp"))).Do(
+    executor.Executor(executor.Executor.Context(tmp_dir=str(root / "tmp"))).Do(
         {"examples": [examples], "transform_graph": [transform_graph]},
         {"model": [model], "model_run": [model_run]},
         {
             "run_fn": "components.pretraining.trainer_module.run_fn",
             "train_args": proto_utils.proto_to_json(trainer_pb2.TrainArgs(splits=[records.TRAIN])),
             "eval_args": proto_utils.proto_to_json(trainer_pb2.EvalArgs(splits=[records.EVAL])),
-            "custom_config": json_utils.dumps(
-                {
-                    artifacts.CONFIG: configuration.to_json(config),
-                    artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
-                    artifacts.CODE_DIGEST: "code",
-                }
-            ),
+            artifacts.CONFIG: configuration.to_json(config),
+            artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
+            artifacts.CODE_DIGEST: "code",
         },
     )
     return pathlib.Path(model.uri) / "Format-Serving"

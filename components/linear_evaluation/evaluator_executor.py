@@ -1,0 +1,27 @@
+"""The TFX Evaluator's executor, with TFMA's configuration made from the Gate's when the step runs."""
+
+from typing import Any
+
+from tfx import types
+from tfx.components.evaluator import executor as tfx_executor
+from tfx.types import standard_component_specs
+from tfx.utils import proto_utils
+
+from components.contracts import artifacts, configuration
+from components.linear_evaluation.config import GateConfig
+from components.linear_evaluation.evaluator_config import eval_config
+
+
+class Executor(tfx_executor.Executor):
+    """Measures with TFMA."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Run TFX's Evaluator with ``evaluator_config.eval_config`` filled in."""
+        config = configuration.from_json(GateConfig, exec_properties[artifacts.CONFIG], "Evaluator config")
+        exec_properties[standard_component_specs.EVAL_CONFIG_KEY] = proto_utils.proto_to_json(eval_config(config))
+        super().Do(input_dict, output_dict, exec_properties)

@@ -1,0 +1,27 @@
+"""The TFX Trainer's executor, handing this room's parameters to ``run_fn`` in the way TFX knows."""
+
+from typing import Any
+
+from tfx import types
+from tfx.components.trainer import executor as trainer_executor
+from tfx.types import standard_component_specs
+from tfx.utils import json_utils
+
+from components.contracts import artifacts
+
+_PARAMETERS = (artifacts.CONFIG, artifacts.IMAGE_CONFIG, artifacts.CODE_DIGEST)
+
+
+class Executor(trainer_executor.GenericExecutor):
+    """Calls ``trainer_module.run_fn``."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Run TFX's Trainer with the parameters as its custom config."""
+        settings = {name: exec_properties[name] for name in _PARAMETERS}
+        exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
+        super().Do(input_dict, output_dict, exec_properties)

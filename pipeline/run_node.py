@@ -1,0 +1,99 @@
+"""The container's door: one node of the compiled graph, in one process.
+
+Arguments in, state in ML Metadata out; the exit code is 0 only where the node is complete or came from the cache. A
+retry with the same run id joins the same execution. With ``--check`` the node is only prepared: see ``NodeLaunch``.
+"""
+
+import argparse
+import logging
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from components.contracts.configuration import ConfigError
+from pipeline import ir_file, node_process, run_parameters
+from pipeline.config import PipelineConfig
+
+_logger = logging.getLogger(__name__)
+
+_EXIT_FAILED = 1
+_EXIT_USAGE = 2
+
+# Nodes that place their work by pretraining.num_gpus; others use whatever GPU they see.
+_PRETRAINING_NODES = ("Trainer", "Tuner")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run or check one node.
+
+    Returns:
+        0 for a node that is complete or from the cache (or, with ``--check``, an answer written), 1 for one that
+        failed, could not get its inputs or was skipped, 2 for parameters that can't be used.
+    """
+    parsed = _parser().parse_args(arguments)
+    if parsed.check or not parsed.gpus:
+        node_process.hide_gpus()
+    try:
+        text = ir_file.read(parsed.ir, parsed.ir_digest)
+        rooms = {room: getattr(parsed, room) for room in run_parameters.ROOMS}
+        config = run_parameters.read(ir_file.pipeline_name(text), rooms, parsed.span_range)
+        _check_gpus_of_config(parsed.node, parsed.gpus, config)
+        return _run(parsed, text, config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_USAGE
+    except Exception as error:
+        _logger.exception("%s failed", parsed.node)
+        sys.stderr.write(f"Error: {error}\n")
+        return _EXIT_FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.run_node", description=__doc__.partition("\n")[0])
+    node_process.add_run_arguments(parser)
+    parser.add_argument("--node", required=True, help="id of the node")
+    parser.add_argument("--gpus", type=int, required=True, help="GPUs the node was given; 0 hides them all")
+    parser.add_argument("--check", type=pathlib.Path, metavar="FILE", help="only say here whether there is work")
+    parser.add_argument("--pipeline-root", required=True, help="path or URI of artifacts and checkpoints")
+    parser.add_argument("--registry", required=True, help="folder of the model registry")
+    parser.add_argument("--data-root", required=True, help="path or URI of the images")
+    parser.add_argument("--span-range", required=True, help="latest, a span number, or a date")
+    for room in run_parameters.ROOMS:
+        parser.add_argument(f"--{room.replace('_', '-')}", required=True, help="JSON of this room's config")
+    return parser
+
+
+def _check_gpus_of_config(node_id: str, gpus: int, config: PipelineConfig) -> None:
+    asked = config.pretraining.num_gpus
+    if node_id in _PRETRAINING_NODES and asked != gpus:
+        raise ConfigError(f"pretraining.num_gpus is {asked}, but {node_id} runs with {gpus} GPUs: make them equal")
+
+
+def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
+    node_process.configure_logging()
+    if parsed.gpus and not parsed.check:
+        node_process.require_gpus(parsed.node, parsed.gpus)
+    # Only now, because these imports take ten seconds and more.
+    from pipeline import finished_checkpoints, metadata_connection, node_launch
+    from pipeline import intermediate_representation as representation
+
+    connection = metadata_connection.from_environment()
+    ir = representation.from_text(text)
+    values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
+    representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
+    launch = node_launch.NodeLaunch(ir, parsed.node, connection)
+    if parsed.check:
+        answer = launch.check()
+        parsed.check.parent.mkdir(parents=True, exist_ok=True)
+        parsed.check.write_text(answer.value, encoding="utf-8")
+        _logger.info("%s: %s", parsed.node, answer.value)
+        return 0
+    result = launch.run()
+    if parsed.node == "Trainer":
+        finished_checkpoints.remove(result)
+    _logger.info("%s is %s after %.1f s", parsed.node, result.state, result.seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
