@@ -6,6 +6,8 @@ import pathlib
 import sys
 from collections.abc import Callable, Sequence
 
+from pipeline import kubeflow_commands
+
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 _EXIT_NOT_BLESSED = 3
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_compile(commands)
     _add_config(commands)
     _add_schema(commands)
     _add_registry(commands)
@@ -129,6 +132,17 @@ def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
     if not folder.is_dir():
         raise ConfigError(f"--data {arguments.data}: expected a folder of images, found none at {folder}")
     return str(folder)
+
+
+# -- compile -----------------------------------------------------------------------------------------------------------
+
+
+def _add_compile(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = _add_command(
+        commands, "compile", kubeflow_commands.compile_pipeline, "Write the graph and its Kubeflow pipeline."
+    )
+    _add_config_arguments(parser)
+    kubeflow_commands.add_compile_arguments(parser)
 
 
 # -- config ------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""The last task of a remote run, whatever became of it: report, verdict and metrics, shown on the run's page.
+
+States and artifacts come from ML Metadata. The files are KFP artifacts; the numbers of the metrics go through the
+executor output file, which is where the page takes them from.
+"""
+
+import argparse
+import html
+import json
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from components.contracts import artifact_files, evidence
+from components.contracts.configuration import ConfigError
+from pipeline import ir_file, node_process
+
+if TYPE_CHECKING:
+    from pipeline.states import NodeResult
+
+_logger = logging.getLogger(__name__)
+
+_EXIT_FAILED = 1
+_METRICS = "metrics"  # name of the KFP artifact
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the three files and the executor output.
+
+    Returns:
+        0 where a page could be written, also about a failed run, whose failed task makes the run red; 1 otherwise.
+    """
+    parsed = _parser().parse_args(arguments)
+    node_process.hide_gpus()
+    node_process.configure_logging()
+    try:
+        text = ir_file.read(parsed.ir, parsed.ir_digest)
+        from pipeline import metadata_connection, states
+
+        connection = metadata_connection.from_environment()
+        results = states.node_results(connection, ir_file.pipeline_name(text), parsed.run_id)
+        _write(parsed, ir_file.node_ids(text), results)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return _EXIT_FAILED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.run_summary", description=__doc__.partition("\n")[0])
+    node_process.add_run_arguments(parser)
+    parser.add_argument("--executor-input", type=json.loads, required=True, help="what KFP's launcher knows, as JSON")
+    parser.add_argument("--report", type=pathlib.Path, required=True, help="HTML page to write")
+    parser.add_argument("--verdict", type=pathlib.Path, required=True, help="Markdown to write")
+    parser.add_argument("--metrics", type=pathlib.Path, required=True, help="JSON to write")
+    return parser
+
+
+def _write(parsed: argparse.Namespace, node_ids: Sequence[str], results: Mapping[str, "NodeResult"]) -> None:
+    bad = {name: _state(results, name) for name in node_ids if name not in results or not results[name].is_good}
+    verdict = _json(results, "Gate", "blessing", artifact_files.VERDICT_FILE)
+    probe = _json(results, "LinearProbe", "probe_report", artifact_files.PROBE_FILE)
+    page = _file(results, "Report", "report", artifact_files.REPORT_FILE)
+    metrics = _metrics(probe, verdict)
+    states_table = {name: _state(results, name) for name in node_ids}
+    _write_text(parsed.report, page.decode() if page else _states_page(states_table))
+    _write_text(parsed.verdict, _verdict_text(verdict, bad))
+    _write_text(parsed.metrics, json.dumps(metrics, indent=1) + "\n")
+    outputs = parsed.executor_input["outputs"]
+    [artifact] = outputs["artifacts"][_METRICS]["artifacts"]
+    shown = {"name": artifact.get("name", _METRICS), "uri": artifact["uri"], "metadata": metrics}
+    executor_output = {"artifacts": {_METRICS: {"artifacts": [shown]}}}
+    _write_text(pathlib.Path(outputs["outputFile"]), json.dumps(executor_output))
+    _logger.info("%s; %d numbers", _verdict_text(verdict, bad).strip().replace("\n", " "), len(metrics))
+
+
+def _state(results: Mapping[str, "NodeResult"], node_id: str) -> str:
+    return results[node_id].state if node_id in results else "not run"
+
+
+def _verdict_text(verdict: dict[str, Any] | None, bad: Mapping[str, str]) -> str:
+    lines = []
+    if bad:
+        lines += ["# The run failed", "", *(f"- {node_id}: {state}" for node_id, state in bad.items()), ""]
+    if verdict is None:
+        lines += ["No verdict: the run did not come as far as the Gate."]
+    else:
+        lines += [f"# {verdict[evidence.VERDICT]}", "", verdict[evidence.REASON], ""]
+        lines += [f"- {check[evidence.TEXT]}" for check in verdict[evidence.CHECKS]]
+        lines += [f"- warning: {warning}" for warning in verdict[evidence.WARNINGS]]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(probe: dict[str, Any] | None, verdict: dict[str, Any] | None) -> dict[str, float]:
+    """Test accuracies by features and part of the labels, kNN, and whether the model is blessed (1) or not (0)."""
+    metrics = {}
+    for name, features in (probe or {}).get(evidence.FEATURES, {}).items():
+        metrics[f"{name}_knn_accuracy"] = features[evidence.KNN_ACCURACY]
+        for row in features[evidence.FRACTIONS]:
+            metrics[f"{name}_accuracy_with_{row[evidence.FRACTION]:.0%}_of_labels"] = row[evidence.ACCURACY_MEAN]
+    if verdict is not None:
+        metrics["blessed"] = float(verdict[evidence.VERDICT] in (evidence.BLESSED, evidence.UNCHANGED))
+    return metrics
+
+
+def _states_page(states_table: Mapping[str, str]) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(node_id)}</td><td>{html.escape(state)}</td></tr>"
+        for node_id, state in states_table.items()
+    )
+    return (
+        "<!doctype html><html><head><meta charset='utf-8'><title>No report</title></head><body><h1>No report</h1>"
+        "<p>The run did not come as far as its report. What became of its steps:</p>"
+        f"<table>{rows}</table></body></html>\n"
+    )
+
+
+def _json(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str) -> dict[str, Any] | None:
+    content = _file(results, node_id, key, name)
+    return None if content is None else json.loads(content)
+
+
+def _file(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str) -> bytes | None:
+    """A file in a node's only output under ``key``; None where the node did not come to a good end."""
+    if node_id not in results or not results[node_id].is_good:
+        return None
+    from tfx.dsl.io import fileio
+
+    [artifact] = results[node_id].outputs[key]
+    with fileio.open(os.path.join(artifact.uri, name), "rb") as file:
+        return file.read()
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
