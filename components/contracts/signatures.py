@@ -5,18 +5,22 @@ from components.contracts import records
 SERVING_DEFAULT = "serving_default"  # the same function as EMBED
 EMBED = "embed"  # {IMAGE_INPUT: (n,) bytes} -> {REPRESENTATION: (n, d) float32}
 EMBED_PIXELS = "embed_pixels"  # {PIXELS_INPUT: (n, h, w, c) uint8} -> {REPRESENTATION: (n, d) float32}
+PROJECT = "project"  # {IMAGE_INPUT: (n,) bytes} -> {PROJECTION: (n, p) float32}, what pretraining compared
 CLASSIFY = "classify"  # {IMAGE_INPUT: (n,) bytes} -> {CLASSES: (n, k) bytes, SCORES: (n, k) float32}
 
 # TFMA feeds inputs by feature name, so the input must be called like the feature.
 IMAGE_INPUT = records.IMAGE
 PIXELS_INPUT = "pixels"
 REPRESENTATION = "representation"
+PROJECTION = "projection"
 # TFMA maps string labels to scores only where the outputs are exactly these two.
 CLASSES = "classes"
 SCORES = "scores"
 
 # Files inside the SavedModel, where TensorFlow Serving looks for nothing.
 MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # class names, image config, channel moments, digests
+# A trainable Keras model without custom objects: (n, size_px, size_px, c) float32 pixels, 0 to 255 -> (n, d) float32.
+ENCODER_FILE = "assets.extra/encoder.keras"
 GOLDEN_FILE = "assets.extra/golden.npz"  # inputs and what the model gave for them when it was exported
 
 # Arrays of GOLDEN_FILE: g train images, k classes, d dimensions.

@@ -58,6 +58,7 @@ class Encoder:
         self.class_names: list[str] = facts[evidence.CLASS_NAMES]
         self.dimensions: int = facts[evidence.DIMENSIONS]
         self.folder = folder
+        self.keras_file = folder / signatures.ENCODER_FILE  # trainable; pixels, 0 to 255 -> representation
         self._reader = FileReader(version.decoding, str(folder / registry.VERSION_FILE))
         self._model = tf.saved_model.load(str(folder))
         self._as_tensor = tf.constant
@@ -75,9 +76,11 @@ class Encoder:
         Raises:
             UnusableImageError: an image cannot be read; nothing is returned then.
         """
-        name = signatures.REPRESENTATION
-        parts = [found[name] for found in self._run(signatures.EMBED, images, batch_size)]
-        return np.concatenate([np.zeros((0, self.dimensions), np.float32), *parts])
+        return self._vectors(signatures.EMBED, signatures.REPRESENTATION, images, batch_size)
+
+    def project(self, images: Sequence[ImageFile], batch_size: int = _BATCH_SIZE) -> np.ndarray:
+        """Projections of image files, which pretraining compared: (n, p) float32; arguments and errors as ``embed``."""
+        return self._vectors(signatures.PROJECT, signatures.PROJECTION, images, batch_size)
 
     def classify(self, images: Sequence[ImageFile], batch_size: int = _BATCH_SIZE) -> Classification:
         """Class scores of image files; arguments and errors as for ``embed``."""
@@ -94,6 +97,11 @@ class Encoder:
             RefusedImage: it is no image that ingestion accepts.
         """
         return self._reader.read(image if isinstance(image, bytes) else pathlib.Path(image).read_bytes())
+
+    def _vectors(self, signature: str, output: str, images: Sequence[ImageFile], batch_size: int) -> np.ndarray:
+        width = self._model.signatures[signature].structured_outputs[output].shape[-1]
+        parts = [found[output] for found in self._run(signature, images, batch_size)]
+        return np.concatenate([np.zeros((0, width), np.float32), *parts])
 
     def _run(self, signature: str, images: Sequence[ImageFile], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
         function = self._model.signatures[signature]

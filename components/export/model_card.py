@@ -11,6 +11,7 @@ from components.contracts import evidence, signatures
 _SIGNATURES = (
     (signatures.EMBED, "8-bit JPEG or PNG bytes", "representation, float32"),
     (signatures.SERVING_DEFAULT, "8-bit JPEG or PNG bytes", "the same as `embed`"),
+    (signatures.PROJECT, "8-bit JPEG or PNG bytes", "`projection`, float32: what pretraining compared"),
     (signatures.CLASSIFY, "8-bit JPEG or PNG bytes", "`classes` and `scores`"),
     (signatures.EMBED_PIXELS, "uint8 pixels", "representation, float32"),
 )
@@ -82,6 +83,10 @@ def _usage_lines(model_name: str) -> list[str]:
         f'encoder = load_encoder("<registry>/{model_name}")  # the blessed version',
         'vectors = encoder.embed(["image.jpg"])  # (1, d) float32',
         "```",
+        "",
+        f"To train it further with Keras alone, load `{signatures.ENCODER_FILE}` of this version: it takes float32 "
+        "pixels from 0 to 255 and standardises them itself. Crop and resize images as the signatures do: the central "
+        "square, its side the `center crop fraction` of the short side, bilinear with anti-aliasing to `size px`.",
     ]
 
 

@@ -13,7 +13,7 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write a compressed ``.npz``; its folder is made."""
     contents = io.BytesIO()  # NumPy seeks while it writes, which remote files can't
     np.savez_compressed(contents, **arrays)
-    _write(path, contents.getvalue())
+    write_bytes(path, contents.getvalue())
 
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:
     """Write indented JSON; its folder is made."""
-    _write(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -35,7 +35,8 @@ def read_json(path: str) -> dict[str, Any]:
         return json.loads(file.read())
 
 
-def _write(path: str, contents: bytes) -> None:
+def write_bytes(path: str, contents: bytes) -> None:
+    """Write a file; its folder is made."""
     tf.io.gfile.makedirs(path.rpartition("/")[0])
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(contents)

@@ -28,7 +28,7 @@ class ProbeInputs:
 
     train_files: Sequence[str]  # gzip TFRecord files of image records
     test_files: Sequence[str]
-    encoder_dir: str  # holds artifact_files.ENCODER_FILE and artifact_files.INITIAL_ENCODER_FILE
+    encoder_dir: str  # holds ENCODER_FILE, INITIAL_ENCODER_FILE and PROJECTION_HEAD_FILE of artifact_files
     transform_graph_dir: str
 
 
@@ -69,7 +69,10 @@ def run_probe(
     """
     clock = _Clock()
     preparation = Preparation(inputs.transform_graph_dir)
-    encoder = _load_encoder(inputs.encoder_dir, artifact_files.ENCODER_FILE)
+    encoder, projection_head = (
+        _load_model(inputs.encoder_dir, name)
+        for name in (artifact_files.ENCODER_FILE, artifact_files.PROJECTION_HEAD_FILE)
+    )
     digest_before = weights_digest(encoder)
     train, test = _extract(inputs, preparation, encoder, config)
     clock.lap("features")
@@ -77,7 +80,7 @@ def run_probe(
     clock.lap("classifiers")
     head = measured.predictions[evidence.ENCODER].fractions[-1].fitted[0].head
     mean, std = moments.channel_moments(inputs.transform_graph_dir)
-    parts = saved_model.ServedParts(encoder, head, mean, std, measured.class_names, image_config)
+    parts = saved_model.ServedParts(encoder, projection_head, head, mean, std, measured.class_names, image_config)
     content_digest = saved_model.export(parts, _golden_images(inputs, preparation, train, config), saved_model_dir)
     _require_frozen(digest_before, weights_digest(encoder))
     clock.lap("export")
@@ -108,7 +111,7 @@ class _Clock:
         self.laps[stage], self._last = round(now - self._last, 3), now
 
 
-def _load_encoder(directory: str, name: str) -> keras.Model:
+def _load_model(directory: str, name: str) -> keras.Model:
     path = f"{directory}/{name}"
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path} is missing: the Trainer's model is expected to hold {name}")
@@ -120,7 +123,7 @@ def _extract(
 ) -> tuple[LabelledFeatures, LabelledFeatures]:
     encoders: dict[str, features.Encoder] = {evidence.ENCODER: _frozen(encoder)}
     if config.random_encoder:
-        initial = _load_encoder(inputs.encoder_dir, artifact_files.INITIAL_ENCODER_FILE)
+        initial = _load_model(inputs.encoder_dir, artifact_files.INITIAL_ENCODER_FILE)
         encoders[evidence.RANDOM_ENCODER] = _frozen(initial)
     if config.raw_pixels:
         encoders[evidence.RAW_PIXELS] = features.raw_pixels(config.raw_pixels_max_px)

@@ -1,4 +1,4 @@
-"""Encoder and linear head as one SavedModel that plain TensorFlow loads, with its facts and golden vectors inside.
+"""Encoder and heads as one SavedModel that plain TensorFlow loads; facts, golden vectors and a Keras encoder inside.
 
 Images are prepared by the functions that the transform graph was traced from, with the moments it holds, and the
 export proves on golden images that this is what evaluation saw. The graph itself stays outside: it would bring a second
@@ -20,9 +20,11 @@ from components.contracts.images import ImageConfig
 from components.linear_evaluation import files
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
-from components.simclr.encoder import weights_digest
+from components.simclr import keras_files
+from components.simclr.encoder import num_parameters, weights_digest
+from components.simclr.pixel_encoder import with_standardisation
 
-_DIGEST_VERSION = "1"  # raise when the meaning of a signature changes, so that no older model counts as the same
+_DIGEST_VERSION = "2"  # raise when the meaning of a signature changes, so that no older model counts as the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,8 @@ class ServedParts:
     """What a served model consists of."""
 
     encoder: keras.Model
-    head: LinearHead
+    projection_head: keras.Model
+    head: LinearHead  # the linear classifier
     channel_mean: np.ndarray  # (c,) float32, 0 to 255
     channel_std: np.ndarray  # (c,) float32
     class_names: list[str]
@@ -39,13 +42,15 @@ class ServedParts:
     def content_digest(self) -> str:
         """SHA-256 over everything that decides what the model answers, independent of clock, place and file format.
 
-        Weights, BatchNorm statistics, kinds of layers, head, moments, class names and image config; the bytes of
-        ``saved_model.pb`` are no part of it, because TensorFlow does not write the same graph the same way twice.
+        Weights, BatchNorm statistics, kinds of layers, heads, moments, class names and image config; the bytes of
+        ``saved_model.pb`` and of ``encoder.keras`` are no part of it, because the same model is not written the same
+        way twice.
         """
         hasher = hashlib.sha256(_DIGEST_VERSION.encode())
         facts = {
             evidence.ENCODER_DIGEST: weights_digest(self.encoder),
-            "layers": [type(layer).__name__ for layer in self.encoder.layers],
+            "projection_head_digest": weights_digest(self.projection_head),
+            "layers": [type(layer).__name__ for model in self._models for layer in model.layers],
             evidence.CLASS_NAMES: self.class_names,
             "image": configuration.to_mapping(self.image_config),
         }
@@ -54,6 +59,10 @@ class ServedParts:
             hasher.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return hasher.hexdigest()
 
+    @property
+    def _models(self) -> tuple[keras.Model, keras.Model]:
+        return self.encoder, self.projection_head
+
     def facts(self) -> dict[str, Any]:
         """What a consumer may want to know, in plain values."""
         return {
@@ -61,10 +70,19 @@ class ServedParts:
             evidence.ENCODER_DIGEST: weights_digest(self.encoder),
             evidence.CLASS_NAMES: self.class_names,
             evidence.DIMENSIONS: int(self.encoder.output_shape[-1]),
+            "projection_dimensions": int(self.projection_head.output_shape[-1]),
+            "architecture": self.encoder.name,
+            "parameters": num_parameters(self.encoder),
             "image": configuration.to_mapping(self.image_config),
             records.CHANNEL_MEAN: self.channel_mean.tolist(),
             records.CHANNEL_STD: self.channel_std.tolist(),
-            "signatures": [signatures.SERVING_DEFAULT, signatures.EMBED, signatures.CLASSIFY, signatures.EMBED_PIXELS],
+            "signatures": [
+                signatures.SERVING_DEFAULT,
+                signatures.EMBED,
+                signatures.PROJECT,
+                signatures.CLASSIFY,
+                signatures.EMBED_PIXELS,
+            ],
         }
 
 
@@ -73,7 +91,7 @@ class _ServedModel(tf.Module):
 
     def __init__(self, parts: ServedParts):
         super().__init__()
-        self._encoder = parts.encoder
+        self._encoder, self._projection_head = parts.encoder, parts.projection_head
         self._kernel = tf.Variable(parts.head.kernel, trainable=False)
         self._bias = tf.Variable(parts.head.bias, trainable=False)
         self._mean = tf.constant(parts.channel_mean)
@@ -89,19 +107,23 @@ class _ServedModel(tf.Module):
         return {
             signatures.SERVING_DEFAULT: embed,
             signatures.EMBED: embed,
+            signatures.PROJECT: tf.function(self._project, autograph=False).get_concrete_function(encoded),
             signatures.CLASSIFY: tf.function(self._classify, autograph=False).get_concrete_function(encoded),
             signatures.EMBED_PIXELS: tf.function(self._embed_pixels, autograph=False).get_concrete_function(pixels),
         }
 
     def prepare(self, encoded: tf.Tensor) -> tf.Tensor:
         """(n,) string -> (n, size_px, size_px, c) float32, standardised."""
+        return image_preparation.standardise(self.decode(encoded), self._mean, self._std)
+
+    def decode(self, encoded: tf.Tensor) -> tf.Tensor:
+        """(n,) string -> (n, size_px, size_px, c) float32, 0 to 255."""
         size_px, channels = self._image_config.size_px, self._image_config.channels
-        resized = tf.map_fn(
+        return tf.map_fn(
             lambda image: self._resize(image_preparation.decode_image(image, channels)),
             encoded,
             fn_output_signature=tf.TensorSpec((size_px, size_px, channels), tf.float32),
         )
-        return image_preparation.standardise(resized, self._mean, self._std)
 
     def _resize(self, pixels: tf.Tensor) -> tf.Tensor:
         config = self._image_config
@@ -112,6 +134,10 @@ class _ServedModel(tf.Module):
 
     def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {signatures.REPRESENTATION: self._represent(self.prepare(image))}
+
+    def _project(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        projection = self._projection_head(self._represent(self.prepare(image)), training=False)
+        return {signatures.PROJECTION: tf.cast(projection, tf.float32)}
 
     def _classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         representation = self._represent(self.prepare(image))
@@ -158,6 +184,7 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
     loaded = tf.saved_model.load(directory)
     inputs = {signatures.IMAGE_INPUT: tf.constant(list(golden.encoded))}
     representations = loaded.signatures[signatures.EMBED](**inputs)[signatures.REPRESENTATION].numpy()
+    _write_trainable_encoder(parts, served.decode(inputs[signatures.IMAGE_INPUT]), representations, directory)
     scores = loaded.signatures[signatures.CLASSIFY](**inputs)[signatures.SCORES].numpy()
     # Batches of another size add up in another order; half-precision encoders round more coarsely.
     scale = max(1e-6, float(np.abs(golden.representations).max()))
@@ -174,6 +201,17 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
     facts = parts.facts()
     files.write_json(f"{directory}/{signatures.MODEL_FACTS_FILE}", facts)
     return facts[evidence.CONTENT_DIGEST]
+
+
+def _write_trainable_encoder(
+    parts: ServedParts, pixels: tf.Tensor, representations: np.ndarray, directory: str
+) -> None:
+    """Write ``ENCODER_FILE`` and prove that, loaded again, it gives the served representations of ``pixels``."""
+    content = keras_files.to_bytes(with_standardisation(parts.encoder, parts.channel_mean, parts.channel_std))
+    loaded = keras.ops.convert_to_numpy(keras_files.from_bytes(content)(pixels, training=False))
+    scale = max(1e-6, float(np.abs(representations).max()))
+    _require_close("as a Keras model answers", loaded.astype(np.float32), representations, 1e-2 * scale)
+    files.write_bytes(f"{directory}/{signatures.ENCODER_FILE}", content)
 
 
 def _require_close(what: str, served: np.ndarray, measured: np.ndarray, tolerance: float) -> None:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import platform
-import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +19,7 @@ from components.contracts import artifact_files
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
+from components.simclr import keras_files
 from components.simclr.batch_norm import estimate_batch_norm_statistics
 
 GRID_IMAGES, GRID_VIEWS = 8, 6
@@ -87,19 +87,11 @@ def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description
         (artifact_files.INITIAL_ENCODER_FILE, models.initial_encoder),
         (artifact_files.PROJECTION_HEAD_FILE, models.projection_head),
     ):
-        _write(f"{output_dir}/{name}", _keras_bytes(model))
+        _write(f"{output_dir}/{name}", keras_files.to_bytes(model))
     image = grid if grid.shape[2] == 1 else cv2.cvtColor(grid, cv2.COLOR_RGB2BGR)
     _write(f"{output_dir}/{artifact_files.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
     text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
     _write(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", text.encode())
-
-
-def _keras_bytes(model: keras.Model) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.keras")
-        model.save(path)
-        with open(path, "rb") as file:
-            return file.read()
 
 
 def _write(path: str, content: bytes) -> None:

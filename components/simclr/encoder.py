@@ -13,7 +13,7 @@ from keras import layers
 
 from components.simclr.building_blocks import Blocks, scaled_width
 from components.simclr.config import Architecture, EncoderConfig
-from components.simclr.resnet import resnet
+from components.simclr.resnet import STAGE_DEPTHS, chosen_stem, resnet
 from components.simclr.vision_transformer import vision_transformer
 
 _SMALL_CNN_STAGES = ((32, 2), (64, 2), (128, 1))  # channels and stride of its convolutions
@@ -55,7 +55,14 @@ def build_encoder(
         representation = vision_transformer(blocks, pixels, config)
     else:
         representation = resnet(blocks, pixels, config)
-    return keras.Model(pixels, representation, name=config.architecture.value)
+    return keras.Model(pixels, representation, name=_name(config, size_px))
+
+
+def _name(config: EncoderConfig, size_px: int) -> str:
+    """The architecture and, of a ResNet, its stem."""
+    if config.architecture not in STAGE_DEPTHS:
+        return config.architecture.value
+    return f"{config.architecture.value}_{chosen_stem(config, size_px).value}_stem"
 
 
 def num_parameters(model: keras.Model) -> int:

@@ -21,6 +21,7 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
         def __init__(self):
             super().__init__()
             self.kernel = tf.Variable(generator.normal(size=(SIZE_PX * SIZE_PX * 3, 8)).astype(np.float32))
+            self.projection = tf.Variable(generator.normal(size=(8, 4)).astype(np.float32))
             self.head = tf.Variable(generator.normal(size=(8, len(CLASSES))).astype(np.float32))
 
         def represent(self, pixels):  # (n, h, w, 3) uint8 -> (n, 8)
@@ -39,6 +40,10 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
         def embed(self, image):
             return {signatures.REPRESENTATION: self.represent_bytes(image)}
 
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name=signatures.IMAGE_INPUT)])
+        def project(self, image):
+            return {signatures.PROJECTION: self.represent_bytes(image) @ self.projection}
+
         @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name=signatures.PIXELS_INPUT)])
         def embed_pixels(self, pixels):
             return {signatures.REPRESENTATION: self.represent(pixels)}
@@ -56,12 +61,14 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
         signatures={
             signatures.SERVING_DEFAULT: module.embed,
             signatures.EMBED: module.embed,
+            signatures.PROJECT: module.project,
             signatures.EMBED_PIXELS: module.embed_pixels,
             signatures.CLASSIFY: module.classify,
         },
     )
     facts = {"content_digest": content_digest, "class_names": CLASSES, "dimensions": 8}
     (folder / "assets.extra").mkdir()
+    (folder / signatures.ENCODER_FILE).write_bytes(b"a Keras file")
     (folder / signatures.MODEL_FACTS_FILE).write_text(json.dumps(facts))
     return folder
 

@@ -138,6 +138,19 @@ def test_paths_batches_and_order(encoder, tmp_path):
     assert encoder.embed([]).shape == (0, 8)
 
 
+def test_projections(encoder, saved_models):
+    images = [FILES["png"](), FILES["turned jpeg"]()]
+    model = tf.saved_model.load(str(saved_models[DIGEST]))
+    prepared = tf.constant([encoder.prepare(image) for image in images])
+    expected = model.signatures[signatures.PROJECT](image=prepared)[signatures.PROJECTION].numpy()
+    np.testing.assert_allclose(encoder.project(images), expected, rtol=1e-5)
+    assert encoder.project([]).shape == (0, 4)
+
+
+def test_the_keras_file_comes_with_the_version(encoder, saved_models):
+    assert encoder.keras_file.read_bytes() == (saved_models[DIGEST] / signatures.ENCODER_FILE).read_bytes()
+
+
 def test_classes(encoder):
     found = encoder.classify([make() for make in FILES.values()])
     assert found.class_names == encoder.class_names == ["cat", "dog", "hen"]

@@ -91,6 +91,12 @@ def small_encoder(seed: int, classes: int | None = None) -> keras.Model:
     return keras.Model(pixels, keras.layers.Dense(classes, kernel_initializer=initializer[2])(representation))
 
 
+def small_projection_head(width: int = 16) -> keras.Model:
+    representation = keras.Input((width,))
+    projection = keras.layers.Dense(6, kernel_initializer=keras.initializers.GlorotUniform(seed=9))(representation)
+    return keras.Model(representation, keras.layers.BatchNormalization(momentum=0.5)(projection))
+
+
 @dataclasses.dataclass(frozen=True)
 class Workplace:
     """What the steps before left behind."""
@@ -120,6 +126,7 @@ def make_workplace(root: pathlib.Path, train_per_class: int = 40, test_per_class
     (root / "encoder").mkdir()
     small_encoder(0).save(root / "encoder" / artifacts.INITIAL_ENCODER_FILE)
     _trained_encoder(images, labels).save(root / "encoder" / artifacts.ENCODER_FILE)
+    small_projection_head().save(root / "encoder" / artifacts.PROJECTION_HEAD_FILE)
     return Workplace(root / "examples", root / "encoder", root / "transform_graph")
 
 

@@ -45,6 +45,7 @@ class Runs:
             for name, source in (
                 (artifacts.ENCODER_FILE, encoder_file),
                 (artifacts.INITIAL_ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE),
+                (artifacts.PROJECTION_HEAD_FILE, artifacts.PROJECTION_HEAD_FILE),
             ):
                 shutil.copy(self._workplace.encoder_dir / source, encoder_dir / "Format-Serving" / name)
         LocalDagRunner().run(

@@ -16,7 +16,7 @@ from components.linear_evaluation import features, saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import moments
 
-from .conftest import CLASSES, IMAGE_CONFIG, draw_image, small_encoder
+from .conftest import CLASSES, IMAGE_CONFIG, draw_image, small_encoder, small_projection_head
 
 # A consumer: TensorFlow and NumPy, nothing else of what is installed, and not this project.
 CONSUMER = """
@@ -67,7 +67,8 @@ def parts(workplace):
     graph = str(workplace.transform_graph_dir)
     mean, std = moments.channel_moments(graph)
     encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
-    return saved_model.ServedParts(encoder, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG)
+    head = keras.saving.load_model(workplace.encoder_dir / artifacts.PROJECTION_HEAD_FILE, compile=False)
+    return saved_model.ServedParts(encoder, head, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -91,16 +92,52 @@ def test_a_process_with_tensorflow_alone_gets_the_stored_vectors(exported, tmp_p
     assert answer.stdout.startswith("same 3 [b'disc', b'frame', b'stripes']")
 
 
+# Someone who trains the encoder further: Keras, and of this project nothing.
+FINE_TUNER = """
+import sys
+import keras, numpy as np
+
+assert not [name for name in sys.modules if name.startswith(("components", "pipeline", "tfx"))]
+pixels, expected = (np.load(path) for path in sys.argv[2:])
+encoder = keras.saving.load_model(sys.argv[1])
+np.testing.assert_allclose(encoder.predict(pixels, verbose=0), expected, rtol=1e-3, atol=1e-4)
+model = keras.Sequential([encoder, keras.layers.Dense(2, kernel_initializer=keras.initializers.GlorotUniform(seed=1))])
+model.compile(keras.optimizers.SGD(0.003), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+before = [np.array(variable) for variable in encoder.trainable_variables]
+labels = np.arange(len(pixels)) % 2
+losses = [float(model.train_on_batch(pixels, labels)) for _ in range(3)]
+assert losses[2] < losses[1] < losses[0], losses
+moved = [not np.array_equal(a, np.asarray(b)) for a, b in zip(before, encoder.trainable_variables)]
+print("trained", len(moved), all(moved))
+"""
+
+
+def test_the_encoder_is_fine_tuned_without_this_project(exported, tmp_path):
+    directory, _ = exported
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 12, 12, 1), dtype=np.uint8)
+    expected = tf.saved_model.load(str(directory)).signatures[signatures.EMBED_PIXELS](pixels=tf.constant(pixels))
+    arguments = [tmp_path / "pixels.npy", tmp_path / "expected.npy"]
+    np.save(arguments[0], pixels.astype(np.float32))
+    np.save(arguments[1], expected[signatures.REPRESENTATION].numpy())
+    command = [sys.executable, "-I", "-c", FINE_TUNER, str(directory / signatures.ENCODER_FILE), *map(str, arguments)]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.splitlines()[-1] == "trained 6 True"
+
+
 def test_signatures_are_as_promised(parts, exported):
     directory, _ = exported
     loaded = tf.saved_model.load(str(directory))
-    assert set(loaded.signatures) == {"serving_default", "embed", "classify", "embed_pixels"}
+    assert set(loaded.signatures) == {"serving_default", "embed", "project", "classify", "embed_pixels"}
     rng = np.random.default_rng(1)
     drawn = [draw_image(label, rng) for label in CLASSES]
     images = tf.constant([tf.io.encode_png(pixels).numpy() for pixels in drawn])
     answer = loaded.signatures[signatures.CLASSIFY](image=images)
     assert set(answer) == {"classes", "scores"} and answer["scores"].dtype == tf.float32
     representation = loaded.signatures[signatures.EMBED](image=images)[signatures.REPRESENTATION].numpy()
+    projection = loaded.signatures[signatures.PROJECT](image=images)[signatures.PROJECTION]
+    assert projection.shape == (3, 6) and projection.dtype == tf.float32
+    np.testing.assert_allclose(projection, parts.projection_head(representation), rtol=1e-4, atol=1e-5)
     logits = representation @ parts.head.kernel + parts.head.bias
     np.testing.assert_allclose(answer["scores"], tf.nn.softmax(logits), atol=1e-5)
     assert answer["classes"].numpy().tolist() == [[name.encode() for name in CLASSES]] * 3
@@ -129,6 +166,7 @@ def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):
     head = LinearHead(parts.head.kernel.copy(), parts.head.bias + np.float32(1e-3))
     others = [
         dataclasses.replace(parts, encoder=small_encoder(0)),
+        dataclasses.replace(parts, projection_head=_shifted(small_projection_head())),
         dataclasses.replace(parts, head=head),
         dataclasses.replace(parts, channel_mean=parts.channel_mean + 1),
         dataclasses.replace(parts, class_names=["a", "b", "c"]),
@@ -136,6 +174,11 @@ def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):
     ]
     digests = {other.content_digest() for other in others}
     assert len(digests) == len(others) and parts.content_digest() not in digests
+
+
+def _shifted(head: keras.Model) -> keras.Model:
+    head.layers[-1].moving_mean.assign_add(np.full(6, 0.01, np.float32))
+    return head
 
 
 def test_batch_norm_statistics_are_content(parts, workplace):
@@ -160,7 +203,8 @@ def test_half_precision_encoders_answer_in_float32(parts, workplace, tmp_path):
     pixels = keras.Input((12, 12, 1))
     hidden = keras.layers.Conv2D(4, 3, dtype="mixed_bfloat16")(pixels)
     pooled = keras.layers.GlobalAveragePooling2D(dtype="mixed_bfloat16")(hidden)
-    half = dataclasses.replace(parts, encoder=keras.Model(pixels, pooled), head=make_head(4, 3))
+    models = {"encoder": keras.Model(pixels, pooled), "projection_head": small_projection_head(4)}
+    half = dataclasses.replace(parts, head=make_head(4, 3), **models)
     golden = make_golden(half, workplace, 2)
     golden = dataclasses.replace(golden, representations=golden.representations.astype(np.float32))
     saved_model.export(half, golden, str(pathlib.Path(tmp_path, "model")))

@@ -46,6 +46,7 @@ def test_stem_follows_the_image_size(size_px, stem, side):
     assert chosen_stem(EncoderConfig(), size_px).value == stem
     encoder = encoder_of("resnet18", size_px, width_multiplier=0.25)
     assert encoder.layers[-1].input.shape[1:3] == (side, side)
+    assert encoder.name == f"resnet18_{stem}_stem"
     assert chosen_stem(EncoderConfig(stem=Stem.LARGE_IMAGE), 32) is Stem.LARGE_IMAGE
 
 

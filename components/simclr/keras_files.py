@@ -1,0 +1,28 @@
+"""Keras models and the bytes of ``.keras`` files, so that they can go wherever other files go."""
+
+import os
+import tempfile
+
+import keras
+
+
+def to_bytes(model: keras.Model) -> bytes:
+    """What ``model.save`` would write."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        model.save(path)
+        with open(path, "rb") as file:
+            return file.read()
+
+
+def from_bytes(content: bytes) -> keras.Model:
+    """Inverse of ``to_bytes``: layers and weights, no optimiser.
+
+    Raises:
+        ValueError: the bytes are no ``.keras`` file, or need objects that Keras does not have.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.keras")
+        with open(path, "wb") as file:
+            file.write(content)
+        return keras.saving.load_model(path, compile=False)

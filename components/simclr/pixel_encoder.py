@@ -1,0 +1,27 @@
+"""An encoder with its standardisation inside: plain pixels in, representations out, still trainable.
+
+So that whoever fine-tunes an encoder can't standardise in another way than pretraining did. Plain Keras layers only.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+
+def with_standardisation(encoder: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Model:
+    """Put the standardisation of pixels in front of an encoder, whose layers are shared, not copied.
+
+    Args:
+        encoder: (n, s, s, c) float32, standardised -> (n, d).
+        mean: (c,) float32, 0 to 255.
+        std: (c,) float32; below 1 it counts as 1, as in ``image_preparation.standardise``.
+
+    Returns:
+        A model (n, s, s, c) float32, 0 to 255 -> (n, d).
+    """
+    pixels = keras.Input(encoder.input_shape[1:], name="pixels", dtype="float32")
+    variance = np.maximum(np.asarray(std, np.float64), 1.0) ** 2
+    standardise = layers.Normalization(
+        mean=[float(value) for value in mean], variance=variance.tolist(), name="standardise", dtype="float32"
+    )
+    return keras.Model(pixels, encoder(standardise(pixels)), name="encoder")
