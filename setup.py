@@ -12,12 +12,14 @@ setuptools.setup(
     # What the code imports itself; requirements/*.lock pin these and all they need.
     install_requires=[
         "apache-beam",
+        "google-crc32c",
         "jinja2",
         "keras",
         "ml-metadata",
         "numpy",
         "opencv-python-headless",
         "pillow",
+        "pyarrow",
         "pydantic",
         "pyyaml",
         "scikit-learn",

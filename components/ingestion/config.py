@@ -1,6 +1,8 @@
 """Settings of ingestion: where images come from, which are refused, how they are split and stored."""
 
 import enum
+import pathlib
+import pkgutil
 import re
 
 import pydantic
@@ -13,11 +15,18 @@ _PILLOW_PIXEL_LIMIT = 178_956_970
 _SPAN_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(:[1-9][0-9]*)?\}|\{(YYYY|MM|DD)\}")
 
 
-class SourceKind(str, enum.Enum):
-    """How the files under the data root are laid out."""
+class CifarLabel(str, enum.Enum):
+    """Which of the two labels of CIFAR-100 is the class: one of 100, or one of 20."""
 
-    IMAGE_FOLDER = "image_folder"
-    CIFAR_BINARY = "cifar_binary"
+    FINE = "fine"
+    COARSE = "coarse"
+
+
+class ValidationPart(str, enum.Enum):
+    """The split that becomes of what a source calls validation; the probe holds out a part of train for itself."""
+
+    TRAIN = "train"
+    TEST = "test"
 
 
 class StoredFormat(str, enum.Enum):
@@ -29,10 +38,46 @@ class StoredFormat(str, enum.Enum):
 
 
 @configuration
+class ManifestConfig:
+    """Where a manifest lies and how its columns are called."""
+
+    file: str = Field(
+        "manifest.csv", min_length=1, description="below the data root; .csv, .tsv, .jsonl, .ndjson or .parquet"
+    )
+    path: str = Field("path", min_length=1, description="column of the image files, relative to the manifest")
+    label: str = Field("label", min_length=1, description="column of class names or integers; may be absent")
+    split: str = Field("split", min_length=1, description="column of train, val, test or unlabeled; may be absent")
+    group: str = Field("group", min_length=1, description="column of what stays on one side; may be absent")
+
+
+@configuration
+class TFRecordConfig:
+    """Which TFRecord files are read and how the features of their tf.Examples are called."""
+
+    files: str = Field("*.tfrecord*", min_length=1, description="pattern of the file names, in any folder")
+    image: str = Field("image", min_length=1, description="bytes feature: an encoded image")
+    label: str = Field("label", min_length=1, description="bytes or int64 feature: class name or integer")
+    group: str = Field("group", min_length=1, description="bytes or int64 feature: what stays on one side")
+
+
+@configuration
+class WebDatasetConfig:
+    """Which tar files are read and where a sample's label and group are."""
+
+    files: str = Field("*.tar", min_length=1, description="pattern of the file names, in any folder")
+    label: str = Field(
+        "cls", min_length=1, description="extension of the member with the label, or json.KEY for a key of the .json"
+    )
+    group: str = Field(
+        "group", min_length=1, description="extension of the member with the group, or json.KEY for a key of the .json"
+    )
+
+
+@configuration
 class IngestionConfig:
     """What ImageExampleGen needs to know."""
 
-    source: SourceKind = Field(SourceKind.IMAGE_FOLDER, description="layout of the data root")
+    source: str = Field("image_folder", description="layout of the data root: a file in components/ingestion/sources")
     span_pattern: str = Field(
         "",
         description="folder of a span below the data root, such as 'span-{SPAN}' or '{YYYY}-{MM}-{DD}/{VERSION}'; "
@@ -44,6 +89,21 @@ class IngestionConfig:
     train_folder: str = Field("train", min_length=1, description="image_folder: holds one folder per class")
     test_folder: str = Field("test", min_length=1, description="image_folder: likewise, for the test split")
     unlabeled_folder: str = Field("unlabeled", min_length=1, description="image_folder: images without labels")
+    manifest: ManifestConfig = Field(ManifestConfig(), description="source manifest")
+    tfrecord: TFRecordConfig = Field(TFRecordConfig(), description="source tfrecord")
+    webdataset: WebDatasetConfig = Field(WebDatasetConfig(), description="source webdataset")
+    cifar100_label: CifarLabel = Field(CifarLabel.FINE, description="source cifar100_binary: fine or coarse classes")
+    class_names_file: str = Field(
+        "",
+        description="text file below the data root, a class name per line, for sources with integer labels; empty: the "
+        "integers are the names",
+    )
+    missing_label: str = Field(
+        "", description="label that says that there is none, such as '-1'; an empty or absent one says so anyway"
+    )
+    validation_part: ValidationPart = Field(
+        ValidationPart.TRAIN, description="split that becomes of what a source calls val: train or test"
+    )
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="part of the labelled images that becomes test where the source has no test split"
     )
@@ -70,6 +130,14 @@ class IngestionConfig:
     jpeg_quality: int = Field(95, ge=1, le=100, description="of images stored as JPEG")
     shard_bytes: int = Field(32 * 2**20, ge=2**10, description="aimed size of an output file")
     min_shards: int = Field(4, ge=1, description="output files per split at least, where it has 16 images for each")
+
+    @pydantic.field_validator("source")
+    @classmethod
+    def _check_source(cls, name: str) -> str:
+        known = sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent / "sources")]))
+        if name not in known:
+            raise ValueError(f"one of {', '.join(known)} expected, found {name!r}")
+        return name
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "IngestionConfig":

@@ -18,7 +18,7 @@ from components.contracts.configuration import from_json
 from components.ingestion import listing
 from components.ingestion.config import IngestionConfig
 from components.ingestion.refusals import SourceError
-from components.ingestion.sources.registry import open_source
+from components.ingestion.source import open_source
 
 
 class ImageInputProcessor(input_processor.FileBasedInputProcessor):

@@ -9,7 +9,7 @@ import logging
 import posixpath
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
@@ -18,13 +18,14 @@ from components.contracts import artifact_files
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.ingestion import beam_transforms, staging
-from components.ingestion.beam_transforms import IngestImages, WorkOrder
+from components.ingestion.beam_transforms import IngestImages
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding import decoding_rules
 from components.ingestion.planning import Plan, make_plan, read_portions
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
-from components.ingestion.sources.registry import open_source
-from components.ingestion.summary import Tally, check, count_reasons, summarize, warnings
+from components.ingestion.source import open_source
+from components.ingestion.summary import Tally, check, check_groups, count_reasons, summarize, warnings
+from components.ingestion.work_order import WorkOrder
 
 _logger = logging.getLogger(__name__)
 
@@ -70,24 +71,37 @@ def ingest(
         staging.remove_folder(folder)
 
 
+class _Findings(NamedTuple):
+    """What the pipeline left."""
+
+    shards: list[tuple[str, int, str]]  # output files (name, records, sha256) in order of their names
+    tally: Tally
+    refusals: list[Refusal]
+    contradicted: list[str]  # groups for which both train and test are prescribed
+    items: int  # that were loaded
+    images: int
+
+
 def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
-    shards, tally, refused = _read_findings(order.staging_folder)
-    refusals = sorted([*plan.refusals, *refused])
+    findings = _read_findings(order.staging_folder)
+    shards, tally = findings.shards, findings.tally
+    refusals = sorted([*plan.refusals, *findings.refusals])
     _log_undecodable(refusals)
     written = sum(number for _, number, _ in shards)
-    if not plan.images - len(refused) == tally.total == written:
+    if findings.items != plan.items or not findings.images - len(findings.refusals) == tally.total == written:
         raise RuntimeError(
-            f"{order.output_uri}: images went astray: {plan.images} listed, {len(refused)} refused, "
-            f"{tally.total} kept, {written} written"
+            f"{order.output_uri}: images went astray: {findings.images} listed in {findings.items} of {plan.items} "
+            f"items, {len(findings.refusals)} refused, {tally.total} kept, {written} written"
         )
+    check_groups(findings.contradicted, order.root)
     check(tally, refusals, plan.classes, order.config, order.root)
     found = warnings(tally, refusals, order.config, image_config.color)
     for sentence in found:
         _logger.warning("%s", sentence)
     facts = {
         "root": order.root,
-        "source": order.config.source.value,
+        "source": order.config.source,
         "content_digest": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
         "shards": {split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits},
         "warnings": found,
@@ -109,18 +123,21 @@ def _log_undecodable(refusals: list[Refusal]) -> None:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
 
 
-def _read_findings(folder: str) -> tuple[list[tuple[str, int, str]], Tally, list[Refusal]]:
-    """What the pipeline left: output files in order of their names, the tally, and the refusals."""
-    shards, tally, refusals = [], Tally(), []
+def _read_findings(folder: str) -> _Findings:
+    found: dict[str, list[Any]] = {}
     for path in tf.io.gfile.glob(posixpath.join(folder, beam_transforms.FINDINGS_PREFIX + "*")):
         for kind, value in map(json.loads, staging.read_whole(path).splitlines()):
-            if kind == beam_transforms.SHARD:
-                shards.append(tuple(value))
-            elif kind == beam_transforms.TALLY:
-                tally = Tally.from_json(value)
-            else:
-                refusals.append(Refusal(*value))
-    return sorted(shards), tally, refusals
+            found.setdefault(kind, []).append(value)
+    counts = found.get(beam_transforms.COUNT, [])
+    [tally] = found.get(beam_transforms.TALLY, [Tally().to_json()])
+    return _Findings(
+        shards=sorted(tuple(value) for value in found.get(beam_transforms.SHARD, [])),
+        tally=Tally.from_json(tally),
+        refusals=[Refusal(*value) for value in found.get(beam_transforms.REFUSAL, [])],
+        contradicted=sorted(found.get(beam_transforms.CONTRADICTION, [])),
+        items=sum(items for items, _ in counts),
+        images=sum(images for _, images in counts),
+    )
 
 
 def _remove_leftovers(output_uri: str) -> None:

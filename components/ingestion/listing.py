@@ -9,12 +9,14 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion.refusals import Reason, RefusedImage, SourceError, has_image_suffix
+
+_NOT_REGULAR = "a pipe, socket, folder or device, not a regular file"
 
 
 class Listed(NamedTuple):
@@ -90,6 +92,36 @@ def read_file(path: str, max_bytes: int) -> bytes:
         raise RefusedImage(Reason.UNREADABLE, getattr(error, "strerror", None) or str(error), error) from error
 
 
+def open_file(path: str) -> BinaryIO:
+    """The file, as stored, for reading in any order.
+
+    Raises:
+        SourceError: not a regular file, or not readable. A named pipe does not block.
+    """
+    try:
+        if is_remote(path):
+            return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        return open(_open_regular(path), "rb")
+    except RefusedImage as refused:
+        raise SourceError(f"{path}: {refused}") from refused
+    except (OSError, BeamIOError) as error:
+        raise SourceError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def look_at(path: str, name: str) -> Listed:
+    """What there is at ``path``, listed as ``name``."""
+    try:
+        if is_remote(path):
+            metadata = FileSystems.get_filesystem(path).metadata(path)
+            return Listed(name, metadata.size_in_bytes, repr(metadata.last_updated_in_seconds))
+        status = os.stat(path)
+    except (OSError, BeamIOError) as error:
+        return Listed(name, 0, "", Reason.UNREADABLE, getattr(error, "strerror", None) or str(error))
+    if not stat.S_ISREG(status.st_mode):
+        return Listed(name, 0, "", Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
+    return Listed(name, status.st_size, str(status.st_mtime_ns))
+
+
 def _read_remote(path: str, max_bytes: int) -> bytes:
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         content = file.read(max_bytes + 1)
@@ -99,19 +131,24 @@ def _read_remote(path: str, max_bytes: int) -> bytes:
 
 
 def _read_local(path: str, max_bytes: int) -> bytes:
-    # Non-blocking, and checked after opening: what was a file when it was listed may be a pipe by now.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
-    with open(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise RefusedImage(Reason.NOT_A_REGULAR_FILE, "not a regular file")
-        if status.st_size > max_bytes:
-            raise RefusedImage(Reason.FILE_TOO_LARGE, f"{status.st_size} bytes, at most {max_bytes} expected")
-        pieces, missing = [], status.st_size
+    with open(_open_regular(path), "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise RefusedImage(Reason.FILE_TOO_LARGE, f"{size} bytes, at most {max_bytes} expected")
+        pieces, missing = [], size
         while missing > 0 and (piece := file.read(missing)):
             pieces.append(piece)
             missing -= len(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _open_regular(path: str) -> int:
+    """A descriptor, opened without blocking and checked then: what was a file when listed may be a pipe by now."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RefusedImage(Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
+    return descriptor
 
 
 class _LocalTree:
@@ -192,7 +229,7 @@ class _LocalWalk:
         elif stat.S_ISREG(status.st_mode):
             yield Listed(path, status.st_size, str(status.st_mtime_ns))
         else:
-            yield Listed(path, 0, "", Reason.NOT_A_REGULAR_FILE, "a pipe, socket or device, not a regular file")
+            yield Listed(path, 0, "", Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
 
     def _linked_folder(self, path: str) -> Iterator[Listed]:
         full_path = os.path.join(self._root, path)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from components.ingestion import staging
 from components.ingestion.refusals import Refusal
-from components.ingestion.sources.source import Item, Source
+from components.ingestion.source import Item, Source
 
 _IMAGES_PER_PORTION = 32
 
@@ -15,7 +15,8 @@ class Plan(NamedTuple):
     """What is to be done."""
 
     portions_file: str  # in staging; per line a JSON list, the ``Place`` of some items, which are lines of JSON too
-    images: int
+    items: int
+    images: int  # in them; an estimate where only reading tells
     classes: frozenset[str]  # of all files with a label of their own
     refusals: list[Refusal]  # what is left out before reading
 
@@ -35,7 +36,7 @@ def make_plan(source: Source, folder: str) -> Plan:
         portions.add(entry)
         if entry.label is not None:
             classes.add(entry.label)
-    return Plan(portions.close(), portions.images, frozenset(classes), refusals)
+    return Plan(portions.close(), portions.items, portions.images, frozenset(classes), refusals)
 
 
 def read_portions(path: str) -> Iterator[tuple]:
@@ -51,11 +52,13 @@ class _PortionWriter:
         self._places: list[str] = []
         self._lines: list[str] = []
         self._waiting = 0
+        self.items = 0
         self.images = 0
 
     def add(self, item: Item) -> None:
         self._lines.append(json.dumps(item) + "\n")  # ASCII, so that any file name survives
         self._waiting += item.count
+        self.items += 1
         self.images += item.count
         if self._waiting >= _IMAGES_PER_PORTION:
             self._end_portion()

@@ -33,6 +33,7 @@ class Reason(str, enum.Enum):
     DUPLICATE = "duplicate"
     ALSO_IN_TEST = "also_in_test"
     LABEL_CONFLICT = "label_conflict"
+    GROUP_CONFLICT = "group_conflict"
     TEST_WITHOUT_LABEL = "test_without_label"
 
 

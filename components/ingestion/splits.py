@@ -1,10 +1,11 @@
-"""Which copy of an image is kept, in which split and output file: decided by digests alone.
+"""Which copy of an image is kept, in which split and output file: decided by digests and groups alone.
 
-So the answer is the same in any order and on any number of workers, and no image sits on both sides of a split.
+So the answer is the same in any order and on any number of workers, and neither an image nor a group sits on both sides
+of a split.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from components.contracts import records
@@ -37,54 +38,101 @@ class Resolved(NamedTuple):
     refusals: list[Refusal]
 
 
-def resolve(copies: Iterable[Copy], test_fraction: float) -> Resolved:
+def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction: float) -> Resolved:
     """Keep one of the copies of an image, or none.
 
     - Copies with different labels are all left out: which label is right can't be known.
-    - A copy in a prescribed test split is kept before others, so test stays as it was given and train gives way.
+    - Copies of groups on both sides of the split are all left out: on either side they would betray a group.
+    - A copy in test is kept before others, so test stays as it was given and train gives way.
     - A labelled copy is kept before an unlabelled one; then the path decides.
-    - An image of the test split without a label is left out.
+    - An image of the test side without a label is left out.
 
     Args:
         copies: all copies with one digest, in any order.
-        test_fraction: part of the labelled images that goes to test where the source prescribes nothing.
+        prescribed: the groups of which the source puts an image into train or test, and that split.
+        test_fraction: part of the labelled images, or of the groups, that goes to test where nothing is prescribed.
     """
-    ordered = sorted(copies, key=lambda copy: (copy.split != records.TEST, copy.label is None, copy.path))
+    sided = [(copy, _side(copy, prescribed, test_fraction)) for copy in copies]
+    sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0][6:]))
+    ordered = [copy for copy, _ in sided]
     labels = sorted({copy.label for copy in ordered if copy.label is not None})
     if len(labels) > 1:
-        return Resolved(None, [_conflict(copy, ordered, labels) for copy in ordered])
-    usable = [copy for copy in ordered if copy.split != records.TEST or copy.label is not None]
-    refusals = [_without_label(copy) for copy in ordered if copy not in usable]
-    if not usable:
-        return Resolved(None, refusals)
-    first, others = usable[0], usable[1:]
-    split = _split(first, test_fraction)
-    return Resolved(first._replace(split=split), refusals + [_duplicate(copy, first, split) for copy in others])
+        return _all_out(ordered, Reason.LABEL_CONFLICT, f"but the labels differ: {', '.join(labels)}")
+    binding = {side for copy, side in sided if _is_binding(copy, side)}
+    if len(binding) > 1:
+        return _all_out(ordered, Reason.GROUP_CONFLICT, "but one belongs in test, and the group of one in train")
+    if records.TEST in binding:
+        return _keep_in_test(sided)
+    usable = [pair for pair in sided if pair[1] != records.TEST or pair[0].label is not None]
+    kept = None
+    if usable:
+        kept = usable[0][0]._replace(split=_split(usable, test_fraction))
+    refusals = [_without_label(copy) for copy, side in sided if (copy, side) not in usable]
+    return Resolved(kept, refusals + [_duplicate(copy, kept) for copy, _ in usable[1:]])
 
 
-def _split(copy: Copy, test_fraction: float) -> str:
-    if copy.label is None:
+def side_of_group(group: str, prescribed: Mapping[str, str], test_fraction: float) -> str:
+    """Train or test: the side of all images of a group; those without labels belong to unlabeled in place of train."""
+    if group in prescribed:
+        return prescribed[group]
+    return _side_of_digest(hashlib.sha256(group.encode()).hexdigest(), test_fraction)
+
+
+def _side(copy: Copy, prescribed: Mapping[str, str], test_fraction: float) -> str | None:
+    if copy.group is not None:
+        return side_of_group(copy.group, prescribed, test_fraction)
+    return copy.split if copy.split in (records.TRAIN, records.TEST) else None
+
+
+def _side_of_digest(digest: str, test_fraction: float) -> str:
+    return records.TEST if int(digest[:16], 16) < test_fraction * _DIGEST_SPACE else records.TRAIN
+
+
+def _is_binding(copy: Copy, side: str | None) -> bool:
+    """Whether the image may be on no other side; a test image without a label is left out and so binds nothing."""
+    return copy.group is not None or (side == records.TEST and copy.label is not None)
+
+
+def _keep_in_test(sided: list[tuple[Copy, str | None]]) -> Resolved:
+    candidates = [copy for copy, side in sided if copy.label is not None and side != records.TRAIN]
+    kept = candidates[0]._replace(split=records.TEST) if candidates else None
+    refusals = []
+    for copy, side in sided:
+        if side == records.TEST and copy.label is None:
+            refusals.append(_without_label(copy))
+        elif kept is None:
+            message = f"same pixels as {sided[0][0].path}, whose group is in test"
+            refusals.append(Refusal(copy.path, Reason.ALSO_IN_TEST.value, "", message))
+        elif copy is not candidates[0]:
+            refusals.append(_duplicate(copy, kept))
+    return Resolved(kept, refusals)
+
+
+def _split(usable: list[tuple[Copy, str | None]], test_fraction: float) -> str:
+    first = usable[0][0]
+    if first.label is None:
         return records.UNLABELED
-    if copy.split is not None:
-        return copy.split
-    key = copy.digest if copy.group is None else hashlib.sha256(copy.group.encode()).hexdigest()
-    return records.TEST if int(key[:16], 16) < test_fraction * _DIGEST_SPACE else records.TRAIN
+    if any(side == records.TRAIN for _, side in usable):
+        return records.TRAIN
+    return _side_of_digest(first.digest, test_fraction)
 
 
 def _without_label(copy: Copy) -> Refusal:
     return Refusal(copy.path, Reason.TEST_WITHOUT_LABEL.value, "", "an image of the test split needs a label")
 
 
-def _duplicate(copy: Copy, kept: Copy, split: str) -> Refusal:
-    if split == records.TEST and copy.split in (records.TRAIN, records.UNLABELED):
+def _duplicate(copy: Copy, kept: Copy) -> Refusal:
+    if kept.split == records.TEST and copy.split in (records.TRAIN, records.UNLABELED):
         return Refusal(copy.path, Reason.ALSO_IN_TEST.value, "", f"same pixels as the test image {kept.path}")
     return Refusal(copy.path, Reason.DUPLICATE.value, "", f"same pixels as {kept.path}, which is kept")
 
 
-def _conflict(copy: Copy, copies: list[Copy], labels: list[str]) -> Refusal:
-    other = next(each for each in copies if each.path != copy.path)
-    message = f"same pixels as {other.path}, but the labels differ: {', '.join(labels)}"
-    return Refusal(copy.path, Reason.LABEL_CONFLICT.value, "", message)
+def _all_out(copies: list[Copy], reason: Reason, why: str) -> Resolved:
+    refusals = []
+    for index, copy in enumerate(copies):
+        other = copies[0] if index else copies[1]  # a manifest may name the same path twice
+        refusals.append(Refusal(copy.path, reason.value, "", f"same pixels as {other.path}, {why}"))
+    return Resolved(None, refusals)
 
 
 def shard_count(number: int, size: int, shard_bytes: int, min_shards: int) -> int:
@@ -101,6 +149,11 @@ def shard_index(digest: str, shards: int) -> int:
 def bucket_count(images: int) -> int:
     """Into how many parts the copies are divided to be resolved."""
     return min(max(images // _COPIES_PER_BUCKET, 1), _MAX_BUCKETS)
+
+
+def bucket_of_group(group: str, buckets: int) -> int:
+    """The bucket, 0 to ``buckets`` - 1, in which what is known of a group is put together."""
+    return bucket_index(hashlib.sha256(group.encode()).hexdigest(), buckets)
 
 
 def bucket_index(digest: str, buckets: int) -> int:

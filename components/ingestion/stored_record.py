@@ -12,7 +12,7 @@ from PIL import Image
 from components.contracts import records
 from components.ingestion.config import IngestionConfig, StoredFormat
 from components.ingestion.decoding import Decoded
-from components.ingestion.sources.source import SourceImage
+from components.ingestion.source import SourceImage
 
 AUTO_PNG_SIDE_PX = 64  # up to this longer side, artefacts of JPEG blocks would be a visible part of the image
 # Level 6, Pillow's default, takes about twice the time of 3 on photographs and saves 2 % of the bytes.

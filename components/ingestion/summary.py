@@ -91,7 +91,13 @@ def undecodable_fraction(tally: Tally, refused: dict[str, int]) -> float:
     bad = undecodable(refused)
     decoded = tally.total + sum(
         refused.get(reason.value, 0)
-        for reason in (Reason.DUPLICATE, Reason.ALSO_IN_TEST, Reason.LABEL_CONFLICT, Reason.TEST_WITHOUT_LABEL)
+        for reason in (
+            Reason.DUPLICATE,
+            Reason.ALSO_IN_TEST,
+            Reason.LABEL_CONFLICT,
+            Reason.GROUP_CONFLICT,
+            Reason.TEST_WITHOUT_LABEL,
+        )
     )
     return bad / (bad + decoded) if bad else 0.0
 
@@ -148,6 +154,24 @@ def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, ro
         )
 
 
+def check_groups(contradicted: list[str], root: str) -> None:
+    """Stop where the source puts one group on both sides of the split.
+
+    Args:
+        contradicted: groups for which both train and test are prescribed, sorted.
+        root: the data root, for the message.
+
+    Raises:
+        IngestionError: there is such a group.
+    """
+    if contradicted:
+        raise IngestionError(
+            f"{root}: groups with images in both train and test, though a group belongs on one side: "
+            f"{len(contradicted)}. First: {', '.join(contradicted[:_FIRST])}. Correct the splits, or leave them empty "
+            "for these groups"
+        )
+
+
 def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, color: Color) -> list[str]:
     """What a person should know although the run goes on; one sentence each."""
     by_reason: dict[str, list[Refusal]] = {}
@@ -173,6 +197,7 @@ def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, col
 
 _SENTENCES = {
     Reason.LABEL_CONFLICT: "Images with the same pixels under different labels: {number}, all left out.",
+    Reason.GROUP_CONFLICT: "Images with the same pixels in groups on both sides of the split: {number}, all left out.",
     Reason.ALSO_IN_TEST: "Images of train or unlabeled that are in test too: {number}, kept in test only.",
     Reason.DUPLICATE: "Exact duplicates: {number}, left out, each image is kept once.",
     Reason.TEST_WITHOUT_LABEL: "Test images without a label: {number}, left out.",

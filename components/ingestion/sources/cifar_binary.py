@@ -5,51 +5,65 @@ run, because records behind the damage would be shifted. Source: https://www.cs.
 """
 
 import fnmatch
-import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from components.contracts import records
-from components.ingestion import listing
+from components.ingestion import labels, listing
 from components.ingestion.config import IngestionConfig
+from components.ingestion.containers import read_exactly
 from components.ingestion.listing import Listed
 from components.ingestion.refusals import Refusal, SourceError
-from components.ingestion.sources.source import Item, SourceImage
+from components.ingestion.source import Item, SourceImage
 
 SIDE_PX = 32
-RECORD_BYTES = 1 + 3 * SIDE_PX * SIDE_PX  # 3073
-_TRAIN_FILES = "data_batch*.bin"
-_TEST_FILES = "test_batch*.bin"
-_NAMES_FILE = "batches.meta.txt"
-_EXPECTED = f"{_TRAIN_FILES}, {_TEST_FILES} and {_NAMES_FILE}"
+_PIXEL_BYTES = 3 * SIDE_PX * SIDE_PX
 _RECORDS_PER_ITEM = 500  # 1.5 MB
+
+
+class Layout(NamedTuple):
+    """How the files of one of the data sets are called and built."""
+
+    data_set: str
+    train_files: str
+    test_files: str
+    names_file: str
+    label_bytes: int
+    label_at: int  # which of them is the class
+
+    @property
+    def record_bytes(self) -> int:
+        """Size of a record."""
+        return self.label_bytes + _PIXEL_BYTES
+
+
+CIFAR_10 = Layout("CIFAR-10", "data_batch*.bin", "test_batch*.bin", "batches.meta.txt", label_bytes=1, label_at=0)
 
 
 class CifarBinary:
     """The batches directly in one root."""
 
-    def __init__(self, root: str, config: IngestionConfig):
+    def __init__(self, root: str, layout: Layout):
         self._root = root
-        self._config = config
+        self._layout = layout
         self._tree = listing.open_tree(root)
         self._names: list[str] | None = None
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
+        batches = [entry for entry in self._files() if entry.path != self._layout.names_file]
         names = self._class_names()
-        batches = [entry for entry in self._files() if entry.path != _NAMES_FILE]
         for entry in batches:
             self._check(entry, len(names))
-        has_test = any(fnmatch.fnmatch(entry.path, _TEST_FILES) for entry in batches)
+        has_test = any(map(self._is_test, batches))
         for entry in batches:
-            split = records.TEST if fnmatch.fnmatch(entry.path, _TEST_FILES) else records.TRAIN
-            total = entry.size // RECORD_BYTES
+            split = records.TEST if self._is_test(entry) else records.TRAIN
+            total = entry.size // self._layout.record_bytes
             for start in range(0, total, _RECORDS_PER_ITEM):
                 count = min(_RECORDS_PER_ITEM, total - start)
-                yield Item(entry.path, None, split if has_test else None, start, count)
+                yield Item(entry.path, split=split if has_test else None, start=start, count=count)
 
     def fingerprint(self) -> str:
         """See ``Source.fingerprint``."""
@@ -59,68 +73,61 @@ class CifarBinary:
         """See ``Source.load``."""
         if self._names is None:
             self._names = self._class_names()
-        with self._open(item.path) as file:
-            file.seek(item.start * RECORD_BYTES)
-            content = _read_exactly(file, item.count * RECORD_BYTES)
-        block = np.frombuffer(content, np.uint8).reshape(item.count, RECORD_BYTES)
+        path, layout = listing.join(self._root, item.path), self._layout
+        with listing.open_file(path) as file:
+            file.seek(item.start * layout.record_bytes)
+            content = read_exactly(file, item.count * layout.record_bytes, path)
+        block = np.frombuffer(content, np.uint8).reshape(item.count, layout.record_bytes)
         for index, record in enumerate(block, start=item.start):
-            pixels = record[1:].reshape(3, SIDE_PX, SIDE_PX).transpose(1, 2, 0)  # (32, 32, 3)
-            label = self._names[record[0]]
+            pixels = record[layout.label_bytes :].reshape(3, SIDE_PX, SIDE_PX).transpose(1, 2, 0)  # (32, 32, 3)
+            label = self._names[record[layout.label_at]]
             yield SourceImage(f"{item.path}#{index}", np.ascontiguousarray(pixels), label, item.split)
 
+    def _is_test(self, entry: Listed) -> bool:
+        return fnmatch.fnmatchcase(entry.path, self._layout.test_files)
+
     def _files(self) -> list[Listed]:
-        patterns = (_TRAIN_FILES, _TEST_FILES, _NAMES_FILE)
-        found = [entry for entry in self._tree.walk() if any(fnmatch.fnmatch(entry.path, name) for name in patterns)]
-        batches = [entry for entry in found if entry.path != _NAMES_FILE and "/" not in entry.path]
-        if not batches:
-            raise SourceError(f"data root {self._root}: no batch of CIFAR-10 in it; expected {_EXPECTED}")
+        patterns = (self._layout.train_files, self._layout.test_files, self._layout.names_file)
+        found = [
+            entry
+            for entry in self._tree.walk()
+            if "/" not in entry.path and any(fnmatch.fnmatchcase(entry.path, pattern) for pattern in patterns)
+        ]
+        if all(entry.path == self._layout.names_file for entry in found):
+            raise SourceError(
+                f"data root {self._root}: no batch of {self._layout.data_set} in it; "
+                f"expected {patterns[0]}, {patterns[1]} and {patterns[2]}"
+            )
         for entry in found:
             if entry.problem is not None:
                 raise SourceError(f"{listing.join(self._root, entry.path)}: {entry.message}")
-        return [entry for entry in found if "/" not in entry.path]
+        return found
 
     def _class_names(self) -> list[str]:
-        path = listing.join(self._root, _NAMES_FILE)
-        with self._open(_NAMES_FILE) as file:
-            text = file.read(2**20).decode("utf-8", "replace")
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-        if not names or len(names) != len(set(names)):
-            raise SourceError(f"{path}: one class name per line expected, all different, found {names}")
-        return names
+        return labels.read_names(listing.join(self._root, self._layout.names_file))
 
     def _check(self, entry: Listed, classes: int) -> None:
         """Refuse a file of a wrong length or with an impossible label."""
-        path = listing.join(self._root, entry.path)
+        path, size = listing.join(self._root, entry.path), self._layout.record_bytes
         if entry.size == 0:
             raise SourceError(f"{path}: no records, the file is empty")
-        whole, rest = divmod(entry.size, RECORD_BYTES)
+        whole, rest = divmod(entry.size, size)
         if rest:
             raise SourceError(
-                f"{path}: a multiple of {RECORD_BYTES} bytes expected (records of CIFAR-10), "
+                f"{path}: a multiple of {size} bytes expected (records of {self._layout.data_set}), "
                 f"found {entry.size}: {whole} records and {rest} bytes"
             )
-        with self._open(entry.path) as file:
+        with listing.open_file(path) as file:
             for start in range(0, whole, _RECORDS_PER_ITEM):
-                content = _read_exactly(file, min(_RECORDS_PER_ITEM, whole - start) * RECORD_BYTES)
-                labels = np.frombuffer(content, np.uint8)[::RECORD_BYTES]
-                for index in np.flatnonzero(labels >= classes)[:1]:
+                content = read_exactly(file, min(_RECORDS_PER_ITEM, whole - start) * size, path)
+                found = np.frombuffer(content, np.uint8)[self._layout.label_at :: size]
+                for at in np.flatnonzero(found >= classes)[:1]:
                     raise SourceError(
-                        f"{path}: record {start + index}: a label from 0 to {classes - 1} expected, "
-                        f"found {labels[index]}"
+                        f"{path}: record {start + at}: a label from 0 to {classes - 1} expected, found {found[at]}"
                     )
 
-    def _open(self, path: str):
-        full_path = listing.join(self._root, path)
-        try:
-            if listing.is_remote(full_path):
-                return FileSystems.open(full_path, compression_type=CompressionTypes.UNCOMPRESSED)
-            return open(os.path.join(self._root, path), "rb")
-        except (OSError, BeamIOError) as error:
-            raise SourceError(f"{full_path}: {getattr(error, 'strerror', None) or error}") from error
 
-
-def _read_exactly(file, size: int) -> bytes:
-    content = file.read(size)
-    if len(content) < size:
-        raise SourceError(f"{getattr(file, 'name', 'file')}: became shorter while it was read")
-    return content
+def open_source(root: str, config: IngestionConfig) -> CifarBinary:
+    """CIFAR-10 in ``root``."""
+    del config  # nothing about it can be set
+    return CifarBinary(root, CIFAR_10)

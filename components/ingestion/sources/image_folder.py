@@ -21,7 +21,7 @@ from components.ingestion.refusals import (
     is_meant_as_image,
     printable,
 )
-from components.ingestion.sources.source import Item, SourceImage
+from components.ingestion.source import Item, SourceImage
 
 EXPECTED = "train/<class>/... and test/<class>/..., or <class>/..., with an optional unlabeled/ folder"
 # Folders that look like a test split under another name; beside train/ they would otherwise become classes.
@@ -129,3 +129,6 @@ def _refusal_of(entry: Listed) -> Refusal:
     if reason in UNDECODABLE and not entry.path.endswith("/") and not is_meant_as_image(entry.path):
         reason = Reason.NOT_AN_IMAGE
     return Refusal(printable(entry.path), reason.value, "", printable(entry.message))
+
+
+open_source = ImageFolder

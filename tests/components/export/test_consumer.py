@@ -18,7 +18,7 @@ from components.export.consumer import UnusableImageError, load_encoder
 from components.export.image_files import decoding_settings
 from components.ingestion import decoding, stored_record
 from components.ingestion.config import IngestionConfig, StoredFormat
-from components.ingestion.sources.source import SourceImage
+from components.ingestion.source import SourceImage
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 INGESTION = IngestionConfig(stored_short_side_px=16, min_side_px=8)

@@ -1,11 +1,11 @@
 import pytest
 
 from components.contracts.configuration import ConfigError, from_json, from_mapping, to_json
-from components.ingestion.config import IngestionConfig, SourceKind, StoredFormat
+from components.ingestion.config import IngestionConfig, StoredFormat
 
 
 def test_defaults_survive_json():
-    config = IngestionConfig(source=SourceKind.CIFAR_BINARY, stored_format=StoredFormat.PNG, alpha_background=(1, 2, 3))
+    config = IngestionConfig(source="cifar_binary", stored_format=StoredFormat.PNG, alpha_background=(1, 2, 3))
     assert from_json(IngestionConfig, to_json(config), "test") == config
     assert config != IngestionConfig()
 
@@ -28,7 +28,8 @@ def test_accepts_span_patterns(pattern):
         ({"train_folder": "a/b"}, "three different visible folder names expected"),
         ({"test_fraction": 0}, "ingestion.test_fraction"),
         ({"max_pixels": 10**9}, "ingestion.max_pixels"),
-        ({"source": "folder"}, "ingestion.source"),
+        ({"source": "folder"}, "ingestion.source: one of cifar100_binary, cifar_binary, "),
+        ({"manifest": {"column": "x"}}, "ingestion.manifest.column: unknown key"),
     ],
 )
 def test_refuses(mapping, message):

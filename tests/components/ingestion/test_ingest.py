@@ -1,3 +1,5 @@
+import csv
+import dataclasses
 import io
 import itertools
 import json
@@ -13,14 +15,15 @@ from PIL import Image
 
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
-from components.ingestion import beam_transforms, staging
+from components.ingestion import beam_decoding, staging, work_order
 from components.ingestion import ingest as ingest_module
-from components.ingestion.config import IngestionConfig, SourceKind, StoredFormat
+from components.ingestion.config import IngestionConfig, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
 from components.ingestion.summary import IngestionError
 
 CONFIG = IngestionConfig(stored_format=StoredFormat.PNG, max_undecodable_fraction=0.9)
+CONFIG_OF_MANIFEST = dataclasses.replace(CONFIG, source="manifest", test_fraction=0.4)
 FOLDERS = {
     **{f"train/cat/{index}.png": f"train cat {index}" for index in range(6)},
     **{f"train/dog/deep/{index}.png": f"train dog {index}" for index in range(5)},
@@ -126,7 +129,7 @@ def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
     counters = {
         counter.key.metric.name: counter.committed
         for counter in pipelines[0].result.metrics().query()["counters"]
-        if counter.key.metric.namespace == beam_transforms.NAMESPACE
+        if counter.key.metric.namespace == work_order.NAMESPACE
     }
     assert counters["images_decoded"] == len(FOLDERS) + 3
     assert counters["records_written"] == len(FOLDERS) - 1
@@ -189,7 +192,7 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
         raise OSError("worker lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(beam_transforms.DecodeAndStage, "finish_bundle", die)
+        patch.setattr(beam_decoding.DecodeAndStage, "finish_bundle", die)
         with pytest.raises(Exception, match="worker lost"):
             run(root, output)
     assert os.listdir(output) == []
@@ -200,7 +203,7 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
 def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
     """Beam may try a bundle again after its records were staged; only what the last attempt told counts."""
     root, clean, _ = ingested
-    process = beam_transforms.DecodeAndStage.process
+    process = beam_decoding.DecodeAndStage.process
 
     def process_twice(self, portion):
         thrown_away = [*process(self, portion), *self.finish_bundle()]
@@ -208,7 +211,7 @@ def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
         self.start_bundle()
         yield from process(self, portion)
 
-    monkeypatch.setattr(beam_transforms.DecodeAndStage, "process", process_twice)
+    monkeypatch.setattr(beam_decoding.DecodeAndStage, "process", process_twice)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
 
@@ -217,7 +220,7 @@ def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
     """What is known of the images does not pile up in a bundle."""
     root, clean, _ = ingested
     monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 4)
-    monkeypatch.setattr(beam_transforms, "_COPIES_PER_RUN", 3)
+    monkeypatch.setattr(beam_decoding, "_COPIES_PER_RUN", 3)
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
@@ -225,10 +228,10 @@ def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
 
 def test_an_image_that_vanishes_on_the_way_is_noticed(ingested, tmp_path, monkeypatch):
     root, _, _ = ingested
-    flush = beam_transforms.DecodeAndStage._flush
-    monkeypatch.setattr(beam_transforms.DecodeAndStage, "_flush", lambda self: list(flush(self))[1:])
+    flush = beam_decoding.DecodeAndStage._flush
+    monkeypatch.setattr(beam_decoding.DecodeAndStage, "_flush", lambda self: list(flush(self))[1:])
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
-    with pytest.raises(RuntimeError, match="images went astray: 18 listed, 0 refused"):
+    with pytest.raises(RuntimeError, match="images went astray: 18 listed in 18 of 18 items, 0 refused"):
         run(root, tmp_path / "out")
 
 
@@ -283,7 +286,7 @@ def test_cifar(tmp_path):
         content[-1] = content[1]  # a duplicate
         (tmp_path / "data" / name).write_bytes(content.tobytes())
     (tmp_path / "data/batches.meta.txt").write_text("cat\ndog\n")
-    config = IngestionConfig(source=SourceKind.CIFAR_BINARY)
+    config = IngestionConfig(source="cifar_binary")
     summary = run(tmp_path / "data", tmp_path / "out", config)
     assert summary["classes"] == {"train": {"cat": 20, "dog": 19}, "test": {"cat": 5, "dog": 4}}
     assert quarantine(tmp_path / "out") == {"data_batch_1.bin#39": "duplicate", "test_batch.bin#9": "duplicate"}
@@ -291,6 +294,98 @@ def test_cifar(tmp_path):
     expected = np.frombuffer(raw, np.uint8).reshape(3, 32, 32).transpose(1, 2, 0)
     stored = read(tmp_path / "out", "train")["data_batch_1.bin#7"][records.IMAGE]
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(stored))), expected)
+
+
+def write_manifest(root, rows):
+    """rows: (path, label, split, group)"""
+    with open(root / "manifest.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("path", "label", "split", "group"), *rows])
+
+
+def test_groups_are_on_one_side(make_files, tmp_path, monkeypatch):
+    monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 8)
+    root = make_files({f"{index}.png": index for index in range(120)})
+    rows = []
+    for index in range(120):
+        group = f"patient {index % 20}"
+        split = {0: "test", 1: "train"}.get(index % 20, "") if index < 20 else ""  # one image says it for the group
+        rows.append((f"{index}.png", "" if index % 7 == 0 else "ab"[index % 2], split, group))
+    write_manifest(root, rows)
+    summary = run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
+    sides = {}
+    for split in ("train", "test", "unlabeled"):
+        for path in read(tmp_path / "out", split):
+            sides.setdefault(int(path.split(".")[0]) % 20, set()).add(split == "test")
+    assert all(len(side) == 1 for side in sides.values())
+    assert sides[0] == {True}
+    assert sides[1] == {False}
+    left_out = {path for path, reason in quarantine(tmp_path / "out").items() if reason == "test_without_label"}
+    assert left_out == {f"{index}.png" for index in range(0, 120, 7) if sides.get(index % 20) == {True}}
+    assert summary["records"]["train"] > 50
+    assert summary["records"]["test"] > 12
+    assert summary["records"]["unlabeled"] > 5
+
+
+def test_a_group_that_is_put_on_both_sides_stops_the_run(make_files, tmp_path):
+    root = make_files({f"{index}.png": index for index in range(12)})
+    rows = [(f"{index}.png", "ab"[index % 2], "test" if index < 4 else "train", f"p{index % 5}") for index in range(12)]
+    write_manifest(root, rows)
+    with pytest.raises(IngestionError, match=r"in both train and test, .*: 4\. First: p0, p1, p2, p3\."):
+        run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
+
+
+def test_a_manifest_goes_on_past_bad_files(make_files, tmp_path):
+    files = {f"images/{index}.png": index for index in range(20)}
+    root = make_files(files)
+    (root / "images/text.png").write_text("text")
+    rows = [(path, "ab"[index % 2], "test" if index > 15 else "train", "") for index, path in enumerate(files)]
+    rows += [
+        ("images/none.png", "a", "train", ""),
+        ("images/text.png", "a", "", ""),
+        ("images/3.png", "a", "train", ""),
+    ]
+    rows += [("images/4.png", "a", "train", "")]
+    write_manifest(root, rows)
+    summary = run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
+    assert quarantine(tmp_path / "out") == {
+        "images/none.png": "unreadable",
+        "images/text.png": "unknown_format",
+        "images/3.png": "label_conflict",  # twice, as b and as a
+        "images/4.png": "duplicate",
+    }
+    assert summary["refused"]["label_conflict"] == 2
+    assert summary["records"] == {"train": 15, "test": 4}
+
+
+def test_a_source_that_does_not_know_how_many_images_it_has(tmp_path, make_photo):
+    def example(seed, label):
+        buffer = io.BytesIO()
+        Image.fromarray(make_photo(seed)).save(buffer, "PNG")
+        values = {"image": buffer.getvalue(), "label": label.encode()}
+        features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in values.items()}
+        return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+    (tmp_path / "data").mkdir()
+    for part, number in (("train", 30), ("test", 6)):
+        with tf.io.TFRecordWriter(str(tmp_path / f"data/{part}.tfrecord")) as writer:
+            for index in range(number):
+                writer.write(example(f"{part} {index}", "ab"[index % 2]))
+            writer.write(b"")  # an example without features
+    config = dataclasses.replace(CONFIG, source="tfrecord")
+    summary = run(tmp_path / "data", tmp_path / "out", config)
+    assert summary["records"] == {"train": 30, "test": 6}
+    assert quarantine(tmp_path / "out") == {"train.tfrecord#30": "empty_file", "test.tfrecord#6": "empty_file"}
+    content = (tmp_path / "data/train.tfrecord").read_bytes()
+    (tmp_path / "data/train.tfrecord").write_bytes(content[:-5])
+    with pytest.raises(Exception, match=r"data/train.tfrecord: ends within a record"):
+        run(tmp_path / "data", tmp_path / "out", config)
+
+
+def test_a_source_that_miscounts_is_noticed(ingested, tmp_path, monkeypatch):
+    root, _, _ = ingested
+    monkeypatch.setattr("components.ingestion.sources.image_folder.ImageFolder.load", lambda self, item: iter(()))
+    with pytest.raises(Exception, match="1 images expected, found 0"):
+        run(root, tmp_path / "out")
 
 
 class _MemoryFileSystem(FileSystem):

@@ -11,7 +11,7 @@ from components.contracts import records
 from components.contracts.images import Color, ImageConfig
 from components.ingestion.config import IngestionConfig, StoredFormat
 from components.ingestion.decoding import decode_pixels, decoding_rules
-from components.ingestion.sources.source import SourceImage
+from components.ingestion.source import SourceImage
 from components.ingestion.stored_record import make_record, mean_and_std, pixel_digest
 
 SOURCE = SourceImage("a/ü.png", b"", "cat", None)

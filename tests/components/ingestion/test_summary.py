@@ -8,6 +8,7 @@ from components.ingestion.summary import (
     IngestionError,
     Tally,
     check,
+    check_groups,
     count_reasons,
     summarize,
     undecodable_fraction,
@@ -85,6 +86,16 @@ def test_too_many_undecodable_files_name_the_first_ten():
     check(tally(**GOOD), bad, set(), IngestionConfig(max_undecodable_fraction=0.47), "root")
 
 
+def test_groups_on_both_sides_are_named():
+    check_groups([], "root")
+    with pytest.raises(
+        IngestionError, match=r"root: groups with images in both train and test.*: 12\. First: p00, "
+    ) as e:
+        check_groups([f"p{number:02d}" for number in range(12)], "root")
+    assert "p09" in str(e.value)
+    assert "p10" not in str(e.value)
+
+
 def test_the_fraction_is_of_images_only():
     refused = count_reasons(refusals(corrupt=1, duplicate=3, label_conflict=2, hidden=100, not_an_image=100))
     assert undecodable_fraction(tally(**GOOD), refused) == 1 / 20
@@ -111,6 +122,7 @@ def test_warnings():
     "reason",
     [
         "label_conflict",
+        "group_conflict",
         "also_in_test",
         "duplicate",
         "test_without_label",

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from components.ingestion.config import IngestionConfig, SourceKind
+from components.ingestion.config import CifarLabel, IngestionConfig
 from components.ingestion.refusals import SourceError
-from components.ingestion.sources.cifar_binary import RECORD_BYTES
-from components.ingestion.sources.registry import open_source
+from components.ingestion.source import open_source
+from components.ingestion.sources.cifar_binary import CIFAR_10
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -21,7 +21,7 @@ def write(root, batches, names=NAMES):
 
 
 def source(root):
-    return open_source(str(root), IngestionConfig(source=SourceKind.CIFAR_BINARY))
+    return open_source(str(root), IngestionConfig(source="cifar_binary"))
 
 
 def test_reads_pixels_labels_and_splits(tmp_path):
@@ -53,7 +53,7 @@ GOOD = b"".join(record(index % 10, index)[0] for index in range(10))
         (GOOD[:-5], r"a multiple of 3073 bytes expected.*found 30725: 9 records and 3068 bytes"),
         (b"", r"no records, the file is empty"),
         (
-            GOOD[: 4 * RECORD_BYTES] + b"\xc8" + GOOD[4 * RECORD_BYTES + 1 :],
+            GOOD[: 4 * CIFAR_10.record_bytes] + b"\xc8" + GOOD[4 * CIFAR_10.record_bytes + 1 :],
             r"record 4: a label from 0 to 9 expected, found 200",
         ),
         (b"\x0a" + GOOD[1:], r"record 0: a label from 0 to 9 expected, found 10"),
@@ -69,8 +69,11 @@ def test_damaged_batches_are_refused(tmp_path, content, message):
 
 
 def test_missing_files(tmp_path):
+    write(tmp_path, {"data_batch_1.bin": GOOD})
+    (tmp_path / "batches.meta.txt").unlink()
     with pytest.raises(SourceError, match=r"batches\.meta\.txt: No such file"):
         list(source(tmp_path).items())
+    (tmp_path / "data_batch_1.bin").unlink()
     write(tmp_path, {})
     for use in (lambda: list(source(tmp_path).items()), source(tmp_path).fingerprint):
         with pytest.raises(SourceError, match="no batch of CIFAR-10 in it; expected data_batch"):
@@ -87,3 +90,40 @@ def test_fingerprint_follows_the_batches_only(tmp_path):
     assert source(tmp_path).fingerprint() == first
     write(tmp_path, {"test_batch.bin": GOOD})
     assert source(tmp_path).fingerprint() != first
+
+
+def write_cifar100(root):
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 3072), dtype=np.uint8)
+    labels = np.array([[1, 4], [0, 2], [1, 3], [0, 0], [0, 1], [1, 4], [1, 3]], np.uint8)
+    content = np.concatenate([labels, pixels], axis=1)
+    (root / "train.bin").write_bytes(content[:5].tobytes())
+    (root / "test.bin").write_bytes(content[5:].tobytes())
+    (root / "fine_label_names.txt").write_text("apple\nbear\nbee\nbus\ncar\n")
+    (root / "coarse_label_names.txt").write_text("nature\nvehicles\n")
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (CifarLabel.FINE, ["car", "bee", "bus", "apple", "bear", "car", "bus"]),
+        (CifarLabel.COARSE, ["vehicles", "nature", "vehicles", "nature", "nature", "vehicles", "vehicles"]),
+    ],
+)
+def test_cifar_100(tmp_path, kind, expected):
+    pixels = write_cifar100(tmp_path)
+    cifar = open_source(str(tmp_path), IngestionConfig(source="cifar100_binary", cifar100_label=kind))
+    images = {image.path: image for item in cifar.items() for image in cifar.load(item)}
+    names = [f"train.bin#{index}" for index in range(5)] + [f"test.bin#{index}" for index in range(2)]
+    assert [images[name].label for name in names] == expected
+    assert [images[name].split for name in names] == ["train"] * 5 + ["test"] * 2
+    for name, flat in zip(names, pixels, strict=True):
+        np.testing.assert_array_equal(images[name].content, flat.reshape(3, 32, 32).transpose(1, 2, 0))
+
+
+def test_cifar_100_refuses_the_other_layout(tmp_path):
+    write_cifar100(tmp_path)
+    (tmp_path / "train.bin").write_bytes(GOOD)
+    cifar = open_source(str(tmp_path), IngestionConfig(source="cifar100_binary"))
+    with pytest.raises(SourceError, match=r"train.bin: a multiple of 3074 bytes expected \(records of CIFAR-100\)"):
+        list(cifar.items())

@@ -4,8 +4,8 @@ import pytest
 
 from components.ingestion.config import IngestionConfig
 from components.ingestion.refusals import RefusedImage, SourceError
+from components.ingestion.source import Item
 from components.ingestion.sources.image_folder import ImageFolder
-from components.ingestion.sources.source import Item
 
 
 def write(root, *names):

@@ -1,25 +1,29 @@
 """What every source of images does: list its units of work, tell whether they changed, and load them.
 
-A new source is one file beside this one with a class that has these methods, one line in ``registry.py`` and one member
-of ``SourceKind``.
+A source is one file in ``sources/``; the setting ``ingestion.source`` is its name. It holds a class with the methods of
+``Source`` and names it ``open_source``.
 """
 
+import importlib
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from components.ingestion.config import IngestionConfig
 from components.ingestion.refusals import Refusal
 
 
 class Item(NamedTuple):
     """A unit of work: one file, or some records of one. Small, because all items travel through the pipeline."""
 
-    path: str  # relative to the data root
+    path: str  # relative to the data root, or as a manifest names it
     label: str | None = None  # class name, where the file as a whole has one
-    split: str | None = None  # train, test or unlabeled, where the source says so; None: decided by digest
+    split: str | None = None  # train, test or unlabeled, where the source says so; None: decided by digest or group
+    group: str | None = None  # where the file as a whole has one
     start: int = 0  # first record in the file
     count: int = 1  # number of records
+    is_estimate: bool = False  # whether ``count`` is a guess, because only reading tells
 
 
 class SourceImage(NamedTuple):
@@ -50,9 +54,14 @@ class Source(Protocol):
         """
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
-        """Read one unit of work: exactly ``item.count`` images or refusals.
+        """Read one unit of work: ``item.count`` images or refusals, where that is no estimate.
 
         Raises:
             RefusedImage: the file can't be read; only where the unit is one image.
-            SourceError: the file is not what it was when it was listed.
+            SourceError: the file is damaged, or not what it was when it was listed.
         """
+
+
+def open_source(root: str, config: IngestionConfig) -> Source:
+    """The source that ``config.source`` names, on the data root ``root``; nothing is read yet."""
+    return importlib.import_module(f"components.ingestion.sources.{config.source}").open_source(root, config)

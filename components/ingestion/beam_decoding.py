@@ -1,0 +1,142 @@
+"""The worker that reads, decodes and stages images: places of items in, places of what is known of the images out."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
+
+from components.contracts import records
+from components.ingestion.decode_meter import DecodeMeter
+from components.ingestion.decoding import decode_image_bytes, decode_pixels
+from components.ingestion.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
+from components.ingestion.source import Item, SourceImage, open_source
+from components.ingestion.splits import Copy, bucket_index, bucket_of_group
+from components.ingestion.staging import Place, StagingReader, StagingWriter
+from components.ingestion.stored_record import make_record
+from components.ingestion.work_order import NAMESPACE, WorkOrder, to_lines
+
+REFUSED = "refused"
+GROUPS = "groups"
+LOADED = "loaded"
+_COPIES_PER_RUN = 4096
+
+
+# Beam makes typed coders from hints. They say what the main output holds; an annotation can't tell outputs apart.
+@beam.typehints.with_output_types(tuple[int, tuple])
+class DecodeAndStage(beam.DoFn):
+    """A portion of items in; ``(bucket, place of a run)`` out.
+
+    A run is what is known (``Copy``, as lines of JSON) of some images of one bucket. Beside it come refusals, ``(bucket
+    of groups, place of lines [group, split])`` where a source prescribes splits of groups, and ``(items, images)``.
+    """
+
+    def __init__(self, order: WorkOrder):
+        self._order = order
+        self._decoded = Metrics.counter(NAMESPACE, "images_decoded")
+        self._bytes = Metrics.counter(NAMESPACE, "bytes_staged")
+
+    def setup(self) -> None:
+        """Once per worker."""
+        self._source = open_source(self._order.root, self._order.config)
+        self._meter = DecodeMeter.of(self._order.staging_folder, self._order.images)
+        self._items = StagingReader(self._order.staging_folder)
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters of them comes back as refusals
+
+    def start_bundle(self) -> None:
+        """A staging file belongs to one bundle, so that a bundle that is tried again leaves no half-valid file."""
+        self._writer: StagingWriter | None = None
+        self._copies: list[Copy] = []
+        self._loaded_items = self._loaded_images = 0
+
+    def process(self, portion: tuple) -> Iterator[Any]:
+        """Decode, encode and stage every image of some items."""
+        for line in self._items.read(Place(*portion)).splitlines():
+            item = Item(*json.loads(line))
+            before = self._loaded_images
+            for image in self._load(item):
+                self._loaded_images += 1
+                self._meter.add(1)
+                refusal = self._stage(image) if isinstance(image, SourceImage) else image
+                if refusal:
+                    yield refused(refusal)
+                if len(self._copies) >= _COPIES_PER_RUN:
+                    yield from self._flush()
+            self._loaded_items += 1
+            loaded = self._loaded_images - before
+            if loaded != item.count and not item.is_estimate:
+                raise RuntimeError(f"{item.path}: {item.count} images expected, found {loaded}")
+
+    def finish_bundle(self) -> Iterator[Any]:
+        """Write the last runs and make all readable before anyone is told where it is."""
+        for output in self._flush():
+            if isinstance(output, TaggedOutput):
+                yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
+            else:
+                yield GlobalWindows.windowed_value(output)
+        if self._loaded_items:
+            loaded = (self._loaded_items, self._loaded_images)
+            yield TaggedOutput(LOADED, GlobalWindows.windowed_value(loaded))
+        if self._writer:
+            self._writer.close()
+
+    def teardown(self) -> None:
+        """Close what is open."""
+        self._items.close()
+
+    def _load(self, item: Item) -> Iterator[SourceImage | Refusal]:
+        try:
+            yield from self._source.load(item)
+        except RefusedImage as refused_image:
+            yield refused_image.refusal(item.path)
+
+    def _stage(self, image: SourceImage) -> Refusal | None:
+        try:
+            decode = decode_image_bytes if isinstance(image.content, bytes) else decode_pixels
+            decoded = decode(image.content, self._order.rules)
+        except RefusedImage as refused_image:
+            return _not_meant(refused_image.refusal(image.path))
+        if image.split == records.UNLABELED:
+            image = image._replace(label=None)
+        record = make_record(decoded, image, self._order.config)
+        if self._writer is None:
+            self._writer = StagingWriter(self._order.staging_folder)
+        place = self._writer.append(record.serialized)
+        channels = decoded.source_channels
+        self._copies.append(Copy(record.digest, image.path, image.label, image.split, image.group, channels, *place))
+        self._decoded.inc()
+        self._bytes.inc(place.size)
+        return None
+
+    def _flush(self) -> Iterator[Any]:
+        runs: dict[int, list[Copy]] = {}
+        groups: dict[int, set[tuple[str, str]]] = {}
+        for copy in self._copies:
+            runs.setdefault(bucket_index(copy.digest, self._order.buckets), []).append(copy)
+            if copy.group is not None and copy.split in (records.TRAIN, records.TEST):
+                bucket = bucket_of_group(copy.group, self._order.buckets)
+                groups.setdefault(bucket, set()).add((copy.group, copy.split))
+        for bucket, copies in runs.items():
+            yield bucket, tuple(self._writer.append(to_lines(copies)))
+        for bucket, pairs in groups.items():
+            lines = "".join(json.dumps(pair) + "\n" for pair in sorted(pairs))
+            yield TaggedOutput(GROUPS, (bucket, tuple(self._writer.append(lines.encode()))))
+        self._copies = []
+
+
+def refused(refusal: Refusal) -> TaggedOutput:
+    """``refusal``, counted, as an output beside the main one."""
+    Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
+    return TaggedOutput(REFUSED, tuple(refusal))
+
+
+def _not_meant(refusal: Refusal) -> Refusal:
+    """What is no image and is not named like one is no loss."""
+    unknown = refusal.reason in (Reason.UNKNOWN_FORMAT.value, Reason.EMPTY_FILE.value)
+    if unknown and not is_meant_as_image(refusal.path):
+        return refusal._replace(reason=Reason.NOT_AN_IMAGE.value)
+    return refusal
