@@ -26,8 +26,8 @@ class Labels:
 
         Args:
             label: str, UTF-8 bytes, an integer, an integral float (as tables store integers beside gaps), a NumPy
-                value or an array or list of one of these. None, NaN and empty text mean that there is none, and so does the
-                value that was agreed upon.
+                value, or an array or list of one of these. None, NaN and empty text mean that there is none, and so
+                does the value that was agreed upon.
 
         Raises:
             ValueError: another type, more than one value, or a label that is not among the names.
