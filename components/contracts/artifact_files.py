@@ -6,6 +6,7 @@ A file name or property key that two rooms share is typed here once.
 # -- files inside artifacts ------------------------------------------------------------------------------------------
 
 QUARANTINE_FILE = "quarantine.jsonl"  # Examples of ImageExampleGen: one JSON object per refused file
+NEAR_DUPLICATES_FILE = "near_duplicates.jsonl"  # Examples of ImageExampleGen: one JSON object per pair
 INGESTION_SUMMARY_FILE = "ingestion_summary.json"  # Examples of ImageExampleGen: counts per split, class and reason
 VIEWS_SUMMARY_FILE = "views_summary.json"  # Examples of ViewGen: counts, bytes, content digest
 ANOMALIES_PAGE = "anomalies.md"  # ExampleAnomalies, written by AnomalyGate for people

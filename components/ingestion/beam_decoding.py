@@ -11,8 +11,10 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from components.contracts import records
+from components.ingestion.config import NearDuplicates
 from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding import decode_image_bytes, decode_pixels
+from components.ingestion.near_duplicates import perceptual_hash
 from components.ingestion.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
 from components.ingestion.source import Item, SourceImage, open_source
 from components.ingestion.splits import Copy, bucket_index, bucket_of_group
@@ -37,6 +39,7 @@ class DecodeAndStage(beam.DoFn):
 
     def __init__(self, order: WorkOrder):
         self._order = order
+        self._seeks_near_duplicates = order.config.near_duplicates is not NearDuplicates.OFF
         self._decoded = Metrics.counter(NAMESPACE, "images_decoded")
         self._bytes = Metrics.counter(NAMESPACE, "bytes_staged")
 
@@ -106,8 +109,18 @@ class DecodeAndStage(beam.DoFn):
         if self._writer is None:
             self._writer = StagingWriter(self._order.staging_folder)
         place = self._writer.append(record.serialized)
-        channels = decoded.source_channels
-        self._copies.append(Copy(record.digest, image.path, image.label, image.split, image.group, channels, *place))
+        self._copies.append(
+            Copy(
+                record.digest,
+                image.path,
+                image.label,
+                image.split,
+                image.group,
+                decoded.source_channels,
+                *place,
+                perceptual_hash(decoded.image) if self._seeks_near_duplicates else None,
+            )
+        )
         self._decoded.inc()
         self._bytes.inc(place.size)
         return None

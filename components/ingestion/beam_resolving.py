@@ -11,12 +11,12 @@ from components.contracts import records
 from components.ingestion.beam_decoding import refused
 from components.ingestion.splits import Copy, bucket_of_group, resolve
 from components.ingestion.staging import Place, StagingReader
-from components.ingestion.summary import Tally
 from components.ingestion.work_order import (
+    RESOLVED,
     WorkOrder,
     from_lines,
     read_prescribed,
-    write_kept,
+    write_copies,
     write_prescribed,
 )
 
@@ -53,9 +53,9 @@ class ResolveGroups(beam.DoFn):
         self._reader.close()
 
 
-@beam.typehints.with_output_types(str)
+@beam.typehints.with_output_types(tuple[int, int])
 class ResolveBucket(beam.DoFn):
-    """All runs of a bucket in; the kept copies into a file of staging, their tally (JSON) out, refusals beside it."""
+    """All runs of a bucket in; one copy of each image into a file of staging; ``(bucket, number)`` and refusals out."""
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -70,15 +70,14 @@ class ResolveBucket(beam.DoFn):
         bucket, runs = element
         copies = sorted((copy for run in runs for copy in from_lines(self._reader.read(Place(*run)))), key=_order)
         prescribed = self._prescribed(copies)
-        tally, kept = Tally(), []
+        kept = []
         for _, same in itertools.groupby(copies, key=lambda copy: copy.digest):
             resolved = resolve(same, prescribed, self._order.config.test_fraction)
             yield from map(refused, resolved.refusals)
             if resolved.kept:
                 kept.append(resolved.kept)
-                tally.add(resolved.kept)
-        write_kept(self._order, bucket, kept)
-        yield tally.to_json()
+        write_copies(self._order, RESOLVED, bucket, kept)
+        yield bucket, len(kept)
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -99,4 +98,4 @@ class ResolveBucket(beam.DoFn):
 
 def _order(copy: Copy) -> tuple:
     """A total order, also where the same path is named twice, once with a label and once without."""
-    return copy.digest, copy.path, copy.label or "", copy.split or "", copy.group or "", copy[5:]
+    return copy.digest, copy.path, copy.label or "", copy.split or "", copy.group or "", copy.place

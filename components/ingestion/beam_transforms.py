@@ -14,9 +14,10 @@ from typing import Any
 import apache_beam as beam
 
 from components.ingestion.beam_decoding import GROUPS, LOADED, REFUSED, DecodeAndStage
+from components.ingestion.beam_near_duplicates import FindNearDuplicates, FinishBucket
 from components.ingestion.beam_resolving import ResolveBucket, ResolveGroups
 from components.ingestion.beam_writing import WriteShard
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.splits import shard_count
 from components.ingestion.staging import write_whole
 from components.ingestion.summary import Tally
@@ -56,11 +57,16 @@ class IngestImages(beam.PTransform):
             decoded["runs"]
             | "ByBucket" >> beam.GroupByKey()
             | "Resolve"
-            >> beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(contradicted)).with_outputs(REFUSED, main="tallies")
+            >> beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(contradicted)).with_outputs(REFUSED, main="buckets")
         )
-        tally = resolved["tallies"] | "Tally" >> beam.CombineGlobally(TallyFn()).without_defaults()
+        if order.config.near_duplicates is NearDuplicates.OFF:
+            paired = resolved["buckets"] | "NoPairs" >> beam.MapTuple(lambda bucket, _: (bucket, []))
+        else:
+            paired = resolved["buckets"] | "NearDuplicates" >> FindNearDuplicates(order)
+        finished = paired | "Finish" >> beam.ParDo(FinishBucket(order)).with_outputs(REFUSED, main="tallies")
+        tally = finished["tallies"] | "Tally" >> beam.CombineGlobally(TallyFn()).without_defaults()
         shards = (
-            tally  # exists only when all buckets are resolved
+            tally  # exists only when all buckets are finished
             | "Shards" >> beam.FlatMap(_shards, order.config)
             | "SpreadShards" >> beam.Reshuffle()
             | "WriteShard" >> beam.ParDo(WriteShard(order))
@@ -70,6 +76,7 @@ class IngestImages(beam.PTransform):
             decoded[LOADED] | "Loaded" >> beam.Map(_finding, COUNT),
             contradicted | "Contradicted" >> beam.Map(_finding, CONTRADICTION),
             resolved[REFUSED] | "RefusedByRule" >> beam.Map(_finding, REFUSAL),
+            finished[REFUSED] | "RefusedAsNear" >> beam.Map(_finding, REFUSAL),
             tally | "Tallied" >> beam.Map(_finding, TALLY),
             shards | "Written" >> beam.Map(_finding, SHARD),
         )

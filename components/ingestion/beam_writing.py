@@ -10,7 +10,7 @@ from apache_beam.metrics import Metrics
 
 from components.ingestion.splits import buckets_of_shard, shard_index, shard_name, shuffle_key
 from components.ingestion.staging import Place, StagingReader, new_path
-from components.ingestion.work_order import NAMESPACE, WorkOrder, read_kept
+from components.ingestion.work_order import KEPT, NAMESPACE, WorkOrder, read_copies
 
 
 class WriteShard(beam.DoFn):
@@ -33,14 +33,14 @@ class WriteShard(beam.DoFn):
         kept = [
             copy
             for bucket in buckets_of_shard(index, shards, self._order.buckets)
-            for copy in read_kept(self._order, bucket)
+            for copy in read_copies(self._order, KEPT, bucket)
             if copy.split == split and shard_index(copy.digest, shards) == index
         ]
         kept.sort(key=lambda copy: shuffle_key(copy.digest))
         name = posixpath.join(f"Split-{split}", shard_name(index, shards))
         final = posixpath.join(self._order.output_uri, name)
         unfinished = new_path(self._order.staging_folder)
-        digest = self._write(unfinished, (Place(copy.file, copy.offset, copy.size) for copy in kept))
+        digest = self._write(unfinished, (Place(*copy.place) for copy in kept))
         tf.io.gfile.makedirs(posixpath.dirname(final))
         tf.io.gfile.rename(unfinished, final, overwrite=True)
         self._written.inc(len(kept))

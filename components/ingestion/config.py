@@ -4,6 +4,7 @@ import enum
 import pathlib
 import pkgutil
 import re
+from typing import Any
 
 import pydantic
 from pydantic import Field
@@ -27,6 +28,14 @@ class ValidationPart(str, enum.Enum):
 
     TRAIN = "train"
     TEST = "test"
+
+
+class NearDuplicates(str, enum.Enum):
+    """What is done about images of train or unlabeled that look like one of test."""
+
+    REPORT = "report"
+    REMOVE_FROM_TRAIN = "remove_from_train"
+    OFF = "off"
 
 
 class StoredFormat(str, enum.Enum):
@@ -107,6 +116,13 @@ class IngestionConfig:
     test_fraction: float = Field(
         0.2, gt=0, lt=1, description="part of the labelled images that becomes test where the source has no test split"
     )
+    near_duplicates: NearDuplicates = Field(
+        NearDuplicates.REPORT,
+        description="images of train or unlabeled that look like one of test: report, remove_from_train or off",
+    )
+    near_duplicate_bits: int = Field(
+        6, ge=0, le=7, description="images whose perceptual hashes of 64 bits differ in no more are near-duplicates"
+    )
     min_images_per_class: int = Field(2, ge=1, description="fewer train images of a class are an error")
     max_undecodable_fraction: float = Field(
         0.05, ge=0, le=1, description="the step fails when a larger part of the files is refused"
@@ -130,6 +146,12 @@ class IngestionConfig:
     jpeg_quality: int = Field(95, ge=1, le=100, description="of images stored as JPEG")
     shard_bytes: int = Field(32 * 2**20, ge=2**10, description="aimed size of an output file")
     min_shards: int = Field(4, ge=1, description="output files per split at least, where it has 16 images for each")
+
+    @pydantic.field_validator("near_duplicates", mode="before")
+    @classmethod
+    def _read_off(cls, value: Any) -> Any:
+        """YAML takes a bare ``off`` for false."""
+        return NearDuplicates.OFF.value if value is False else value
 
     @pydantic.field_validator("source")
     @classmethod

@@ -19,15 +19,16 @@ from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.ingestion import beam_transforms, staging
 from components.ingestion.beam_transforms import IngestImages
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.decoding import decoding_rules
 from components.ingestion.planning import Plan, make_plan, read_portions
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.source import open_source
 from components.ingestion.summary import Tally, check, check_groups, count_reasons, summarize, warnings
-from components.ingestion.work_order import WorkOrder
+from components.ingestion.work_order import WorkOrder, read_near
 
 _logger = logging.getLogger(__name__)
+_FIRST_PAIRS = 20  # of near-duplicates, in the summary; the file beside it holds all
 
 
 def ingest(
@@ -99,12 +100,14 @@ def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: fl
     found = warnings(tally, refusals, order.config, image_config.color)
     for sentence in found:
         _logger.warning("%s", sentence)
+    pairs = _write_near_duplicates(order)
     facts = {
         "root": order.root,
         "source": order.config.source,
         "content_digest": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
         "shards": {split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits},
         "warnings": found,
+        "near_duplicate_pairs": pairs,
         "seconds": time.monotonic() - started,
     }
     summary = summarize(tally, count_reasons(refusals), facts)
@@ -138,6 +141,20 @@ def _read_findings(folder: str) -> _Findings:
         items=sum(items for items, _ in counts),
         images=sum(images for _, images in counts),
     )
+
+
+def _write_near_duplicates(order: WorkOrder) -> list[dict[str, Any]]:
+    """Write all pairs and return the first few; where none were sought, there is no file."""
+    if order.config.near_duplicates is NearDuplicates.OFF:
+        return []
+    first: list[dict[str, Any]] = []
+    path = posixpath.join(order.output_uri, artifact_files.NEAR_DUPLICATES_FILE)
+    with tf.io.gfile.GFile(path + ".part", "wb") as file:
+        for content in read_near(order):
+            file.write(content)
+            first += map(json.loads, content.splitlines()[: _FIRST_PAIRS - len(first)])
+    tf.io.gfile.rename(path + ".part", path, overwrite=True)
+    return first
 
 
 def _remove_leftovers(output_uri: str) -> None:

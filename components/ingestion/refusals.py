@@ -34,6 +34,7 @@ class Reason(str, enum.Enum):
     ALSO_IN_TEST = "also_in_test"
     LABEL_CONFLICT = "label_conflict"
     GROUP_CONFLICT = "group_conflict"
+    NEAR_DUPLICATE = "near_duplicate"
     TEST_WITHOUT_LABEL = "test_without_label"
 
 

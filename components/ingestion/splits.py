@@ -29,6 +29,12 @@ class Copy(NamedTuple):
     file: str  # place in staging
     offset: int
     size: int
+    perceptual_hash: int | None = None  # where near-duplicates are sought; see ``near_duplicates``
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """Where its record lies, in staging."""
+        return self.file, self.offset, self.size
 
 
 class Resolved(NamedTuple):
@@ -53,7 +59,7 @@ def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction
         test_fraction: part of the labelled images, or of the groups, that goes to test where nothing is prescribed.
     """
     sided = [(copy, _side(copy, prescribed, test_fraction)) for copy in copies]
-    sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0][6:]))
+    sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0].place))
     ordered = [copy for copy, _ in sided]
     labels = sorted({copy.label for copy in ordered if copy.label is not None})
     if len(labels) > 1:

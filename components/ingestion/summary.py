@@ -10,7 +10,7 @@ from typing import Any
 
 from components.contracts import records
 from components.contracts.images import Color
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.splits import Copy
 
@@ -29,6 +29,7 @@ class Tally:
     bytes: dict[str, int] = dataclasses.field(default_factory=dict)  # by split, of serialized records
     classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)  # by split and label
     gray: int = 0  # images whose source has one channel
+    near_duplicates: int = 0  # images of train or unlabeled that look like one of test, kept or not
 
     def add(self, copy: Copy) -> None:
         """Count one kept image."""
@@ -47,6 +48,7 @@ class Tally:
         for split, labels in other.classes.items():
             _add_counts(self.classes.setdefault(split, {}), labels)
         self.gray += other.gray
+        self.near_duplicates += other.near_duplicates
 
     @property
     def total(self) -> int:
@@ -96,6 +98,7 @@ def undecodable_fraction(tally: Tally, refused: dict[str, int]) -> float:
             Reason.ALSO_IN_TEST,
             Reason.LABEL_CONFLICT,
             Reason.GROUP_CONFLICT,
+            Reason.NEAR_DUPLICATE,
             Reason.TEST_WITHOUT_LABEL,
         )
     )
@@ -189,6 +192,11 @@ def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, col
     for reason, text in _SENTENCES.items():
         if refused := by_reason.get(reason.value):
             found.append(f"{text.format(number=len(refused))} {_first_of(refused, 3)}")
+    if tally.near_duplicates and config.near_duplicates is NearDuplicates.REPORT:
+        found.append(
+            f"Images of train or unlabeled that look like one of test: {tally.near_duplicates}, kept. Set "
+            "ingestion.near_duplicates to remove_from_train to leave them out."
+        )
     unseen = sorted(set(tally.classes.get(records.TRAIN, {})) - set(tally.classes.get(records.TEST, {})))
     if unseen:
         found.append(f"Classes without test images: {len(unseen)}. First: {', '.join(unseen[:_FIRST])}.")
@@ -200,6 +208,7 @@ _SENTENCES = {
     Reason.GROUP_CONFLICT: "Images with the same pixels in groups on both sides of the split: {number}, all left out.",
     Reason.ALSO_IN_TEST: "Images of train or unlabeled that are in test too: {number}, kept in test only.",
     Reason.DUPLICATE: "Exact duplicates: {number}, left out, each image is kept once.",
+    Reason.NEAR_DUPLICATE: "Images of train or unlabeled that look like one of test: {number}, left out.",
     Reason.TEST_WITHOUT_LABEL: "Test images without a label: {number}, left out.",
     Reason.OUTSIDE_LAYOUT: "Images outside the expected folders: {number}, left out.",
     Reason.EMPTY_CLASS_FOLDER: "Class folders without files: {number}; the model will not know these classes.",
@@ -234,5 +243,6 @@ def summarize(tally: Tally, refused: dict[str, int], facts: dict[str, Any]) -> d
         "undecodable_fraction": undecodable_fraction(tally, refused),
         "duplicates": refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
         "label_conflicts": refused.get(Reason.LABEL_CONFLICT.value, 0),
+        "near_duplicates": tally.near_duplicates,
         "gray_fraction": tally.gray / tally.total if tally.total else 0.0,
     }

@@ -16,6 +16,7 @@ class Data:
     splits: list[list[str]]  # a row per class, then one for all
     warnings: list[str]
     facts: list[tuple[str, str]]
+    near_pairs: list[tuple[str, str, str]]  # path in train or unlabeled, path in test, differing bits of 64
 
     @property
     def split_numbers(self) -> list[int]:
@@ -45,6 +46,10 @@ def data_section(ingestion: Mapping[str, Any]) -> Data:
         splits=rows,
         warnings=[str(warning) for warning in ingestion.get("warnings") or []],
         facts=_facts(ingestion),
+        near_pairs=[
+            (str(pair.get("path", "")), str(pair.get("test_path", "")), _count(pair.get("bits")))
+            for pair in ingestion.get("near_duplicate_pairs") or []
+        ],
     )
 
 
@@ -61,6 +66,8 @@ def _facts(ingestion: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("exact duplicates left out", significant(ingestion["duplicates"])))
     if ingestion.get("label_conflicts") is not None:
         facts.append(("same pixels under two labels", significant(ingestion["label_conflicts"])))
+    if ingestion.get("near_duplicates") is not None:
+        facts.append(("images of train that look like one of test", significant(ingestion["near_duplicates"])))
     if ingestion.get("undecodable") is not None:
         share = ingestion.get("undecodable_fraction")
         text = significant(ingestion["undecodable"]) + ("" if share is None else f" ({percent(share, 2)})")

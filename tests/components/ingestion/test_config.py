@@ -10,6 +10,11 @@ def test_defaults_survive_json():
     assert config != IngestionConfig()
 
 
+@pytest.mark.parametrize(("value", "mode"), [(False, "off"), ("off", "off"), ("report", "report")])
+def test_off_may_be_written_as_yaml_reads_it(value, mode):
+    assert from_mapping(IngestionConfig, {"near_duplicates": value}, "test").near_duplicates.value == mode
+
+
 @pytest.mark.parametrize("pattern", ["", "span-{SPAN}", "span-{SPAN:3}/v{VERSION}/", "{YYYY}-{MM}-{DD}"])
 def test_accepts_span_patterns(pattern):
     assert from_mapping(IngestionConfig, {"span_pattern": pattern}, "test").span_pattern == pattern
@@ -28,6 +33,7 @@ def test_accepts_span_patterns(pattern):
         ({"train_folder": "a/b"}, "three different visible folder names expected"),
         ({"test_fraction": 0}, "ingestion.test_fraction"),
         ({"max_pixels": 10**9}, "ingestion.max_pixels"),
+        ({"near_duplicates": True}, "ingestion.near_duplicates"),
         ({"source": "folder"}, "ingestion.source: one of cifar100_binary, cifar_binary, "),
         ({"manifest": {"column": "x"}}, "ingestion.manifest.column: unknown key"),
     ],

@@ -17,7 +17,7 @@ from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
 from components.ingestion import beam_decoding, staging, work_order
 from components.ingestion import ingest as ingest_module
-from components.ingestion.config import IngestionConfig, StoredFormat
+from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
 from components.ingestion.summary import IngestionError
@@ -88,7 +88,8 @@ def test_rows_in_rows_out(ingested, make_photo):
     assert summary["warnings"] == []
     assert json.loads((output / artifacts.INGESTION_SUMMARY_FILE).read_text()) == summary
     assert sorted(os.listdir(output)) == [
-        "Split-test", "Split-train", "Split-unlabeled", artifacts.INGESTION_SUMMARY_FILE, artifacts.QUARANTINE_FILE
+        "Split-test", "Split-train", "Split-unlabeled",
+        artifacts.INGESTION_SUMMARY_FILE, artifacts.NEAR_DUPLICATES_FILE, artifacts.QUARANTINE_FILE,
     ]  # fmt: skip
 
 
@@ -324,6 +325,42 @@ def test_groups_are_on_one_side(make_files, tmp_path, monkeypatch):
     assert summary["records"]["train"] > 50
     assert summary["records"]["test"] > 12
     assert summary["records"]["unlabeled"] > 5
+
+
+@pytest.mark.parametrize("mode", list(NearDuplicates))
+def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkeypatch, mode):
+    monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 4)
+    monkeypatch.setattr("components.ingestion.beam_near_duplicates._BUCKETS_PER_PARTITION", 1)
+    seeds = {f"{split}/{name}/{index}.png": (split, name, index) for split in ("train", "test") for name in "ab"
+             for index in range(12)}  # fmt: skip
+    root = make_files(seeds, size=(60, 48))
+    pairs = {}
+    for index, folder in enumerate(("train/a", "train/b", "unlabeled", "train/a", "test/b")):
+        image = Image.fromarray(make_photo(("test", "b", index), (60, 48)))
+        (root / folder).mkdir(exist_ok=True)
+        image.save(root / folder / f"again{index}.jpg", quality=60)
+        if not folder.startswith("test"):
+            pairs[f"{folder}/again{index}.jpg"] = f"test/b/{index}.png"
+    Image.fromarray(make_photo(("train", "a", 3), (60, 48))).save(root / "train/a/again.jpg", quality=60)
+    config = dataclasses.replace(CONFIG, near_duplicates=mode)
+    summary = run(root, tmp_path / "out", config)
+    removed = {path: "near_duplicate" for path in pairs} if mode is NearDuplicates.REMOVE_FROM_TRAIN else {}
+    assert quarantine(tmp_path / "out") == removed
+    assert summary["records"]["train"] == 24 + 3 + 1 - (3 if removed else 0)
+    assert summary["records"]["test"] == 24 + 1
+    assert ("unlabeled" in summary["records"]) == (not removed)
+    assert set(read(tmp_path / "out", "train")).isdisjoint(removed)
+    if mode is NearDuplicates.OFF:
+        assert (summary["near_duplicates"], summary["warnings"]) == (0, [])
+        assert not (tmp_path / "out" / artifacts.NEAR_DUPLICATES_FILE).exists()
+        return
+    lines = (tmp_path / "out" / artifacts.NEAR_DUPLICATES_FILE).read_text().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert {pair["path"]: pair["test_path"] for pair in found} == pairs
+    assert all(pair["bits"] <= 6 and pair["split"] in ("train", "unlabeled") for pair in found)
+    assert (summary["near_duplicates"], summary["near_duplicate_pairs"]) == (4, found)
+    [warning] = summary["warnings"]
+    assert warning.startswith("Images of train or unlabeled that look like one of test: 4, ")
 
 
 def test_a_group_that_is_put_on_both_sides_stops_the_run(make_files, tmp_path):

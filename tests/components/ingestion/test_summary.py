@@ -1,7 +1,7 @@
 import pytest
 
 from components.contracts.images import Color
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.refusals import Reason, Refusal
 from components.ingestion.splits import Copy
 from components.ingestion.summary import (
@@ -123,6 +123,7 @@ def test_warnings():
     [
         "label_conflict",
         "group_conflict",
+        "near_duplicate",
         "also_in_test",
         "duplicate",
         "test_without_label",
@@ -136,6 +137,17 @@ def test_each_loss_has_its_warning(reason):
     assert "4" in sentence.split(".")[0]
     assert f"{reason}/02" in sentence
     assert f"{reason}/03" not in sentence
+
+
+def test_near_duplicates_that_are_kept_have_a_warning():
+    counted = tally(**GOOD)
+    counted.near_duplicates = 5
+    assert Tally.from_json(counted.to_json()) == counted
+    [sentence] = warnings(counted, [], CONFIG, Color.RGB)
+    assert sentence.startswith("Images of train or unlabeled that look like one of test: 5, kept. Set ")
+    removing = IngestionConfig(near_duplicates=NearDuplicates.REMOVE_FROM_TRAIN)
+    assert warnings(counted, [], removing, Color.RGB) == []
+    assert summarize(counted, {}, {})["near_duplicates"] == 5
 
 
 def test_a_class_without_test_images_is_told():

@@ -142,6 +142,11 @@ def make_ingestion() -> dict:
         "undecodable_fraction": 1 / 76,
         "duplicates": 3,
         "label_conflicts": 0,
+        "near_duplicates": 7,
+        "near_duplicate_pairs": [
+            {"path": "dog/4.png", "split": "train", "test_path": "dog/test-9.png", "bits": 2},
+            {"path": HOSTILE, "split": "unlabeled", "test_path": "cat/test-1.png", "bits": 0},
+        ],
         "gray_fraction": 0.25,
         "warnings": ["1 file could not be read as an image"],
     }

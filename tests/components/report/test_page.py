@@ -173,6 +173,7 @@ def test_data_quality_is_told(page):
     assert page.says(
         "cat 30 4 dog 20 4", "all 60 12", "exact duplicates left out 3", "1 file could not be read as an image"
     )
+    assert page.says("images of train that look like one of test: the first 2", "dog/4.png dog/test-9.png 2")
     assert page.says(
         "duplicate: 3 files", "dog/0.png as dog/9.png", "truncated: 1 file", "largest to smallest train class 3.00 to 1"
     )
