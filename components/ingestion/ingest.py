@@ -150,6 +150,7 @@ def _write_near_duplicates(order: WorkOrder) -> list[dict[str, Any]]:
     first: list[dict[str, Any]] = []
     path = posixpath.join(order.output_uri, artifact_files.NEAR_DUPLICATES_FILE)
     with tf.io.gfile.GFile(path + ".part", "wb") as file:
+        file.write(b"")  # makes the file
         for content in read_near(order):
             file.write(content)
             first += map(json.loads, content.splitlines()[: _FIRST_PAIRS - len(first)])

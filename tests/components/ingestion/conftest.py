@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 
-def photo(seed, size=(24, 20), gray=False):
-    """A smooth picture of its own for each seed: (height, width, 3) or (height, width) uint8."""
+def photo(seed, size=(24, 20), gray=False, cells=3):
+    """A picture of its own for each seed, smooth between cells x cells points: (h, w, 3) or (h, w) uint8."""
     generator = np.random.default_rng(int.from_bytes(hashlib.sha256(str(seed).encode()).digest()[:4], "big"))
-    small = generator.integers(0, 256, (3, 3) if gray else (3, 3, 3), dtype=np.uint8)
+    small = generator.integers(0, 256, (cells, cells) if gray else (cells, cells, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(small).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 

@@ -333,15 +333,15 @@ def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkey
     monkeypatch.setattr("components.ingestion.beam_near_duplicates._BUCKETS_PER_PARTITION", 1)
     seeds = {f"{split}/{name}/{index}.png": (split, name, index) for split in ("train", "test") for name in "ab"
              for index in range(12)}  # fmt: skip
-    root = make_files(seeds, size=(60, 48))
+    root = make_files(seeds, size=(60, 48), cells=12)
     pairs = {}
     for index, folder in enumerate(("train/a", "train/b", "unlabeled", "train/a", "test/b")):
-        image = Image.fromarray(make_photo(("test", "b", index), (60, 48)))
+        image = Image.fromarray(make_photo(("test", "b", index), (60, 48), cells=12))
         (root / folder).mkdir(exist_ok=True)
         image.save(root / folder / f"again{index}.jpg", quality=60)
         if not folder.startswith("test"):
             pairs[f"{folder}/again{index}.jpg"] = f"test/b/{index}.png"
-    Image.fromarray(make_photo(("train", "a", 3), (60, 48))).save(root / "train/a/again.jpg", quality=60)
+    Image.fromarray(make_photo(("train", "a", 3), (60, 48), cells=12)).save(root / "train/a/again.jpg", quality=60)
     config = dataclasses.replace(CONFIG, near_duplicates=mode)
     summary = run(root, tmp_path / "out", config)
     removed = {path: "near_duplicate" for path in pairs} if mode is NearDuplicates.REMOVE_FROM_TRAIN else {}

@@ -8,7 +8,7 @@ from components.ingestion.near_duplicates import bands_of, find_pairs, perceptua
 
 
 def picture(make_photo, seed, size=(120, 90)):
-    return Image.fromarray(make_photo(seed, size))
+    return Image.fromarray(make_photo(seed, size, cells=12))
 
 
 def distance(one, other):
@@ -25,8 +25,8 @@ def as_jpeg(image, quality):
     "change",
     [
         lambda image: as_jpeg(image, 40),
-        lambda image: image.resize((60, 45)),
-        lambda image: image.resize((240, 170)),
+        lambda image: image.resize((image.width // 2, image.height // 2)),
+        lambda image: image.resize((2 * image.width, 2 * image.height)),
         lambda image: image.convert("L"),
         lambda image: image.point(lambda value: round(value * 0.85)),
         lambda image: image.crop((1, 1, image.width, image.height)),
