@@ -1,7 +1,6 @@
 """Settings of ingestion: where images come from, which are refused, how they are split and stored."""
 
 import enum
-import pathlib
 import pkgutil
 import re
 from typing import Any
@@ -10,6 +9,7 @@ import pydantic
 from pydantic import Field
 
 from components.contracts.configuration import configuration
+from components.ingestion import sources
 
 # Pillow itself refuses above twice its MAX_IMAGE_PIXELS; a higher limit of ours would be no limit.
 _PILLOW_PIXEL_LIMIT = 178_956_970
@@ -156,7 +156,7 @@ class IngestionConfig:
     @pydantic.field_validator("source")
     @classmethod
     def _check_source(cls, name: str) -> str:
-        known = sorted(module.name for module in pkgutil.iter_modules([str(pathlib.Path(__file__).parent / "sources")]))
+        known = sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
         if name not in known:
             raise ValueError(f"one of {', '.join(known)} expected, found {name!r}")
         return name

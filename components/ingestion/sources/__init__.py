@@ -1,1 +1,1 @@
-"""Where images come from: one small file per layout, listed in ``registry.py``."""
+"""Where images come from: one small file per layout; its name is the value of ``ingestion.source``."""

@@ -100,6 +100,21 @@ def test_runs_in_a_pipeline_and_comes_from_the_cache(make_files, tmp_path, monke
     assert sorted(values.get("refused_duplicate", 0) for _, _, values in found) == [0, 1]
 
 
+def test_a_manifest_with_spans_runs_in_a_pipeline(make_files, tmp_path):
+    for span, number in (("2024-02-28", 30), ("2024-02-29", 50)):
+        root = make_files({f"images/{index}.png": index for index in range(number)}, f"data/{span}/v3")
+        rows = [f"images/{index}.png,{'ab'[index % 2]},patient {index % 25}" for index in range(number)]
+        (root / "manifest.csv").write_text("\n".join(["path,label,group", *rows, "images/none.png,a,"]))
+    config = IngestionConfig(source="manifest", span_pattern="{YYYY}-{MM}-{DD}/v{VERSION}", test_fraction=0.4)
+    _, [(uri, _, values)] = run(ImageExampleGen(str(tmp_path / "data"), config, IMAGE_CONFIG), tmp_path)
+    assert (values["span"], values["version"]) == (19782, 3)
+    assert values["records_train"] + values["records_test"] == 50
+    assert (values["refused_unreadable"], values.get("refused_group_conflict")) == (1, None)
+    summary = json.loads((uri / artifacts.INGESTION_SUMMARY_FILE).read_text())
+    assert summary["root"] == str(tmp_path / "data/2024-02-29/v3")
+    assert summary["source"] == "manifest"
+
+
 def metadata_store_state(name):
     from ml_metadata.proto import metadata_store_pb2
 

@@ -73,6 +73,20 @@ def test_only_the_files_of_the_span_count(tmp_path):
     assert resolve(tmp_path, config) != first
 
 
+def test_spans_of_every_source(source_data, tmp_path):
+    source, write_source = source_data
+    for name in ("2024-02-28/v2", "2024-02-29/v1", "2024-02-29/v12"):
+        write_source(tmp_path / name)
+    config = IngestionConfig(source=source, span_pattern="{YYYY}-{MM}-{DD}/v{VERSION}")
+    first = resolve(tmp_path, config)
+    assert first[:3] == ("2024-02-29/v12", 19782, 12)
+    (tmp_path / "2024-02-29/v1/train.txt").write_text("x")
+    assert resolve(tmp_path, config) == first
+    path = min(path for path in (tmp_path / "2024-02-29/v12").rglob("*") if path.is_file())
+    os.utime(path, ns=(0, 1))
+    assert resolve(tmp_path, config)[3] != first[3]
+
+
 def test_missing_data_is_told(tmp_path):
     with pytest.raises(SourceError, match=r"data root .*/none: No such file or directory"):
         resolve(tmp_path / "none")

@@ -10,7 +10,6 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 from PIL import Image
 
 from components.contracts import artifacts, records
@@ -425,45 +424,10 @@ def test_a_source_that_miscounts_is_noticed(ingested, tmp_path, monkeypatch):
         run(root, tmp_path / "out")
 
 
-class _MemoryFileSystem(FileSystem):
-    """Read-only objects under ``memory://``, as an object store shows them."""
-
-    objects: dict = {}
-
-    @classmethod
-    def scheme(cls):
-        return "memory"
-
-    def _list(self, prefix):
-        for path, content in self.objects.items():
-            if path.startswith(prefix):
-                yield FileMetadata(path, len(content), 1700000000.5)
-
-    def open(self, path, mime_type="", compression_type=CompressionTypes.AUTO):
-        assert compression_type == CompressionTypes.UNCOMPRESSED
-        return io.BytesIO(self.objects[path])
-
-    def has_dirs(self):
-        return False
-
-    def join(self, basepath, *paths):
-        return "/".join([basepath.rstrip("/"), *paths])
-
-    def _unused(self, *args, **kwargs):
-        raise NotImplementedError
-
-    split = mkdirs = create = copy = rename = exists = size = last_updated = checksum = metadata = delete = _unused
-
-
-def test_a_remote_root_gives_the_same_records(ingested, tmp_path, monkeypatch):
+def test_a_remote_root_gives_the_same_records(ingested, tmp_path, in_memory):
     root, clean, summary = ingested
-    objects = {
-        f"memory://bucket/{path.relative_to(root)}": path.read_bytes() for path in root.rglob("*") if path.is_file()
-    }
-    monkeypatch.setattr(
-        _MemoryFileSystem, "objects", {**objects, "memory://bucket/train/": b"", "memory://other/x": b""}
-    )
-    remote = run("memory://bucket", tmp_path / "remote")
+    address = in_memory(root)
+    remote = run(address, tmp_path / "remote")
     assert contents(tmp_path / "remote") == contents(clean)
     assert remote["content_digest"] == summary["content_digest"]
     with pytest.raises(SourceError, match="data root memory://nothing: no file in it"):
