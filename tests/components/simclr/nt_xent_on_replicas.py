@@ -83,4 +83,5 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
+    nt_xent._STRIP_ELEMENTS, nt_xent._MIN_BLOCK_ROWS = 1, int(sys.argv[2])
     main(int(sys.argv[1]))

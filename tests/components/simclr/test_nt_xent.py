@@ -77,19 +77,55 @@ def test_gradient_equals_differences_of_the_loop(n):
     np.testing.assert_allclose(gradient, loop_gradient(a, b, 0.3), rtol=2e-4, atol=2e-6)
 
 
-@pytest.mark.parametrize("strip_elements", [64 * 128, 16 * 128 + 5])
-def test_strips_give_what_one_matrix_gives(monkeypatch, strip_elements):
-    a, b = random_pairs(64, 16)
-    whole, whole_gradient = value_and_gradient(a, b, 0.2)
-    monkeypatch.setattr(nt_xent, "_STRIP_ELEMENTS", strip_elements)
+def matrix_gradient(a, b, temperature):
+    """Of the mean cross-entropy over the rows of one whole float64 matrix, by TensorFlow."""
+    z = tf.Variable(np.concatenate([a, b]).astype(np.float64))
+    with tf.GradientTape() as tape:
+        directions = tf.math.l2_normalize(z, axis=1)
+        logits = tf.matmul(directions, directions, transpose_b=True) / temperature
+        logits = tf.linalg.set_diag(logits, tf.fill([2 * len(a)], tf.constant(-1e300, tf.float64)))
+        labels = tf.roll(tf.range(2 * len(a)), len(a), 0)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+    return float(loss), tape.gradient(loss, z).numpy()
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Function that makes blocks of so many rows, whatever the number of images."""
+
+    def set_rows(rows):
+        monkeypatch.setattr(nt_xent, "_WHOLE_ROWS", 1)
+        monkeypatch.setattr(nt_xent, "_STRIP_ELEMENTS", 1)
+        monkeypatch.setattr(nt_xent, "_MIN_BLOCK_ROWS", rows)
+
+    return set_rows
+
+
+@pytest.mark.parametrize("n, rows", [(32, 32), (32, 8), (29, 8)])
+@pytest.mark.parametrize("temperature", [0.2, 0.011])
+def test_blocks_give_what_one_matrix_gives(small_blocks, n, rows, temperature):
+    """One to several blocks per view, with and without padding, above and below the temperature that needs maxima."""
+    a, b = random_pairs(n, 16)
+    loss, gradient = matrix_gradient(a, b, temperature)
+    ranks = loop_loss(a, b, temperature)[1:]
+    small_blocks(rows)
     for function in (
-        value_and_gradient,
         tf.function(value_and_gradient_graph),
         tf.function(value_and_gradient_graph, jit_compile=True),
     ):
-        strips, gradient = function(a, b, 0.2)
-        np.testing.assert_allclose([float(x) for x in strips], [float(x) for x in whole], rtol=1e-6)
-        np.testing.assert_allclose(gradient, whole_gradient, rtol=1e-4, atol=1e-7)
+        contrast, found = function(a, b, temperature)
+        assert float(contrast.loss) == pytest.approx(loss, rel=2e-6, abs=2e-6)
+        assert (float(contrast.top1), float(contrast.top5)) == pytest.approx(ranks, abs=1e-6)
+        np.testing.assert_allclose(found, gradient, rtol=1e-3, atol=2e-4 * np.abs(gradient).max())
+
+
+def test_collapsed_views_in_many_blocks_rank_nothing_first(small_blocks):
+    small_blocks(8)
+    same = np.tile(np.random.default_rng(0).normal(size=(1, 7)), (30, 1))
+    contrast, gradient = value_and_gradient(same, same, 0.07)
+    assert float(contrast.loss) == pytest.approx(math.log(59), rel=1e-5)
+    assert float(contrast.top1) == float(contrast.top5) == 0
+    assert np.abs(gradient).max() < 1e-5
 
 
 def value_and_gradient_graph(a, b, temperature):
@@ -154,6 +190,8 @@ def test_refusals():
 
 def test_memory_does_not_grow_with_the_square(monkeypatch):
     """No tensor of the compiled graph is as large as the similarity matrix."""
+    monkeypatch.setattr(nt_xent, "_WHOLE_ROWS", 1)
+    monkeypatch.setattr(nt_xent, "_MIN_BLOCK_ROWS", 16)
     monkeypatch.setattr(nt_xent, "_STRIP_ELEMENTS", 1 << 16)
     spec = tf.TensorSpec((512, 16), tf.float32)
     graph = tf.function(value_and_gradient_graph).get_concrete_function(spec, spec, 0.1).graph
@@ -167,10 +205,13 @@ def test_memory_does_not_grow_with_the_square(monkeypatch):
 
 
 @pytest.mark.multi_replica
-@pytest.mark.parametrize("count", [2, 4])
-def test_replicas_equal_one_device(count):
+@pytest.mark.parametrize("count, rows", [(2, 5), (4, 128)])
+def test_replicas_equal_one_device(count, rows):
+    """Several blocks with padding, and one."""
     script = pathlib.Path(__file__).with_name("nt_xent_on_replicas.py")
-    done = subprocess.run([sys.executable, script, str(count)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, script, str(count), str(rows)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     single, several, gradients, weights = (float(x) for x in done.stdout.split())
     assert single == pytest.approx(several, rel=1e-6)
