@@ -25,6 +25,7 @@ from components.ingestion.config import IngestionConfig
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
 from components.pretraining.config import PretrainingConfig
 from components.report.config import ReportConfig
+from components.simclr.config import IMAGENET
 
 CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
 
@@ -89,6 +90,8 @@ class PipelineConfig:
                 f"ingestion.stored_short_side_px ({self.ingestion.stored_short_side_px}) is less than image.size_px "
                 f"({self.image.size_px}): images would be shrunk and enlarged again"
             )
+        if self.pretraining.encoder.initial_weights == IMAGENET and self.image.channels != 3:
+            raise ValueError("pretraining.encoder.initial_weights: imagenet needs image.color: rgb")
         if self.gate.must_beat_random_knn and not self.linear_evaluation.random_encoder:
             raise ValueError("gate.must_beat_random_knn needs linear_evaluation.random_encoder: true")
         return self

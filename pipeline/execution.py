@@ -8,7 +8,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-from pipeline import bundled_data, finished_checkpoints, node_process, outcome, run_parameters, states
+from pipeline import bundled_data, finished_checkpoints, initial_weights, node_process, outcome, run_parameters, states
 from pipeline import intermediate_representation as representation
 from pipeline.config import BundledData, PipelineConfig
 from pipeline.console import Console, show_progress
@@ -51,7 +51,7 @@ def execute(config: PipelineConfig, places: Places, runner: RunnerKind, run_id: 
     connection = metadata.sqlite_metadata_connection_config(places.metadata_path)
     ir = representation.compile_graph(config, connection)
     # The run id too, so that the states can be read back under it; the runner finds nothing left to bind.
-    values = run_parameters.bindings(config, places.data_root, places.registry)
+    values = run_parameters.bindings(initial_weights.pinned(config), places.data_root, places.registry)
     representation.bind(ir, run_id, places.pipeline_root, values)
     teller = _Teller(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
     with show_progress(console, teller.node_started, teller.node_finished):

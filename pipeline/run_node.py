@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from components.contracts.configuration import ConfigError
-from pipeline import ir_file, node_process, run_parameters
+from pipeline import initial_weights, ir_file, node_process, run_parameters
 from pipeline.config import PipelineConfig
 
 _logger = logging.getLogger(__name__)
@@ -79,6 +79,8 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
 
     connection = metadata_connection.from_environment()
     ir = representation.from_text(text)
+    if parsed.node in _PRETRAINING_NODES:  # the only ones that need the file, and may alone have it mounted
+        config = initial_weights.pinned(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
     launch = node_launch.NodeLaunch(ir, parsed.node, connection)

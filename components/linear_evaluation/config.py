@@ -35,7 +35,9 @@ class LinearEvaluationConfig:
     batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")
     raw_pixels: bool = Field(True, description="put raw pixels through the same probe, for comparison")
     raw_pixels_max_px: int = Field(32, ge=4, le=128, description="raw pixels are shrunk to at most this side")
-    random_encoder: bool = Field(True, description="put the untrained encoder through the same probe, for comparison")
+    random_encoder: bool = Field(
+        True, description="put the encoder as it was before training through the same probe, for comparison"
+    )
     bootstrap_resamples: int = Field(2000, ge=100, le=100000, description="resamples of the test images per interval")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the intervals")
     thumbnail_px: int = Field(96, ge=8, le=512, description="thumbnails are shrunk to at most this side")

@@ -22,6 +22,7 @@ from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords, read_watch_images
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
+from components.simclr import initial_weights
 from components.simclr.encoder import num_parameters, weights_digest
 
 _logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
     """
     started = time.monotonic()
     devices.check_gpus(config.num_gpus)
+    config = dataclasses.replace(config, encoder=initial_weights.pinned(config.encoder))
     summary = _read_summary(task.views_uri, image_config)
     checkpoint_dir = checkpoint_directory(config, task, summary)
     _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], task.views_uri)
@@ -122,6 +124,7 @@ def _train_and_export(config, image_config, task, pairs, watch_images, checkpoin
         "input_wait_fraction": speed.input_wait_fraction,
         record.RESUMED_FROM_STEPS: progress.resumed_from,
         "checkpoint_directory": checkpoint_dir,
+        "initial_encoder_digest": weights_digest(models.initial_encoder),
         "weights_digest": weights_digest(models.encoder, models.projection_head),
         "versions": exporting.versions(),
     }

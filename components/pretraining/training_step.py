@@ -18,6 +18,7 @@ from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.simclr import augmentations, nt_xent, optimizers
 from components.simclr.encoder import build_encoder
+from components.simclr.initial_weights import load_initial_weights
 from components.simclr.projection_head import build_projection_head, keep_head_layers
 from components.simclr.schedules import WarmupCosine
 
@@ -196,12 +197,18 @@ class TrainingStep:
 def build_models(
     config: PretrainingConfig, image: ImageShape, is_synchronized: bool = False
 ) -> tuple[keras.Model, keras.Model]:
-    """A new encoder, with the head's kept layers, and the rest of the head; the same config gives the same weights."""
+    """A new encoder, with the head's kept layers, and the rest of the head; the same config gives the same weights.
+
+    Raises:
+        ValueError, RuntimeError: as ``load_initial_weights``.
+    """
     policy = _POLICIES[config.precision]
     encoder = build_encoder(config.encoder, image.size_px, image.channels, config.seed, policy, is_synchronized)
-    width = encoder.output_shape[1]
+    width, own_layers = encoder.output_shape[1], len(encoder.layers)
     head = build_projection_head(config.projection_head, width, config.seed, policy, is_synchronized)
-    return keep_head_layers(encoder, config.projection_head, config.seed, policy, is_synchronized), head
+    encoder = keep_head_layers(encoder, config.projection_head, config.seed, policy, is_synchronized)
+    load_initial_weights(config.encoder, encoder, own_layers, image.mean, image.std)
+    return encoder, head
 
 
 def views_by_side(values: Sequence[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,9 @@ class Architecture(str, enum.Enum):
     VIT_SMALL = "vit_small"
 
 
+IMAGENET = "imagenet"  # as initial weights
+
+
 class Stem(str, enum.Enum):
     """First layers of a ResNet: 7x7 stride 2 and max-pool for large images, 3x3 stride 1 without it for small ones."""
 
@@ -60,6 +63,32 @@ class EncoderConfig:
     )
     width_multiplier: float = Field(1.0, ge=0.0625, le=4, description="factor on the width of every layer")
     stem: Stem = Field(Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image")
+    initial_weights: str | None = Field(
+        None,
+        min_length=1,
+        description="null: random; imagenet (resnet50_v1 only); or an earlier encoder: <registry>/<model>, a version "
+        "or alias below it, or a .keras file",
+    )
+    initial_weights_digest: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of the .keras file; null: filled in when a run starts, so that its content decides",
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.initial_weights_digest and self.initial_weights in (None, IMAGENET):
+            raise ValueError("initial_weights_digest is of a .keras file: set initial_weights to one")
+        if self.initial_weights != IMAGENET:
+            return self
+        if self.architecture is not Architecture.RESNET50_V1:
+            raise ValueError(
+                f"ImageNet weights are those of Keras' ResNet-50, which has its strides in other places than "
+                f"{self.architecture.value}: set architecture to {Architecture.RESNET50_V1.value}"
+            )
+        if self.width_multiplier != 1 or self.stem is Stem.SMALL_IMAGE:
+            raise ValueError("ImageNet weights need width_multiplier 1 and stem auto or large_image")
+        return self
 
 
 @configuration

@@ -32,6 +32,10 @@ def test_a_resolved_config_loads_to_itself(tmp_path):
         ("views: {views_per_image: 0}", "views.views_per_image .* contradict each other"),
         ("image: {size_px: 512}", "stored_short_side_px .* is less than image.size_px"),
         ("linear_evaluation: {random_encoder: false}", "gate.must_beat_random_knn needs"),
+        (
+            "{image: {color: gray}, pretraining: {encoder: {architecture: resnet50_v1, initial_weights: imagenet}}}",
+            "imagenet needs image.color: rgb",
+        ),
         ("beam: {pipeline_args: ['--streaming']}", "name a runner"),
         ("- a list", "expected a mapping"),
         ("a: [", "not YAML"),

@@ -34,6 +34,12 @@ def test_defaults_load_and_survive_the_round_trip():
         ({"loss": {"temperature": 0}}, r"pretraining\.loss\.temperature: .*greater than 0"),
         ({"projection_head": {"layers": 5}}, r"pretraining\.projection_head\.layers: .*less than or equal to 4"),
         ({"projection_head": {"kept_layers": 2}}, r"pretraining\.projection_head: kept_layers \(2\) must be less than"),
+        ({"encoder": {"initial_weights": "imagenet"}}, r"strides in other places than resnet18: set architecture to"),
+        (
+            {"encoder": {"initial_weights": "imagenet", "architecture": "resnet50_v1", "width_multiplier": 0.5}},
+            "ImageNet weights need width_multiplier 1",
+        ),
+        ({"encoder": {"initial_weights_digest": "0" * 64}}, r"initial_weights_digest is of a \.keras file"),
         ({"augmentation": {"zoom_min": 1.2}}, r"zoom_min \(1\.2\) must not exceed zoom_max"),
         ({"precision": "float64"}, r"pretraining\.precision: .*found 'float64'"),
     ],

@@ -1,5 +1,6 @@
 """A whole pretraining on small drawn images: what it writes, and that being killed changes nothing."""
 
+import hashlib
 import json
 import math
 import os
@@ -151,6 +152,22 @@ def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_p
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "code_digest": "other"}), summary),
     ]
     assert len({first, *others}) == 5
+
+
+def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_path):
+    path = finished[0] / "model" / artifacts.ENCODER_FILE
+    encoder = {"architecture": "small_cnn", "width_multiplier": 0.25, "initial_weights": str(path)}
+    config = config_of(settings(epochs=2, jit_compile=False, encoder=encoder))
+    description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
+    assert description["config"]["encoder"]["initial_weights_digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    initial, earlier = load(tmp_path, artifacts.INITIAL_ENCODER_FILE), load(finished[0], artifacts.ENCODER_FILE)
+    for found, expected in zip(initial.trainable_variables, earlier.trainable_variables, strict=True):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert description["initial_encoder_digest"] == weights_digest(initial)
+    assert description["history"][0]["loss"] < finished[1]["history"][0]["loss"]
+    with pytest.raises(ValueError, match="the file was changed since"):
+        stale = {**encoder, "initial_weights_digest": "0" * 64}
+        pretrain.pretrain(config_of(settings(encoder=stale)), IMAGE, task_of(views, tmp_path))
 
 
 def test_crops_in_training_where_images_are_stored_whole(uncropped_views, settings, tmp_path):
