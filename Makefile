@@ -6,13 +6,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+KFP_STAMP := .venv-kfp/.installed
 CONFIG ?= digits
 WORKDIR ?= runs/$(CONFIG)
+TARGET ?= kubeflow/targets/example.yaml
+PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install run test test-unit format check lock
+.PHONY: help install install-kfp run test test-unit format check compile update-golden lock
 
 help:  ## This menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/install.py $(wildcard requirements/*.lock) setup.py
 	$(PYTHON) requirements/install.py $(VENV)
@@ -20,14 +23,27 @@ $(STAMP): requirements/install.py $(wildcard requirements/*.lock) setup.py
 
 install: $(STAMP)  ## Set up .venv from the lock file that fits this host
 
+$(KFP_STAMP): requirements/install.py requirements/kubeflow.lock
+	$(PYTHON) requirements/install.py .venv-kfp kubeflow
+	@touch $@
+
+install-kfp: $(KFP_STAMP)  ## Set up .venv-kfp, in which pipelines for Kubeflow are compiled
+
 run: $(STAMP)  ## Run the whole pipeline on the bundled digits
 	$(BIN)/simclr run --config $(CONFIG) --workdir $(WORKDIR)
 
-test: $(STAMP)  ## All tests that need minutes, not hours, on a CPU
+test: $(STAMP) $(KFP_STAMP)  ## All tests that need minutes, not hours, on a CPU
 	$(BIN)/python -m pytest
 
-test-unit: $(STAMP)  ## The tests without a whole pipeline run
+test-unit: $(STAMP) $(KFP_STAMP)  ## The tests without a whole pipeline run
 	$(BIN)/python -m pytest -m "not e2e"
+
+compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, with its one GPU
+	$(BIN)/simclr compile --config $(CONFIG) --set pretraining.num_gpus=1 --target $(TARGET) --output $(PIPELINE)
+
+update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the compiled graph and pipeline that the tests compare with
+	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/test_kubeflow_runner.py -k golden
+	git --no-pager diff --stat tests/pipeline/golden
 
 format: $(STAMP)  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -41,3 +57,4 @@ LOCK := $(BIN)/python -m uv pip compile --quiet --no-header --no-annotate
 lock: $(STAMP)  ## Resolve both lock files anew from requirements/*.in
 	$(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_31 requirements/compatible.in -o requirements/compatible.lock
 	$(LOCK) --python-version 3.11 --universal requirements/current.in -o requirements/current.lock
+	$(LOCK) --python-version 3.10 --universal requirements/kubeflow.in -o requirements/kubeflow.lock

@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
-from tfx.components import ExampleValidator, StatisticsGen
+from tfx.components import ExampleValidator
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline
 from tfx.orchestration.data_types import RuntimeParameter
@@ -21,7 +20,7 @@ from components.preprocessing.component import Transform
 from components.pretraining.component import Trainer
 from components.report.component import Report
 from components.validation import schema_resolver
-from components.validation.component import AnomalyGate, SchemaGen
+from components.validation.component import AnomalyGate, SchemaGen, StatisticsGen
 from pipeline import run_parameters
 from pipeline.config import PipelineConfig
 
@@ -97,10 +96,7 @@ def _data(rooms: _Rooms) -> _Data:
         config=rooms["ingestion"],
         image_config=rooms["image"],
     )
-    statistics = StatisticsGen(
-        examples=examples.outputs["examples"],
-        stats_options=tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES)),
-    )
+    statistics = StatisticsGen(examples=examples.outputs["examples"])
     inferred = SchemaGen(statistics=statistics.outputs["statistics"])
     in_use = Resolver(
         strategy_class=schema_resolver.SchemaInUse,

@@ -74,8 +74,8 @@ def read_span(text: str) -> int | None:
         return None
     if _MACRO.search(text):
         raise ConfigError(
-            f"parameter {SPAN_RANGE}: the server did not fill in the macro {text!r}; macros of the scheduled time need "
-            "a schedule (no single run) and Kubeflow Pipelines 2.2 or newer"
+            f"parameter {SPAN_RANGE}: the server did not fill in the macro {text!r}; that takes a schedule (no single "
+            "run) and a server that fills in macros for v2 pipelines, in which kubeflow/pipelines issue 12494 is closed"
         )
     if text.isdecimal():
         return int(text)

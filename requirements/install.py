@@ -1,6 +1,7 @@
-"""Set up the virtual environment from the lock file that fits this host; needs nothing but a Python.
+"""Set up a virtual environment from the lock file that fits this host; needs nothing but a Python.
 
-Two version sets are supported (requirements/*.in). The wheels of ml-metadata and TFDV in the current set are built for
+``install.py FOLDER`` makes the project's environment, ``install.py FOLDER kubeflow`` the one in which kfp compiles. Two
+version sets are supported (requirements/*.in). The wheels of ml-metadata and TFDV in the current set are built for
 glibc 2.39, so the host's glibc and the Pythons found on it decide.
 """
 
@@ -14,6 +15,7 @@ from typing import List, NamedTuple, Optional, Tuple
 
 _HERE = pathlib.Path(__file__).resolve().parent
 _UV = "uv==0.13.9"
+_KUBEFLOW_LOCK = "kubeflow.lock"
 
 
 class VersionSet(NamedTuple):
@@ -108,6 +110,26 @@ def _version_of(interpreter: str) -> Optional[Tuple[int, int]]:
 def install(environment: pathlib.Path) -> None:
     """Create ``environment`` and install the locked packages and this project (editable) into it."""
     lock, interpreter = choose(host_glibc(), host_pythons())
+    uv = _create(environment, interpreter, lock)
+    # Compiled once, here, rather than at every start where Python may not write byte code.
+    _run(*uv, "--compile-bytecode", "--requirement", str(_HERE / lock))
+    _run(*uv, "--no-build-isolation", "--editable", str(_HERE.parent))
+
+
+def install_kubeflow(environment: pathlib.Path) -> None:
+    """Create ``environment`` with kfp alone; any of the known Pythons will do.
+
+    Raises:
+        UnsupportedHostError: there is none.
+    """
+    pythons = host_pythons()
+    if not pythons:
+        raise UnsupportedHostError("kfp needs Python 3.10, 3.11, 3.12 or 3.13; found none of them.")
+    _run(*_create(environment, pythons[max(pythons)], _KUBEFLOW_LOCK), "--requirement", str(_HERE / _KUBEFLOW_LOCK))
+
+
+def _create(environment: pathlib.Path, interpreter: str, lock: str) -> List[str]:
+    """Make an empty environment; returns the command that installs into it."""
     sys.stderr.write("Setting up {} with {} and {} (a few minutes, once)\n".format(environment, interpreter, lock))
     created = subprocess.run([interpreter, "-m", "venv", "--clear", str(environment)])
     if created.returncode:
@@ -116,10 +138,7 @@ def install(environment: pathlib.Path) -> None:
         )
     python = str(environment / "bin" / "python")
     _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _UV)
-    uv = [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--no-deps"]
-    # Compiled once, here, rather than at every start where Python may not write byte code.
-    _run(*uv, "--compile-bytecode", "--requirement", str(_HERE / lock))
-    _run(*uv, "--no-build-isolation", "--editable", str(_HERE.parent))
+    return [python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--no-deps"]
 
 
 def _run(*command: str) -> None:
@@ -128,4 +147,4 @@ def _run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    install(pathlib.Path(sys.argv[1]))
+    (install_kubeflow if sys.argv[2:] == ["kubeflow"] else install)(pathlib.Path(sys.argv[1]))

@@ -53,7 +53,7 @@ def test_a_span_is_a_number_or_a_date(config, text, span):
         ("-1", "expected latest, a number or a date"),
         ("1..3", "expected latest, a number or a date"),
         ("", "expected latest, a number or a date"),
-        ("[[ScheduledTime.2006-01-02]]", "the server did not fill in the macro .* need a schedule .* 2.2 or newer"),
+        ("[[ScheduledTime.2006-01-02]]", "the server did not fill in the macro .* a schedule .* issue 12494"),
         ("{{$.pipeline_job_schedule_time_utc}}", "the server did not fill in the macro"),
     ],
 )

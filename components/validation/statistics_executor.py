@@ -1,0 +1,29 @@
+"""The TFX StatisticsGen executor, with its options made when the step runs.
+
+TFDV writes options as all that its own object holds, which differs from version to version; in the compiled graph they
+would tie it to one.
+"""
+
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tfx import types
+from tfx.components.statistics_gen import executor as statistics_gen_executor
+from tfx.types import standard_component_specs
+
+from components.contracts import records
+
+
+class Executor(statistics_gen_executor.Executor):
+    """Statistics of the light features; image bytes are none of them."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Run TFX's StatisticsGen on ``records.STATISTICS_FEATURES``."""
+        options = tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES))
+        exec_properties[standard_component_specs.STATS_OPTIONS_JSON_KEY] = options.to_json()
+        super().Do(input_dict, output_dict, exec_properties)
