@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
-    _add_compile(commands)
+    _add_kubeflow(commands)
     _add_config(commands)
     _add_schema(commands)
     _add_registry(commands)
@@ -134,15 +134,20 @@ def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
     return str(folder)
 
 
-# -- compile -----------------------------------------------------------------------------------------------------------
+# -- kubeflow ----------------------------------------------------------------------------------------------------------
 
 
-def _add_compile(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add_command(
-        commands, "compile", kubeflow_commands.compile_pipeline, "Write the graph and its Kubeflow pipeline."
-    )
-    _add_config_arguments(parser)
-    kubeflow_commands.add_compile_arguments(parser)
+def _add_kubeflow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    here = kubeflow_commands
+    for name, command, add_arguments, text in (
+        ("compile", here.compile_pipeline, here.add_compile_arguments, "Write the graph and its Kubeflow pipeline."),
+        ("submit", here.submit, here.add_submit_arguments, "Start a run on Kubeflow Pipelines."),
+        ("schedule", here.schedule, here.add_schedule_arguments, "Start runs again and again, never two at once."),
+        ("status", here.status, here.add_status_arguments, "List the latest runs on Kubeflow Pipelines."),
+    ):
+        parser = _add_command(commands, name, command, text)
+        _add_config_arguments(parser)
+        add_arguments(parser)
 
 
 # -- config ------------------------------------------------------------------------------------------------------------

@@ -1,28 +1,18 @@
-"""A config and a target in, a compiled graph and a KFP v2 pipeline out.
-
-kfp has an environment of its own, because the kfp that installs beside TFX's compatible set is too old; the job goes to
-``kubeflow_runner`` there as JSON.
-"""
+"""A config and a target in, a compiled graph and a KFP v2 pipeline out; the latter is ``kubeflow_runner``'s work."""
 
 import json
-import os
 import pathlib
-import subprocess
 from typing import Any
 
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
-from pipeline import ir_file, run_parameters
+from pipeline import ir_file, kfp_environment, run_parameters
 from pipeline.config import PipelineConfig
 from pipeline.target import Target
 
-KFP_PYTHON_VARIABLE = "SIMCLR_KFP_PYTHON"
-_KFP_PYTHON = pathlib.Path(__file__).parents[1] / ".venv-kfp" / "bin" / "python"
-_RUNNER = pathlib.Path(__file__).with_name("kubeflow_runner.py")
-
 
 class EmitterError(RuntimeError):
-    """kfp is missing, or refused what it was asked for."""
+    """kfp refused the pipeline."""
 
 
 def compile_graph(config: PipelineConfig) -> str:
@@ -47,11 +37,20 @@ def check(config: PipelineConfig, target: Target, source: str, node_ids: list[st
     for node_id, key in target.named_nodes().items():
         if node_id not in node_ids:
             raise ConfigError(f"{source}: {key}: no node {node_id}; the graph has {', '.join(node_ids)}")
+    check_gpus(config, target, source)
+
+
+def check_gpus(config: PipelineConfig, target: Target, source: str) -> None:
+    """Check that the Trainer is given the GPUs that it will ask for.
+
+    Raises:
+        ConfigError: it is given more or fewer.
+    """
     given = target.gpu_pool.count if target.gpu_pool and "Trainer" in target.gpu_nodes else 0
     if config.pretraining.num_gpus != given:
         raise ConfigError(
             f"{source}: gives the Trainer {given} GPUs, but pretraining.num_gpus is {config.pretraining.num_gpus}: "
-            f"compile with --set pretraining.num_gpus={given}, or change gpu_pool"
+            f"say --set pretraining.num_gpus={given}, or change gpu_pool"
         )
 
 
@@ -75,23 +74,10 @@ def emit(described: dict[str, Any], output: pathlib.Path) -> None:
     """Write the pipeline and platform documents of a job to ``output``.
 
     Raises:
-        EmitterError: there is no environment with kfp, or kfp refused the pipeline.
+        EmitterError: kfp refused the pipeline.
+        KfpMissingError: there is no environment with kfp.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Isolated, so that neither this folder nor the environment puts other modules in kfp's way.
-    command = [str(kfp_python()), "-I", str(_RUNNER), str(output)]
-    finished = subprocess.run(command, input=json.dumps(described), text=True, capture_output=True)
+    finished = kfp_environment.run("kubeflow_runner.py", described, str(output))
     if finished.returncode:
         raise EmitterError(f"kfp could not compile the pipeline: {finished.stderr.strip().splitlines()[-1]}")
-
-
-def kfp_python() -> pathlib.Path:
-    """The interpreter of the environment that holds kfp.
-
-    Raises:
-        EmitterError: there is none.
-    """
-    python = pathlib.Path(os.environ.get(KFP_PYTHON_VARIABLE) or _KFP_PYTHON)
-    if not python.is_file():
-        raise EmitterError(f"no kfp at {python}: `make install-kfp` sets it up, or {KFP_PYTHON_VARIABLE} names it")
-    return python

@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 import sys
+from typing import Any
 
 
 def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,3 +36,96 @@ def compile_pipeline(arguments: argparse.Namespace) -> int:
         compilation.emit(compilation.job(config, target, graph), arguments.output)
         sys.stdout.write(f"Pipeline   {arguments.output}\n")
     return 0
+
+
+def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``simclr submit`` beside the config's."""
+    _add_run_arguments(parser)
+    parser.add_argument("--name", help="of the run; by default that of the pipeline and the span")
+
+
+def submit(arguments: argparse.Namespace) -> int:
+    """Start one run."""
+    from pipeline import operations
+
+    request = _run_request(arguments)
+    name = arguments.name or f"{request['pipeline_name']} {arguments.span_range}"
+    answer = operations.ask("submit", {**request, "run_name": name, "description": arguments.notes})
+    sys.stdout.write(f"Run        {answer['run_id']}\nPage       {answer['url']}\n")
+    return 0
+
+
+def add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``simclr schedule`` beside the config's."""
+    actions = ("create", "list", "pause", "resume", "delete")
+    parser.add_argument("action", nargs="?", choices=actions, default="create", help="by default create")
+    parser.add_argument("--cron", help='create: five fields, such as "0 2 * * MON"')
+    parser.add_argument("--catch-up", action="store_true", help="create: make up for times when the server was down")
+    parser.add_argument("--name", help="of the schedule; by default that of the pipeline")
+    _add_run_arguments(parser)
+
+
+def schedule(arguments: argparse.Namespace) -> int:
+    """Create, list, pause, resume or delete schedules."""
+    from components.contracts.configuration import ConfigError
+    from pipeline import config as pipeline_config
+    from pipeline import cron, operations
+
+    pipeline_name = pipeline_config.load(arguments.config, tuple(arguments.overrides)).pipeline_name
+    which = {"pipeline_name": pipeline_name, "name": arguments.name or pipeline_name}
+    if arguments.action == "create":
+        if arguments.cron is None:
+            raise ConfigError('--cron: required to create a schedule, such as --cron "0 2 * * MON"')
+        when = {"cron": cron.with_seconds(arguments.cron), "catch_up": arguments.catch_up}
+        operations.ask("schedule", {**_run_request(arguments), **which, **when, "description": arguments.notes})
+        sys.stdout.write(f"{which['name']} runs at {arguments.cron}.\n")
+    elif arguments.action == "list":
+        for found in operations.ask("list_schedules", which)["schedules"]:
+            state = "on" if found["is_on"] else "paused"
+            sys.stdout.write(f"{found['name']}  {found['cron']}  {state}  version {found['version_id']}\n")
+    else:
+        operations.ask(arguments.action, which)
+        sys.stdout.write(f"{which['name']}: {arguments.action}d.\n")
+    return 0
+
+
+def add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``simclr status`` beside the config's."""
+    parser.add_argument("--count", type=int, default=10, help="how many runs")
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Print the latest runs, newest first."""
+    from pipeline import config as pipeline_config
+    from pipeline import operations
+
+    name = pipeline_config.load(arguments.config, tuple(arguments.overrides)).pipeline_name
+    for run in operations.ask("status", {"pipeline_name": name, "count": arguments.count})["runs"]:
+        sys.stdout.write(f"{run['run_id']}  {run['state']:<10} {run['created_at']}  {run['name']}\n")
+    return 0
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--target", type=pathlib.Path, default=pathlib.Path("kubeflow/targets/example.yaml"), help="YAML of the cluster"
+    )
+    parser.add_argument(
+        "--pipeline", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="compiled pipeline"
+    )
+    parser.add_argument("--data", help="path or URI of the images; by default the target's data_root")
+    parser.add_argument(
+        "--span-range", default="latest", help="latest, a number, a date, or scheduled-date (of a schedule's run)"
+    )
+    parser.add_argument("--notes", default="", help="the run's description")
+
+
+def _run_request(arguments: argparse.Namespace) -> dict[str, Any]:
+    from pipeline import config as pipeline_config
+    from pipeline import operations
+    from pipeline import target as targets
+
+    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    target = targets.load(arguments.target)
+    return operations.run_request(
+        config, target, str(arguments.target), arguments.pipeline, arguments.data, arguments.span_range
+    )

@@ -1,7 +1,7 @@
 """A compiled graph as a KFP v2 pipeline: one JSON job in on standard input, two YAML documents out.
 
-Imports nothing but kfp, kfp-kubernetes and the standard library, and runs in an environment of its own; ``compilation``
-writes the job and starts it. Each node is one container task that calls ``run_node``; the order is that of the IR.
+Imports nothing but kfp, kfp-kubernetes and the standard library, and runs in kfp's environment; ``compilation`` writes
+the job and starts it. Each node is one container task that calls ``run_node``; the order is that of the IR.
 """
 
 import inspect

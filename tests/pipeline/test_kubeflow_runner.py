@@ -15,7 +15,16 @@ import pytest
 import yaml
 
 from components.contracts.configuration import ConfigError
-from pipeline import cli, compilation, ir_file, metadata_connection, run_node, run_parameters, run_summary
+from pipeline import (
+    cli,
+    compilation,
+    ir_file,
+    kfp_environment,
+    metadata_connection,
+    run_node,
+    run_parameters,
+    run_summary,
+)
 from pipeline import config as pipeline_config
 from pipeline import target as targets
 
@@ -26,9 +35,9 @@ _UPDATE = "SIMCLR_UPDATE_GOLDEN"
 _ON_GPU = ("pretraining.num_gpus=1",)
 
 try:
-    compilation.kfp_python()
+    kfp_environment.python()
     _NO_KFP = ""
-except compilation.EmitterError as error:
+except kfp_environment.KfpMissingError as error:
     _NO_KFP = str(error)
 needs_kfp = pytest.mark.skipif(bool(_NO_KFP), reason=_NO_KFP)
 
@@ -350,9 +359,9 @@ def test_a_target_that_does_not_fit_is_refused(graph):
 
 
 def test_kfp_that_is_not_there_is_told(monkeypatch, tmp_path):
-    monkeypatch.setenv(compilation.KFP_PYTHON_VARIABLE, str(tmp_path / "python"))
-    with pytest.raises(compilation.EmitterError, match=r"no kfp at .*`make install-kfp` sets it up"):
-        compilation.kfp_python()
+    monkeypatch.setenv(kfp_environment.PYTHON_VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(kfp_environment.KfpMissingError, match=r"no kfp at .*`make install-kfp` sets it up"):
+        kfp_environment.python()
 
 
 @needs_kfp
@@ -363,6 +372,6 @@ def test_the_emitter_needs_nothing_but_kfp():
     assert not [name for name in names | modules if str(name).startswith(("pipeline", "components", "tfx"))]
     code = f"import runpy; print(runpy.run_path({str(path)!r})['_METADATA_VARIABLE'])"
     finished = subprocess.run(
-        [str(compilation.kfp_python()), "-I", "-c", code], check=True, capture_output=True, text=True
+        [str(kfp_environment.python()), "-I", "-c", code], check=True, capture_output=True, text=True
     )
     assert finished.stdout.strip() == metadata_connection.VARIABLE

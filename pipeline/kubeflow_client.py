@@ -1,0 +1,229 @@
+"""A server of Kubeflow Pipelines, through kfp's own client: one JSON request in on standard input, one answer out.
+
+Imports nothing but kfp and the standard library, and runs in kfp's environment; ``operations`` writes the request.
+Host, token and namespace come from the environment. What the server refuses, or that there is none, is one sentence.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+import warnings
+from typing import Any
+
+_HOST, _TOKEN, _NAMESPACE = "SIMCLR_KFP_HOST", "SIMCLR_KFP_TOKEN", "SIMCLR_KFP_NAMESPACE"
+_TIMEOUT_SECONDS = 15
+_PAGE_SIZE = 100
+
+
+class RequestRefused(Exception):
+    """The request cannot be fulfilled; the message is one sentence for people."""
+
+
+class Server:
+    """The server that the environment names."""
+
+    def __init__(self):
+        """Connect.
+
+        Raises:
+            RequestRefused: no host is named, or nothing answers there.
+        """
+        self._host = os.environ.get(_HOST, "").rstrip("/")
+        token = os.environ.get(_TOKEN)
+        if not self._host.startswith(("http://", "https://")):
+            raise RequestRefused(f"environment variable {_HOST}: expected http:// or https:// and a host")
+        _require_answer(self._host, token)
+        import kfp
+        import kfp_server_api
+
+        self._api = kfp_server_api
+        namespace = os.environ.get(_NAMESPACE)
+        self._client = kfp.Client(
+            host=self._host, existing_token=token, **({"namespace": namespace} if namespace else {})
+        )
+        self._namespace = namespace
+
+    def submit(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start a run of a pinned version; the answer has its ``run_id`` and ``url``."""
+        run = self._api.V2beta1Run(
+            experiment_id=self._experiment(request["pipeline_name"]),
+            display_name=request["run_name"],
+            description=request["description"],
+            pipeline_version_reference=self._version(request),
+            runtime_config=self._api.V2beta1RuntimeConfig(parameters=request["parameters"]),
+            service_account=request["service_account"],
+        )
+        # Not Client.run_pipeline, which has no place for a description.
+        created = self._client._run_api.run_service_create_run(run=run)
+        return {"run_id": created.run_id, "url": f"{self._host}/#/runs/details/{created.run_id}"}
+
+    def schedule(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start runs of a pinned version again and again, never two at once."""
+        if self._schedules(request["pipeline_name"], request["name"]):
+            raise RequestRefused(
+                f"there is a schedule {request['name']} already: delete it first, or choose another name"
+            )
+        version = self._version(request)
+        created = self._client.create_recurring_run(
+            experiment_id=self._experiment(request["pipeline_name"]),
+            job_name=request["name"],
+            description=request["description"],
+            cron_expression=request["cron"],
+            max_concurrency=1,
+            no_catchup=not request["catch_up"],
+            params=request["parameters"],
+            pipeline_id=version.pipeline_id,
+            version_id=version.pipeline_version_id,
+            service_account=request["service_account"],
+        )
+        return {"id": created.recurring_run_id}
+
+    def list_schedules(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Schedules of a pipeline: name, cron expression, whether they are on, and the version they are pinned to."""
+        return {
+            "schedules": [
+                {
+                    "name": schedule.display_name,
+                    "cron": schedule.trigger.cron_schedule.cron,
+                    "is_on": schedule.mode == "ENABLE" or schedule.status == "ENABLED",
+                    "version_id": schedule.pipeline_version_reference.pipeline_version_id,
+                }
+                for schedule in self._schedules(request["pipeline_name"])
+            ]
+        }
+
+    def pause(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start no more runs until ``resume``."""
+        self._client.disable_recurring_run(self._schedule_id(request))
+        return {}
+
+    def resume(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Start runs again."""
+        self._client.enable_recurring_run(self._schedule_id(request))
+        return {}
+
+    def delete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Remove a schedule; its runs stay."""
+        self._client.delete_recurring_run(self._schedule_id(request))
+        return {}
+
+    def status(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The latest runs of a pipeline, newest first."""
+        found = self._client.list_runs(
+            page_size=request["count"],
+            sort_by="created_at desc",
+            experiment_id=self._experiment(request["pipeline_name"]),
+            namespace=self._namespace,
+        )
+        return {
+            "runs": [
+                {
+                    "run_id": run.run_id,
+                    "name": run.display_name,
+                    "state": run.state or "PENDING",
+                    "created_at": run.created_at.isoformat() if run.created_at else "",
+                }
+                for run in found.runs or []
+            ]
+        }
+
+    def _experiment(self, name: str) -> str:
+        return self._client.create_experiment(name=name, namespace=self._namespace).experiment_id
+
+    def _version(self, request: dict[str, Any]) -> Any:
+        """The version of the pipeline that holds exactly this file, uploaded where it is not there yet."""
+        name, version_name = request["pipeline_name"], request["version"]
+        pipeline_id = self._client.get_pipeline_id(name)
+        if pipeline_id is None:
+            new = self._api.V2beta1Pipeline(display_name=name, name=name, namespace=self._namespace)
+            pipeline_id = self._client._pipelines_api.pipeline_service_create_pipeline(pipeline=new).pipeline_id
+        known = {
+            version.display_name: version.pipeline_version_id
+            for version in self._pages(
+                self._client.list_pipeline_versions, "pipeline_versions", pipeline_id=pipeline_id
+            )
+        }
+        if version_name not in known:
+            uploaded = self._client.upload_pipeline_version(request["pipeline"], version_name, pipeline_id=pipeline_id)
+            known[version_name] = uploaded.pipeline_version_id
+        return self._api.V2beta1PipelineVersionReference(
+            pipeline_id=pipeline_id, pipeline_version_id=known[version_name]
+        )
+
+    def _schedules(self, pipeline_name: str, name: str | None = None) -> list[Any]:
+        experiment_id = self._experiment(pipeline_name)
+        found = self._pages(self._client.list_recurring_runs, "recurring_runs", experiment_id=experiment_id)
+        return [schedule for schedule in found if name is None or schedule.display_name == name]
+
+    def _schedule_id(self, request: dict[str, Any]) -> str:
+        found = self._schedules(request["pipeline_name"])
+        for schedule in found:
+            if schedule.display_name == request["name"]:
+                return schedule.recurring_run_id
+        names = ", ".join(schedule.display_name for schedule in found) or "none"
+        raise RequestRefused(f"no schedule {request['name']} of {request['pipeline_name']}; there are: {names}")
+
+    def _pages(self, list_page: Any, key: str, **arguments: Any) -> list[Any]:
+        items, token = [], ""
+        while True:
+            page = list_page(page_token=token, page_size=_PAGE_SIZE, **arguments)
+            items += getattr(page, key) or []
+            token = page.next_page_token
+            if not token:
+                return items
+
+
+_ACTIONS = ("submit", "schedule", "list_schedules", "pause", "resume", "delete", "status")
+
+
+def _require_answer(host: str, token: str | None) -> None:
+    """One quick look whether there is a server; kfp's own would take half a minute to find none."""
+    request = urllib.request.Request(f"{host}/apis/v2beta1/healthz")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+            json.load(response)
+    except urllib.error.HTTPError as error:
+        hint = f"; is {_TOKEN} right?" if error.code in (401, 403) else ""
+        raise RequestRefused(f"{host} refuses: {error.code} {error.reason}{hint}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise RequestRefused(f"no server of Kubeflow Pipelines answers at {host}: {reason}") from None
+
+
+def _refusal(error: Exception) -> str:
+    """What the server said, in one line."""
+    try:
+        body = json.loads(error.body)
+        said = body.get("error") or body.get("message") or body
+    except (AttributeError, TypeError, ValueError):
+        said = str(error)
+    return f"the server refuses: {str(said).splitlines()[0][:500]}"
+
+
+def main() -> int:
+    """Answer one request."""
+    request = json.load(sys.stdin)
+    answer_stream = os.dup(1)
+    # kfp's client prints as it goes; standard output is the answer's.
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if request["action"] not in _ACTIONS:
+                raise RequestRefused(f"unknown action {request['action']}")
+            answer = getattr(Server(), request["action"])(request)
+        except RequestRefused as error:
+            answer = {"error": str(error)}
+        except Exception as error:
+            answer = {"error": _refusal(error)}
+    with os.fdopen(answer_stream, "w", encoding="utf-8") as stream:
+        json.dump(answer, stream)
+    return 1 if "error" in answer else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Runs and schedules on a server of Kubeflow Pipelines: settings in, requests to ``kubeflow_client`` out."""
+
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+from components.contracts.configuration import ConfigError
+from pipeline import compilation, kfp_environment, run_parameters
+from pipeline.config import PipelineConfig
+from pipeline.target import Target
+
+SCHEDULED_DATE = "scheduled-date"  # as --span-range: the date that the server writes into each run of a schedule
+_SCHEDULED_DATE_MACRO = "[[ScheduledTime.2006-01-02]]"  # Go's way to say YYYY-MM-DD
+
+
+class ServerError(RuntimeError):
+    """The server refused, or there is none; the message is one sentence."""
+
+
+def run_request(
+    config: PipelineConfig, target: Target, source: str, package: pathlib.Path, data_root: str | None, span_range: str
+) -> dict[str, Any]:
+    """What every run is given, once or on a schedule.
+
+    Args:
+        config: whose rooms become parameters.
+        target: the cluster.
+        source: the target's file, for messages.
+        package: the compiled pipeline.
+        data_root: of the images; None for the target's.
+        span_range: as ``run_parameters.read_span`` reads it, or ``SCHEDULED_DATE``.
+
+    Raises:
+        ConfigError: no such package, a span that can't be read, or another number of GPUs than the target's.
+    """
+    compilation.check_gpus(config, target, source)
+    if span_range == SCHEDULED_DATE:
+        span_range = _SCHEDULED_DATE_MACRO
+    else:
+        run_parameters.read_span(span_range)
+    if not package.is_file():
+        raise ConfigError(f"--pipeline {package}: no such file; `simclr compile` writes it")
+    rooms = run_parameters.bindings(config, target.data_root, target.registry)
+    return {
+        "pipeline": str(package.resolve()),
+        "pipeline_name": config.pipeline_name,
+        # Its content is the version's name, so a run or a schedule always says which file it runs.
+        "version": hashlib.sha256(package.read_bytes()).hexdigest()[:16],
+        "parameters": {
+            run_parameters.DATA_ROOT: data_root or target.data_root,
+            run_parameters.SPAN_RANGE: span_range,
+            **{room: rooms[room] for room in run_parameters.ROOMS},
+        },
+        "service_account": target.service_account,
+    }
+
+
+def ask(action: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Have ``kubeflow_client`` do something.
+
+    Raises:
+        ServerError: the server refused, or did not answer.
+        KfpMissingError: there is no environment with kfp.
+    """
+    finished = kfp_environment.run("kubeflow_client.py", {"action": action, **request})
+    try:
+        answer = json.loads(finished.stdout)
+    except json.JSONDecodeError:
+        raise ServerError(f"kfp failed: {(finished.stderr.strip().splitlines() or ['no message'])[-1]}") from None
+    if "error" in answer:
+        raise ServerError(answer["error"])
+    return answer

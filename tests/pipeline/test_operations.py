@@ -1,0 +1,151 @@
+"""The commands about runs, through kfp's own client against an HTTP server that keeps what it is sent."""
+
+import importlib.util
+import json
+import pathlib
+import time
+
+import pytest
+
+from pipeline import cli, kfp_environment, run_parameters
+
+_ROOT = pathlib.Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("kfp_server", pathlib.Path(__file__).with_name("kfp_server.py"))
+kfp_server = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(kfp_server)
+
+_ON_TARGET = ["--config", "digits", "--set", "pretraining.num_gpus=1"]
+_ON_TARGET += ["--target", str(_ROOT / "kubeflow" / "targets" / "example.yaml")]
+
+try:
+    kfp_environment.python()
+    _NO_KFP = ""
+except kfp_environment.KfpMissingError as error:
+    _NO_KFP = str(error)
+pytestmark = pytest.mark.skipif(bool(_NO_KFP), reason=_NO_KFP)
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    running = kfp_server.KfpServer()
+    monkeypatch.setenv("SIMCLR_KFP_HOST", running.url)
+    monkeypatch.setenv("SIMCLR_KFP_TOKEN", kfp_server.TOKEN)
+    monkeypatch.setenv("HOME", str(tmp_path))  # whose context kfp would read
+    yield running
+    running.stop()
+    assert running.complaints == []
+
+
+@pytest.fixture
+def package():
+    return pathlib.Path(__file__).parent / "golden" / "pipeline.yaml"
+
+
+def _schedule(package, *arguments):
+    return cli.main(["schedule", *arguments, *_ON_TARGET, "--pipeline", str(package)])
+
+
+def test_a_run_is_submitted_with_its_parameters_and_a_pinned_version(server, package, capsys):
+    arguments = ["submit", *_ON_TARGET, "--set", "pretraining.epochs=7", "--pipeline", str(package)]
+    assert cli.main([*arguments, "--span-range", "2026-01-31", "--data", "/runs/other", "--notes", "a try"]) == 0
+    assert "run-0" in capsys.readouterr().out
+    [run] = server.runs
+    parameters = run["runtime_config"]["parameters"]
+    assert set(parameters) == {"data_root", "span_range", *run_parameters.ROOMS}
+    assert (parameters["data_root"], parameters["span_range"]) == ("/runs/other", "2026-01-31")
+    assert json.loads(parameters["pretraining"])["epochs"] == 7
+    assert run["description"] == "a try"
+    assert "a try" not in json.dumps(parameters)
+    assert run["service_account"] == "simclr-pipeline"
+    version = run["pipeline_version_reference"]["pipeline_version_id"]
+    assert server.uploads[version] == package.read_bytes()
+
+
+def test_the_same_file_is_one_version_and_another_file_another(server, package, tmp_path):
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(package.read_text().replace("registry.example.com", "registry.example.org"))
+    for path in (package, package, changed):
+        assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(path)]) == 0
+    assert len(server.pipelines) == len(server.experiments) == 1
+    assert len(server.versions) == 2
+    versions = [run["pipeline_version_reference"]["pipeline_version_id"] for run in server.runs]
+    assert versions[0] == versions[1] != versions[2]
+
+
+def test_a_schedule_is_pinned_alone_and_does_not_catch_up(server, package, capsys):
+    assert _schedule(package, "--cron", "30 2 * * 7", "--span-range", "scheduled-date") == 0
+    [schedule] = server.recurring
+    assert schedule["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 0"
+    assert (schedule["max_concurrency"], schedule["no_catchup"], schedule["mode"]) == (1, True, "ENABLE")
+    assert schedule["runtime_config"]["parameters"]["span_range"] == "[[ScheduledTime.2006-01-02]]"
+    assert schedule["service_account"] == "simclr-pipeline"
+    assert _schedule(package, "--cron", "0 3 * * *") == 1
+    assert "there is a schedule simclr already" in capsys.readouterr().err
+    assert _schedule(package, "--cron", "0 3 * * *", "--name", "second", "--catch-up") == 0
+    assert server.recurring[1]["no_catchup"] is False
+
+
+def test_schedules_are_listed_paused_resumed_and_deleted(server, package, capsys):
+    _schedule(package, "--cron", "0 2 * * *")
+    assert _schedule(package, "list") == 0
+    assert "simclr  0 0 2 * * *  on  version version-0" in capsys.readouterr().out
+    assert _schedule(package, "pause") == 0
+    _schedule(package, "list")
+    assert "paused" in capsys.readouterr().out.splitlines()[-1]
+    assert _schedule(package, "resume") == 0
+    assert server.recurring[0]["mode"] == "ENABLE"
+    assert _schedule(package, "delete") == 0
+    assert server.recurring == []
+    assert _schedule(package, "delete") == 1
+    assert "no schedule simclr of simclr; there are: none" in capsys.readouterr().err
+
+
+def test_status_lists_the_latest_runs(server, package, capsys):
+    for name in ("one", "two"):
+        assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(package), "--name", name]) == 0
+    capsys.readouterr()
+    assert cli.main(["status", "--config", "digits"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["run-1", "run-0"]
+    assert "SUCCEEDED" in lines[0] and lines[0].endswith("two")
+
+
+def test_what_the_server_refuses_is_one_sentence(server, package, capsys, monkeypatch):
+    server.refuse_runs = True
+    assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(package)]) == 1
+    assert capsys.readouterr().err == "Error: the server refuses: quota of runs is used up\n"
+    monkeypatch.setenv("SIMCLR_KFP_TOKEN", "planted-9f3c")
+    assert cli.main(["status", "--config", "digits"]) == 1
+    error = capsys.readouterr().err
+    assert error == f"Error: {server.url} refuses: 401 Unauthorized; is SIMCLR_KFP_TOKEN right?\n"
+
+
+def test_a_server_that_is_not_there_is_one_sentence_soon(capsys, monkeypatch):
+    monkeypatch.setenv("SIMCLR_KFP_HOST", "http://127.0.0.1:9")
+    started = time.monotonic()
+    assert cli.main(["status", "--config", "digits"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("Error: no server of Kubeflow Pipelines answers at http://127.0.0.1:9: ")
+    assert error.count("\n") == 1
+    assert time.monotonic() - started < 30
+    monkeypatch.delenv("SIMCLR_KFP_HOST")
+    assert cli.main(["status", "--config", "digits"]) == 1
+    assert "environment variable SIMCLR_KFP_HOST: expected http:// or https://" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["schedule"], "--cron: required to create a schedule"),
+        (["schedule", "--cron", "0 0 2 * * *"], "expected five fields"),
+        (["submit", "--span-range", "newest"], "parameter span_range: expected latest"),
+        (["submit", "--pipeline", "none.yaml"], "--pipeline none.yaml: no such file; `simclr compile` writes it"),
+        (["submit", "--set", "pretraining.num_gpus=0"], "gives the Trainer 1 GPUs, but pretraining.num_gpus is 0"),
+        (["submit", "--set", "pretraining.epochs=0"], "pretraining.epochs: "),
+    ],
+)
+def test_what_cannot_work_never_reaches_a_server(server, package, capsys, arguments, message):
+    given = [arguments[0], *_ON_TARGET, "--pipeline", str(package), *arguments[1:]]
+    assert cli.main(given) == 2
+    assert message in capsys.readouterr().err
+    assert not server.pipelines and not server.runs and not server.recurring
