@@ -4,19 +4,27 @@ Steps and rates that follow from them are methods, never fields.
 """
 
 import enum
+from typing import Any
 
 import pydantic
+import pydantic_core
 from pydantic import Field
 from typing_extensions import Self
 
 from components.contracts.configuration import configuration
 from components.simclr.config import (
+    ByolConfig,
     EncoderConfig,
+    LearningRateScaling,
     LossConfig,
+    Method,
+    MocoConfig,
     OptimizerConfig,
+    OptimizerName,
     ProjectionHeadConfig,
     ScheduleConfig,
     WatchConfig,
+    momentum_by_data_size,
 )
 from components.simclr.policies import CropPolicy, OnlinePolicy
 
@@ -29,13 +37,58 @@ class Precision(str, enum.Enum):
     FLOAT16 = "float16"
 
 
+# Where a sibling's paper differs from the defaults below; what a config says itself goes before.
+_DEFAULTS_OF_METHOD: dict[Method, dict[str, dict[str, Any]]] = {
+    Method.SIMCLR: {},
+    Method.MOCO: {
+        "projection_head": {"final_batch_norm": False},
+        "optimizer": {
+            "name": OptimizerName.SGD,
+            "learning_rate": 0.03,
+            "scaling": LearningRateScaling.LINEAR,
+            "weight_decay": 1e-4,
+        },
+    },
+    Method.BYOL: {
+        "projection_head": {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False},
+        "optimizer": {
+            "name": OptimizerName.LARS,
+            "learning_rate": 0.2,
+            "scaling": LearningRateScaling.LINEAR,
+            "weight_decay": 1.5e-6,
+        },
+    },
+}
+_GROUPS = {"projection_head": ProjectionHeadConfig, "optimizer": OptimizerConfig}
+
+
+def _fill_in_defaults_of_method(settings: Any) -> Any:
+    """Settings as they were given, from a mapping or a constructor, with what the method itself would choose."""
+    given = settings.kwargs if isinstance(settings, pydantic_core.ArgsKwargs) else settings
+    if not isinstance(given, dict) or given.get("method") not in tuple(Method):
+        return settings  # refused with a message of its own
+    filled = dict(given)
+    for group, defaults in _DEFAULTS_OF_METHOD[Method(given["method"])].items():
+        if given is not settings:
+            filled.setdefault(group, _GROUPS[group](**defaults))
+        elif isinstance(given.get(group, {}), dict):
+            filled[group] = {**defaults, **given.get(group, {})}
+    return filled if given is settings else pydantic_core.ArgsKwargs(settings.args, filled)
+
+
 @configuration
 class PretrainingConfig:
     """How an encoder is trained without labels."""
 
+    method: Method = Field(
+        Method.SIMCLR,
+        description="simclr, moco or byol; the latter two have their own defaults for head and optimizer",
+    )
     encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
     projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
-    loss: LossConfig = Field(LossConfig(), description="NT-Xent")
+    loss: LossConfig = Field(LossConfig(), description="what projections are compared with")
+    moco: MocoConfig = Field(MocoConfig(), description="of method moco: queue and momentum")
+    byol: ByolConfig = Field(ByolConfig(), description="of method byol: momentum and predictor")
     optimizer: OptimizerConfig = Field(OptimizerConfig(), description="update rule and learning rate")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="learning rate over time")
     watch: WatchConfig = Field(WatchConfig(), description="when a run that learns nothing is stopped")
@@ -46,6 +99,9 @@ class PretrainingConfig:
 
     epochs: int = Field(100, ge=1, le=100000, description="passes over the train split; each image once per pass")
     global_batch_size: int = Field(256, ge=2, le=1048576, description="images per step, over all replicas")
+    gradient_cache_chunks: int = Field(
+        1, ge=1, le=65536, description="a batch larger than memory is encoded in so many parts, with all its negatives"
+    )
     precision: Precision = Field(Precision.FLOAT32, description="float32, bfloat16 or float16 (with loss scaling)")
     jit_compile: bool = Field(True, description="compile the step with XLA; one replica only")
     deterministic: bool = Field(True, description="deterministic operations; with jit_compile a run repeats exactly")
@@ -64,6 +120,11 @@ class PretrainingConfig:
     input_threads: int = Field(2, ge=1, le=256, description="threads that read and decode views")
     prefetch_batches: int = Field(4, ge=1, le=64, description="batches prepared ahead of the step")
     cache_megabytes: int = Field(512, ge=0, description="views are decoded once and kept when all fit into this")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, settings: Any) -> Any:
+        return _fill_in_defaults_of_method(settings)
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -84,7 +145,46 @@ class PretrainingConfig:
                 f"weights would decay twice: set loss.weight_decay ({self.loss.weight_decay:g}) or "
                 f"optimizer.weight_decay ({self.optimizer.weight_decay:g}) to 0"
             )
+        self._check_gradient_cache()
+        if self.method is Method.MOCO:
+            self._check_moco()
         return self
+
+    def _check_gradient_cache(self) -> None:
+        chunks = self.gradient_cache_chunks
+        if chunks == 1:
+            return
+        if self.method is not Method.SIMCLR:
+            raise ValueError(
+                f"gradient_cache_chunks ({chunks}) is for method simclr, whose negatives are the batch: set it to 1 "
+                f"for method {self.method.value}, and lower global_batch_size where memory is short"
+            )
+        if self.num_gpus > 1:
+            raise ValueError(
+                f"gradient_cache_chunks ({chunks}) works on one replica only: set it to 1 for num_gpus {self.num_gpus}"
+            )
+        if self.global_batch_size % chunks:
+            raise ValueError(
+                f"global_batch_size ({self.global_batch_size}) must be a multiple of gradient_cache_chunks ({chunks})"
+            )
+
+    def _check_moco(self) -> None:
+        groups = self.moco.key_batch_norm_groups
+        if self.moco.queue_size % self.global_batch_size:
+            raise ValueError(
+                f"moco.queue_size ({self.moco.queue_size}) must be a multiple of global_batch_size "
+                f"({self.global_batch_size}): each step replaces the oldest batch of keys"
+            )
+        if groups % self.num_replicas:
+            raise ValueError(
+                f"moco.key_batch_norm_groups ({groups}) must be a multiple of num_gpus ({self.num_gpus}): each replica "
+                "normalises whole groups of keys"
+            )
+        if self.global_batch_size % groups or self.global_batch_size < 2 * groups:
+            raise ValueError(
+                f"global_batch_size ({self.global_batch_size}) must be a multiple of moco.key_batch_norm_groups "
+                f"({groups}), with at least two images in each group"
+            )
 
     @property
     def num_replicas(self) -> int:
@@ -101,15 +201,27 @@ class PretrainingConfig:
         """Peak learning rate after scaling by the global batch."""
         return self.optimizer.scaled_learning_rate(self.global_batch_size)
 
+    def momentum(self, steps_per_epoch: int) -> float | None:
+        """Momentum of the key encoder (moco), or of the target at the first step (byol); None for simclr."""
+        if self.method is Method.SIMCLR:
+            return None
+        momentum = self.moco.momentum if self.method is Method.MOCO else self.byol.momentum
+        return momentum_by_data_size(steps_per_epoch) if momentum is None else momentum
+
     def steps_per_epoch(self, num_images: int) -> int:
         """Whole batches in one pass; the incomplete rest is dropped.
 
         Raises:
-            ValueError: fewer images than one batch.
+            ValueError: fewer images than one batch, or than MoCo's queue has keys.
         """
         if num_images < self.global_batch_size:
             raise ValueError(
                 f"pretraining.global_batch_size is {self.global_batch_size}, but split train has only {num_images} "
                 "images: lower it, or bring more images"
+            )
+        if self.method is Method.MOCO and self.moco.queue_size >= num_images:
+            raise ValueError(
+                f"pretraining.moco.queue_size is {self.moco.queue_size}, but split train has only {num_images} images: "
+                "lower it, or an image would meet its own earlier key as a negative"
             )
         return num_images // self.global_batch_size

@@ -3,8 +3,8 @@
 import dataclasses
 import logging
 
+from components.pretraining import methods
 from components.pretraining.config import PretrainingConfig
-from components.simclr import nt_xent
 
 _logger = logging.getLogger(__name__)
 
@@ -13,6 +13,7 @@ _logger = logging.getLogger(__name__)
 class Plan:
     """Resolved numbers of a run; plain values, ready for JSON."""
 
+    method: str
     num_images: int  # in split train
     steps_per_epoch: int
     total_steps: int
@@ -21,7 +22,9 @@ class Plan:
     images_per_step: int  # over all replicas
     views_per_step: int
     negatives_per_anchor: int
-    chance_loss: float  # log(2N - 1), nats
+    chance_loss: float | None  # nats; None where the loss of guessing says nothing
+    chance_formula: str | None
+    momentum: float | None  # of the weights that follow, at the first step; None where there are none
     encoder_parameters: int
     projection_head_parameters: int
     representation_width: int
@@ -37,10 +40,12 @@ def resolve(
     """Derive all numbers of a run.
 
     Raises:
-        ValueError: fewer images than one batch.
+        ValueError: fewer images than one batch, or than MoCo's queue has keys.
     """
+    chance = methods.chance(config)
     steps_per_epoch = config.steps_per_epoch(num_images)
     return Plan(
+        method=config.method.value,
         num_images=num_images,
         steps_per_epoch=steps_per_epoch,
         total_steps=steps_per_epoch * config.epochs,
@@ -48,8 +53,10 @@ def resolve(
         learning_rate=config.learning_rate,
         images_per_step=config.global_batch_size,
         views_per_step=2 * config.global_batch_size,
-        negatives_per_anchor=2 * config.global_batch_size - 2,
-        chance_loss=nt_xent.chance_loss(config.global_batch_size),
+        negatives_per_anchor=methods.negatives_per_anchor(config),
+        chance_loss=chance.loss if chance else None,
+        chance_formula=chance.formula if chance else None,
+        momentum=config.momentum(steps_per_epoch),
         encoder_parameters=encoder_parameters,
         projection_head_parameters=projection_head_parameters,
         representation_width=representation_width,
@@ -58,9 +65,12 @@ def resolve(
 
 def log_plan(plan: Plan, config: PretrainingConfig) -> None:
     """The first line of a run."""
+    chance = "no chance loss" if plan.chance_loss is None else f"chance loss {plan.chance_loss:.3f}"
+    momentum = "" if plan.momentum is None else f"momentum {plan.momentum:.4g}, "
     _logger.info(
-        "%s for %d epochs: peak learning rate %.4g (%s), %d images and %d views per step, %d negatives per view, "
-        "%d steps (%d per epoch, %d warm-up), chance loss %.3f, %d + %d parameters",
+        "%s of %s for %d epochs: peak learning rate %.4g (%s), %d images and %d views per step, %d negatives per view, "
+        "%d steps (%d per epoch, %d warm-up), %s, %s%d + %d parameters",
+        plan.method,
         config.encoder.architecture.value,
         config.epochs,
         plan.learning_rate,
@@ -71,7 +81,8 @@ def log_plan(plan: Plan, config: PretrainingConfig) -> None:
         plan.total_steps,
         plan.steps_per_epoch,
         plan.warmup_steps,
-        plan.chance_loss,
+        chance,
+        momentum,
         plan.encoder_parameters,
         plan.projection_head_parameters,
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from components.contracts import pretraining_record as record
 from components.contracts.progress import report_progress
-from components.pretraining import checkpoints
+from components.pretraining import checkpoints, methods
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import Batch, ViewPairs, WatchImages
 from components.pretraining.plan import Plan
@@ -83,6 +83,7 @@ class _Loop:
         self._watch_images, self._checkpoint_dir = watch_images, checkpoint_dir
         self._pending: list[Any] = []  # metrics not yet fetched from the device
         self._clock = self._saved_at = self._reported_at = time.monotonic()
+        self._chance = methods.chance(config)
         self.progress = Progress()
 
     def resume(self) -> None:
@@ -123,9 +124,11 @@ class _Loop:
     def _finish_epoch(self, result: StepResult) -> None:
         self._fetch()
         progress, epoch = self.progress, len(self.progress.history) + 1
-        loss, top1, top5 = np.mean(progress.unfinished, axis=0)
-        entry = {record.EPOCH: epoch, record.LOSS: float(loss), record.CHANCE: self._plan.chance_loss}
-        entry |= {record.TOP1: float(top1), record.TOP5: float(top5)}
+        means = np.mean(progress.unfinished, axis=0)
+        entry = {record.EPOCH: epoch}
+        entry |= {name: float(mean) for name, mean in zip(self._step.metric_names, means, strict=True)}
+        if self._plan.chance_loss is not None:
+            entry[record.CHANCE] = self._plan.chance_loss
         entry |= self._look_at(result)
         entry[record.LEARNING_RATE] = learning_rate_at(
             progress.step - 1,
@@ -142,7 +145,7 @@ class _Loop:
         watching.judge(
             self._config.watch,
             progress.history,
-            self._plan.chance_loss,
+            self._chance,
             self._plan.representation_width,
             self._config.schedule.warmup_epochs,
         )
@@ -192,7 +195,9 @@ class _Loop:
         metrics = self.progress.unfinished
         loss = metrics[-1][0] if metrics else self.progress.history[-1][record.LOSS]
         epoch = min(self.progress.step // self._plan.steps_per_epoch + 1, self._config.epochs)
-        text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f} (chance {self._plan.chance_loss:.2f})"
+        text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f}"
+        if self._plan.chance_loss is not None:
+            text += f" (chance {self._plan.chance_loss:.2f})"
         report_progress(self.progress.step, self._plan.total_steps, text)
 
 

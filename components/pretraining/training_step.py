@@ -1,7 +1,6 @@
-"""One step of SimCLR: encoder, projection head and optimiser, and the compiled function that updates them.
+"""One step of training: the method's objective and the optimiser, and the compiled function that updates them.
 
-Both views go through the encoder in one forward pass. On several GPUs each replica has its share of the batch,
-negatives come from all of them, and BatchNorm is global.
+On several GPUs each replica has its share of the batch, negatives come from all of them, and BatchNorm is global.
 """
 
 import dataclasses
@@ -14,11 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from components.preprocessing.image_preparation import standardise
+from components.pretraining import methods
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
-from components.simclr import augmentations, nt_xent, optimizers
+from components.simclr import augmentations, gradient_cache, nt_xent, optimizers
 from components.simclr.encoder import build_encoder
 from components.simclr.initial_weights import load_initial_weights
+from components.simclr.objective import Outcome
 from components.simclr.projection_head import build_projection_head, keep_head_layers
 from components.simclr.schedules import WarmupCosine
 
@@ -45,13 +46,13 @@ class ImageShape:
 class StepResult:
     """What a step reports; tensors, so that the step need not be waited for."""
 
-    metrics: tf.Tensor  # (3,) float32: loss in nats, contrastive top-1 and top-5
+    metrics: tf.Tensor  # (m,) float32, in the order of ``TrainingStep.metric_names``: the loss first
     representations: Sequence[tf.Tensor]  # per replica (2n, d), first views before second ones
     projections: Sequence[tf.Tensor]  # per replica (2n, p)
 
 
 class TrainingStep:
-    """Models, optimiser and the function that moves them by one step.
+    """Objective, optimiser and the function that moves them by one step.
 
     Args:
         config: everything about the step.
@@ -70,12 +71,21 @@ class TrainingStep:
         self._strategy = tf.distribute.MirroredStrategy(list(devices)) if len(devices) > 1 else None
         schedule = WarmupCosine(config.learning_rate, warmup_steps, total_steps, config.schedule.final_fraction)
         with self._scope():
-            self.encoder, self.projection_head = build_models(config, image, is_synchronized=len(devices) > 1)
-            models = [self.encoder, self.projection_head]
+            self._objective = methods.build_objective(
+                config,
+                total_steps,
+                len(devices),
+                _POLICIES[config.precision],
+                lambda is_synchronized: build_models(config, image, is_synchronized),
+            )
+            self._variables = self._objective.trainable_variables
+            models = self._objective.trained_models
             self.optimizer = optimizers.build_optimizer(config.optimizer, schedule, models)
             if config.precision is Precision.FLOAT16:
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
                 self.optimizer.build(self._variables)
+        self.encoder, self.projection_head = self._objective.encoder, self._objective.projection_head
+        self.metric_names = self._objective.measure_names
         self._decayed = optimizers.kernels(models)
         self._embed = tf.function(self._embed_batch, reduce_retracing=True, autograph=False)
         self._step = tf.function(self._replicated_step, jit_compile=config.jit_compile, autograph=False)
@@ -95,7 +105,7 @@ class TrainingStep:
         return np.concatenate(rows)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights, BatchNorm statistics, optimiser variables and loss scale, by name."""
+        """Weights, BatchNorm statistics, optimiser variables, loss scale and the method's own state, by name."""
         named = {f"{kind}/{index:05d}": variable for kind, index, variable in self._state()}
         return {name: keras.ops.convert_to_numpy(variable) for name, variable in named.items()}
 
@@ -122,16 +132,8 @@ class TrainingStep:
         """The augmented views of a batch, (2n, s, s, c) float32, 0 to 255."""
         return augmentations.apply_online(tf.constant(batch.images), batch.drawn, self._config.augmentation)
 
-    @property
-    def _variables(self) -> list[keras.Variable]:
-        return [*self.encoder.trainable_variables, *self.projection_head.trainable_variables]
-
     def _state(self):
-        groups = {
-            "encoder": self.encoder.variables,
-            "projection_head": self.projection_head.variables,
-            "optimizer": self.optimizer.variables,
-        }
+        groups = self._objective.state() | {"optimizer": self.optimizer.variables}
         return [(kind, index, variable) for kind, found in groups.items() for index, variable in enumerate(found)]
 
     def _scope(self):
@@ -144,18 +146,41 @@ class TrainingStep:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, metrics, axis=None), representations, projections
 
     def _local_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]):
-        views = augmentations.apply_online(images, drawn, self._config.augmentation)
-        pixels = standardise(views, self._image.mean, self._image.std)  # (2n, s, s, c)
-        with tf.GradientTape() as tape:
-            representations = self.encoder(pixels, training=True)  # (2n, d)
-            projections = self.projection_head(representations, training=True)  # (2n, p)
-            first, second = tf.split(projections, 2)
-            contrast = nt_xent.nt_xent(first, second, self._config.loss.temperature, self._replicas())
-            objective = self.optimizer.scale_loss(contrast.loss + self._decay())
-        gradients = tape.gradient(objective, self._variables)
+        find_gradients = self._gradients if self._config.gradient_cache_chunks == 1 else self._cached_gradients
+        outcome, gradients = find_gradients(images, drawn)
         self.optimizer.apply(gradients, self._variables)  # sums over replicas
-        metrics = tf.stack([contrast.loss, contrast.top1, contrast.top5])
-        return metrics, tf.cast(representations, tf.float32), tf.cast(projections, tf.float32)
+        self._objective.follow(outcome, self._replicas())
+        representations, projections = (tf.cast(values, tf.float32) for values in outcome[1:])
+        return tf.stack(outcome.measures), representations, projections
+
+    def _gradients(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tuple[Outcome, list[tf.Tensor]]:
+        pixels = self._pixels(images, drawn)
+        with tf.GradientTape() as tape:
+            outcome = self._objective(pixels, self._replicas())
+            scaled = self.optimizer.scale_loss(outcome.loss + self._decay())
+        return outcome, tape.gradient(scaled, self._variables)
+
+    def _cached_gradients(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tuple[Outcome, list[tf.Tensor]]:
+        count = self._config.gradient_cache_chunks
+        parts = tf.nest.map_structure(lambda values: gradient_cache.parts_of(values, count), (images, drawn))
+        outcome, gradients = gradient_cache.cached_gradients(
+            lambda part: self._objective.encode(self._pixels(*part)),
+            self._objective.compare,
+            parts,
+            self._variables,
+            self.optimizer.scale_loss,
+        )
+        if not self._config.loss.weight_decay:
+            return outcome, gradients
+        with tf.GradientTape() as tape:
+            scaled = self.optimizer.scale_loss(self._decay())
+        decays = tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return outcome, [gradient + decay for gradient, decay in zip(gradients, decays, strict=True)]
+
+    def _pixels(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Augmented, standardised views, (2n, s, s, c) float32."""
+        views = augmentations.apply_online(images, drawn, self._config.augmentation)
+        return standardise(views, self._image.mean, self._image.std)
 
     def _embed_batch(self, images: tf.Tensor) -> tf.Tensor:
         pixels = standardise(tf.cast(images, tf.float32), self._image.mean, self._image.std)

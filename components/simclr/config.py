@@ -13,6 +13,14 @@ from typing_extensions import Self
 from components.contracts.configuration import configuration
 
 
+class Method(str, enum.Enum):
+    """How the encoder learns without labels."""
+
+    SIMCLR = "simclr"  # negatives are the other views of the batch
+    MOCO = "moco"  # negatives are earlier keys, kept in a queue
+    BYOL = "byol"  # no negatives
+
+
 class Architecture(str, enum.Enum):
     """Family and depth of the encoder."""
 
@@ -125,11 +133,53 @@ class ProjectionHeadConfig:
 
 @configuration
 class LossConfig:
-    """NT-Xent."""
+    """What the methods compare projections with: NT-Xent (simclr), InfoNCE (moco), squared distance (byol)."""
 
-    temperature: float = Field(0.2, gt=0, le=10, description="divides cosine similarity")
+    temperature: float = Field(0.2, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
     weight_decay: float = Field(
         0.0, ge=0, le=1, description="half the squared kernels times this joins the loss; for SGD as in the paper"
+    )
+
+
+_MIN_MEMORY_STEPS, _MAX_MEMORY_STEPS = 10, 1000
+
+
+def momentum_by_data_size(steps_per_epoch: int) -> float:
+    """How slowly momentum weights follow where nothing else is set: they remember one epoch, 10 to 1,000 steps.
+
+    That gives what was published for large and for small data: 0.999 for MoCo on ImageNet (5,000 steps), 0.99 on
+    CIFAR-10 (98 steps), 0.997 for BYOL on ImageNet in batches of 4,096 (312 steps).
+    """
+    return 1.0 - 1.0 / min(max(steps_per_epoch, _MIN_MEMORY_STEPS), _MAX_MEMORY_STEPS)
+
+
+@configuration
+class MocoConfig:
+    """MoCo v2."""
+
+    queue_size: int = Field(
+        4096, ge=2, le=1048576, description="keys kept as negatives; a multiple of the batch, below the train split"
+    )
+    momentum: float | None = Field(
+        None, ge=0, lt=1, description="of the key encoder, per step; null: it remembers one epoch, 10 to 1,000 steps"
+    )
+    key_batch_norm_groups: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="parts of the batch that keys are normalised in, so that BatchNorm betrays no pair",
+    )
+
+
+@configuration
+class ByolConfig:
+    """BYOL."""
+
+    momentum: float | None = Field(
+        None, ge=0, lt=1, description="of the target at the first step, 1 at the last; null: one epoch, as for moco"
+    )
+    predictor_hidden_width: int | None = Field(
+        None, ge=8, le=16384, description="of the predictor; null: the projection head's"
     )
 
 
@@ -181,7 +231,7 @@ class WatchConfig:
     knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the vote")
     window_epochs: int = Field(5, ge=1, description="so many epochs in a row must look bad before the run is stopped")
     chance_fraction: float = Field(
-        0.97, gt=0, le=1, description="a loss above this part of log(2N - 1) is at chance; 1: almost never stop"
+        0.97, gt=0, le=1, description="a loss above this part of its chance value is at chance; 1: almost never stop"
     )
     min_std_fraction: float = Field(
         0.1, ge=0, lt=1, description="collapsed below this part of 1/sqrt(d), the std of spread-out directions"

@@ -17,7 +17,7 @@ _MIN_BLOCK_ROWS = 128  # smaller products are slow
 _WHOLE_ROWS = 512  # up to so many images there is one block per view, kept for the gradient
 _MAX_PLAIN_EXPONENT = 70.0  # sums of 2**20 exponentials of -70 to 70 stay within float32, and so do their inverses
 _SQUARED_NORM_FLOOR = 1e-12  # a zero vector keeps a finite direction and a finite gradient
-_TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
+TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
 _MASKED = -1e30
 _SMALLEST = 1e-37
 
@@ -25,7 +25,7 @@ _SMALLEST = 1e-37
 class Contrast(NamedTuple):
     """What one pass over the similarities gives; three scalars, float32."""
 
-    loss: Tensor  # nats; log(2N - 1) when all views look alike
+    loss: Tensor  # nats; the logarithm of the number of candidates when all views look alike
     top1: Tensor  # part of the anchors whose positive is nearer than every negative
     top5: Tensor  # part of the anchors with fewer than five negatives as near as the positive
 
@@ -75,7 +75,7 @@ def nt_xent(
         raise ValueError(f"temperature must be positive, found {temperature}")
     if len(projections_a.shape) != 2 or tuple(projections_a.shape) != tuple(projections_b.shape):
         raise ValueError(f"expected two equal shapes (n, d), found {projections_a.shape} and {projections_b.shape}")
-    views = _normalise(ops.concatenate([projections_a, projections_b]))  # (2n, d)
+    views = normalise(ops.concatenate([projections_a, projections_b]))  # (2n, d)
     return _contrast(views, float(temperature), replicas)
 
 
@@ -84,7 +84,8 @@ def chance_loss(global_batch_size: int) -> float:
     return math.log(2 * global_batch_size - 1)
 
 
-def _normalise(projections: Tensor) -> Tensor:
+def normalise(projections: Tensor) -> Tensor:
+    """Rows scaled to length 1 in float32, (n, d); a zero row stays zero, with a finite gradient."""
     projections = ops.cast(projections, "float32")
     squared_norm = ops.sum(ops.square(projections), axis=1, keepdims=True)
     return projections * ops.rsqrt(ops.maximum(squared_norm, _SQUARED_NORM_FLOOR))
@@ -165,7 +166,7 @@ class _Similarities:
         first, second = self._halves(self._own)
         positive = ops.diagonal(_logits(first, second), axis1=1, axis2=2)  # (h, b)
         positive = ops.concatenate([positive, positive])
-        threshold = self._sums.values(positive - _TIE / self._temperature)
+        threshold = self._sums.values(positive - TIE / self._temperature)
 
         def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
             to_rows = self._sums.total(values, 2), _count(values >= rows.numbers[:, :, None], 2)

@@ -6,6 +6,7 @@ try. NumPy only.
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +16,19 @@ from components.simclr.config import WatchConfig
 CHANCE_MARGIN = 3  # top-1 below so many times its chance value counts as chance
 
 
+class Chance(NamedTuple):
+    """What the loss is worth to an encoder that knows nothing."""
+
+    loss: float  # nats; top-1 is then about exp(-loss)
+    formula: str  # such as "log(2N - 1)"
+
+
 class PretrainingStopped(RuntimeError):
     """A run that would not learn any more; the message says what was seen and what to try."""
 
 
 class StuckAtChance(PretrainingStopped):
-    """The loss stays at log(2N - 1): all views look alike to the loss."""
+    """The loss stays where guessing is: all views look alike to the loss."""
 
 
 class Collapsed(PretrainingStopped):
@@ -117,7 +125,7 @@ def non_finite(step: int, what: str) -> NonFinite:
 def judge(
     config: WatchConfig,
     history: Sequence[Mapping[str, float]],
-    chance_loss: float,
+    chance: Chance | None,
     representation_width: int,
     warmup_epochs: float,
 ) -> None:
@@ -125,31 +133,31 @@ def judge(
 
     Args:
         config: thresholds.
-        history: one mapping per epoch so far with ``LOSS``, ``TOP1``, ``STD`` and ``EFFECTIVE_RANK``.
-        chance_loss: log(2N - 1).
+        history: one mapping per epoch so far with ``STD`` and ``EFFECTIVE_RANK``, and with ``LOSS`` and ``TOP1`` where
+            there is a chance.
+        chance: the loss of guessing, or None for a method whose loss says nothing about it.
         representation_width: d.
         warmup_epochs: epochs that are not judged.
 
     Raises:
-        StuckAtChance: in each epoch of the window the loss was at chance and top-1 too.
         Collapsed: in each epoch of the window std or effective rank was below its bound.
+        StuckAtChance: in each epoch of the window the loss was at chance and top-1 too, without a collapse.
     """
     window = history[math.ceil(warmup_epochs) :][-config.window_epochs :]
     if len(window) < config.window_epochs:
         return
-    _judge_chance(config, window, chance_loss, len(history))
     _judge_collapse(config, window, representation_width, len(history))
+    if chance is not None:
+        _judge_chance(config, window, chance, len(history))
 
 
-def _judge_chance(
-    config: WatchConfig, window: Sequence[Mapping[str, float]], chance_loss: float, num_epochs: int
-) -> None:
-    bound = config.chance_fraction * chance_loss
-    top1_bound = CHANCE_MARGIN * math.exp(-chance_loss)
+def _judge_chance(config: WatchConfig, window: Sequence[Mapping[str, float]], chance: Chance, num_epochs: int) -> None:
+    bound = config.chance_fraction * chance.loss
+    top1_bound = CHANCE_MARGIN * math.exp(-chance.loss)
     if all(epoch[LOSS] > bound and epoch[TOP1] < top1_bound for epoch in window):
         raise StuckAtChance(
             f"pretraining stopped after epoch {num_epochs}: for {len(window)} epochs the loss stayed at "
-            f"{window[-1][LOSS]:.3f}, where guessing gives log(2N - 1) = {chance_loss:.3f}. Try another "
+            f"{window[-1][LOSS]:.3f}, where guessing gives {chance.formula} = {chance.loss:.3f}. Try another "
             "optimizer.learning_rate, a lower loss.temperature, or weaker augmentation"
         )
 

@@ -1,9 +1,11 @@
-"""One training step on one and on two virtual CPU devices, in a process of its own: devices are split before TF starts.
+"""One training step on one and on several virtual CPU devices: their number and the methods are arguments.
 
-Prints: loss on one device, on two, largest difference of weights and statistics after the step, and of a second step's
-loss after the state went through a checkpoint's arrays.
+In a process of its own, because devices are split up before TensorFlow starts. Prints JSON: by method, the loss on one
+device and on several, the largest difference of weights, statistics and the method's own state after the step, that of
+the projections, and both losses of a second step after the state went through a checkpoint's arrays.
 """
 
+import json
 import pathlib
 import sys
 
@@ -21,35 +23,49 @@ from components.simclr import augmentations, draws
 SETTINGS = {
     "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
     "projection_head": {"layers": 2, "hidden_width": 32, "output_width": 16},
-    "optimizer": {"name": "sgd", "learning_rate": 0.5, "scaling": "none", "weight_decay": 0.0},
+    "optimizer": {"name": "sgd", "learning_rate": 0.1, "scaling": "none", "momentum": 0.0, "weight_decay": 0.0},
     "loss": {"weight_decay": 0.01},
     "schedule": {"warmup_epochs": 0},
+    "moco": {"queue_size": 32, "momentum": 0.5},
+    "byol": {"momentum": 0.5},
     "global_batch_size": 16,
     "augmentation": {"rotation_degrees": 10.0, "noise_probability": 0.5},
     "jit_compile": False,
 }
+IMAGE = ImageShape(16, 3, np.full(3, 120, np.float32), np.full(3, 60, np.float32))
 
 
-def main() -> None:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    config = configuration.from_mapping(PretrainingConfig, SETTINGS, "test")
-    image = ImageShape(16, 3, np.full(3, 120, np.float32), np.full(3, 60, np.float32))
+def batch_of(config: PretrainingConfig) -> Batch:
     images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 3), dtype=np.uint8)
     keys = draws.view_keys(0, np.arange(32, dtype=np.uint64), 0, 0)
-    batch = Batch(images, augmentations.draw_online(config.augmentation, keys, 16, 3))
+    return Batch(images, augmentations.draw_online(config.augmentation, keys, 16, 3))
 
-    steps = [TrainingStep(config, image, 0, 10, devices) for devices in (["/CPU:0"], ["/CPU:0", "/CPU:1"])]
+
+def compare(config: PretrainingConfig, count: int) -> dict:
+    batch = batch_of(config)
+    several = [f"/CPU:{index}" for index in range(count)]
+    steps = [TrainingStep(config, IMAGE, 0, 10, devices) for devices in (["/CPU:0"], several)]
     results = [step.run(batch) for step in steps]
-    losses = [float(result.metrics[0]) for result in results]
-    first, second = (step.arrays() for step in steps)
-    difference = max(float(np.abs(first[name] - second[name]).max()) for name in first)
+    one, many = (step.arrays() for step in steps)
     sides = [views_by_side(result.projections) for result in results]
-    order = max(float(np.abs(a - b).max()) for a, b in zip(*sides, strict=True))
-    steps[1].restore(first)
-    again = [float(step.run(batch).metrics[0]) for step in steps]
-    print(*losses, difference, order, *again)
+    steps[1].restore(one)
+    return {
+        "losses": [float(result.metrics[0]) for result in results],
+        "weights": max(float(np.abs(one[name] - many[name]).max()) for name in one),
+        "projections": max(float(np.abs(a - b).max()) for a, b in zip(*sides, strict=True)),
+        "next_losses": [float(step.run(batch).metrics[0]) for step in steps],
+    }
+
+
+def main(count: int, methods: list[str]) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    found = {}
+    for method in methods:
+        config = configuration.from_mapping(PretrainingConfig, {"method": method, **SETTINGS}, "test")
+        found[method] = compare(config, count)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -8,6 +8,7 @@ import pytest
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from components.pretraining.config import PretrainingConfig
+from components.simclr.config import Method
 
 
 def load(**settings) -> PretrainingConfig:
@@ -41,6 +42,21 @@ def test_defaults_load_and_survive_the_round_trip():
         ),
         ({"encoder": {"initial_weights_digest": "0" * 64}}, r"initial_weights_digest is of a \.keras file"),
         ({"augmentation": {"zoom_min": 1.2}}, r"zoom_min \(1\.2\) must not exceed zoom_max"),
+        ({"method": "moko"}, r"pretraining\.method: .*found 'moko'"),
+        ({"method": "moco", "moco": {"queue_size": 1000}}, r"moco\.queue_size \(1000\) must be a multiple of global_"),
+        ({"method": "moco", "moco": {"momentum": 1.0}}, r"pretraining\.moco\.momentum: .*less than 1"),
+        (
+            {"method": "moco", "moco": {"key_batch_norm_groups": 3}},
+            r"must be a multiple of moco\.key_batch_norm_groups",
+        ),
+        ({"method": "moco", "moco": {"key_batch_norm_groups": 256}}, "at least two images in each group"),
+        ({"method": "moco", "num_gpus": 8, "jit_compile": False}, r"groups \(4\) must be a multiple of num_gpus \(8\)"),
+        ({"gradient_cache_chunks": 3}, r"must be a multiple of gradient_cache_chunks \(3\)"),
+        ({"gradient_cache_chunks": 2, "num_gpus": 2, "jit_compile": False}, r"chunks \(2\) works on one replica only"),
+        (
+            {"gradient_cache_chunks": 2, "method": "byol"},
+            r"chunks \(2\) is for method simclr.*set it to 1 for method byol",
+        ),
         ({"precision": "float64"}, r"pretraining\.precision: .*found 'float64'"),
     ],
 )
@@ -67,6 +83,33 @@ def test_steps_of_an_epoch_drop_the_incomplete_batch():
     assert [config.steps_per_epoch(images) for images in (100, 199, 200)] == [1, 1, 2]
     with pytest.raises(ValueError, match=r"global_batch_size is 100, but split train has only 99 images"):
         config.steps_per_epoch(99)
+
+
+def test_siblings_have_defaults_of_their_own():
+    """What a config says goes before; what it does not say is the method's, however the config was made."""
+    assert load(method="moco").optimizer.name.value == "sgd"
+    assert load(method="moco").learning_rate == pytest.approx(0.03)
+    byol = load(method="byol", optimizer={"learning_rate": 0.5}, projection_head={"layers": 3})
+    assert (byol.optimizer.name.value, byol.learning_rate) == ("lars", pytest.approx(0.5))
+    assert (byol.projection_head.layers, byol.projection_head.output_width) == (3, 256)
+    assert PretrainingConfig(method=Method.BYOL) == load(method="byol")
+    assert PretrainingConfig() == load(method="simclr") == load()
+
+
+def test_momentum_follows_the_size_of_the_data():
+    """The published ones: MoCo on ImageNet and on CIFAR-10, BYOL on ImageNet."""
+    moco, byol = load(method="moco"), load(method="byol")
+    assert [round(moco.momentum(steps), 3) for steps in (5004, 98, 5)] == [0.999, 0.99, 0.9]
+    assert byol.momentum(312) == pytest.approx(0.997, abs=1e-3)
+    assert load(method="byol", byol={"momentum": 0.5}).momentum(312) == 0.5
+    assert load().momentum(312) is None
+
+
+def test_a_queue_as_long_as_the_train_split_is_refused():
+    config = load(method="moco", global_batch_size=64, moco={"queue_size": 128})
+    assert config.steps_per_epoch(129) == 2
+    with pytest.raises(ValueError, match=r"pretraining\.moco\.queue_size is 128, but split train has only 128 images"):
+        config.steps_per_epoch(128)
 
 
 def test_reading_a_config_imports_no_framework():

@@ -1,5 +1,6 @@
 """One step against the same step written out, its state saved and restored, and each precision and optimiser."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -95,10 +96,12 @@ def test_float16_scales_the_loss_and_skips_steps_that_overflow(settings):
 def test_state_goes_out_and_comes_back(settings):
     config = config_of(settings(precision="float16"))
     first, second = step_of(config), step_of(config)
+    first.optimizer.dynamic_scale.assign(48.0)
     for _ in range(3):
         first.run(batch_of(config))
     saved = first.arrays()
-    assert any(name.startswith("optimizer/") for name in saved)
+    scale = [name for name, array in saved.items() if np.array_equal(array, first.optimizer.dynamic_scale)]
+    assert [name.split("/")[0] for name in scale] == ["optimizer"]
     assert sum(name.startswith("encoder/") for name in saved) == len(first.encoder.variables)
     second.restore(saved)
     assert all(np.array_equal(array, second.arrays()[name]) for name, array in saved.items())
@@ -112,6 +115,55 @@ def test_a_checkpoint_of_another_model_is_refused(settings):
     wide = step_of(config_of(settings(encoder={"architecture": "small_cnn", "width_multiplier": 0.5})))
     with pytest.raises(ValueError, match=r"the checkpoint is of another model: \d+ variables differ"):
         wide.restore(small.arrays())
+
+
+def methods_settings(method: str) -> dict:
+    return {"method": method, "moco": {"queue_size": 32}}
+
+
+@pytest.mark.parametrize(("method", "own"), [("moco", {"key_weights", "key_updates", "queue", "queue_pointer"}),
+                                             ("byol", {"predictor", "target_weights", "target_updates"})])  # fmt: skip
+def test_state_of_the_siblings_goes_out_and_comes_back(settings, method, own):
+    config = config_of(settings(**methods_settings(method)))
+    first, second = step_of(config), step_of(config)
+    for seed in range(2):
+        first.run(batch_of(config, seed))
+    saved = first.arrays()
+    assert own < {name.split("/")[0] for name in saved}
+    second.restore(saved)
+    assert all(np.array_equal(array, second.arrays()[name]) for name, array in saved.items())
+    after = [step.run(batch_of(config, seed=2)) for step in (first, second)]
+    np.testing.assert_allclose(after[0].metrics, after[1].metrics, rtol=1e-4)
+    moved = {name for name in saved if not np.array_equal(saved[name], first.arrays()[name])}
+    assert own - {"predictor"} <= {name.split("/")[0] for name in moved}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_batch_in_parts_takes_the_step_of_the_same_parts(settings, precision):
+    """Statistics of each part, gradient of the whole loss with its decay, moving statistics updated once per part."""
+    optimizer = {"name": "sgd", "learning_rate": 0.1, "scaling": "none", "momentum": 0.0, "weight_decay": 0.0}
+    run = settings(optimizer=optimizer, precision=precision, loss={"weight_decay": 0.01}, gradient_cache_chunks=4)
+    config = config_of(run)
+    step, batch = TrainingStep(config, IMAGE, 0, 10, ["/CPU:0"]), batch_of(config)
+    encoder, head = build_models(config, IMAGE)
+    pixels = (augmentations.apply_online(tf.constant(batch.images), batch.drawn, config.augmentation) - 100) / 50
+    variables = [*encoder.trainable_variables, *head.trainable_variables]
+    with tf.GradientTape() as tape:
+        parts = [tf.concat([pixels[start : start + 4], pixels[16 + start :][:4]], 0) for start in range(0, 16, 4)]
+        projections = [head(encoder(part, training=True), training=True) for part in parts]
+        first, second = (tf.concat([rows[side : side + 4] for rows in projections], 0) for side in (0, 4))
+        loss = nt_xent.nt_xent_loss(first, second, 0.2)
+        decay = 0.01 * tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(v)) for v in variables if len(v.shape) > 1])
+    gradients = tape.gradient(loss + decay, variables)
+    result = step.run(batch)
+    tolerance = {"float32": 2e-5, "float16": 5e-3}[precision]
+    assert float(result.metrics[0]) == pytest.approx(float(loss), rel=100 * tolerance)
+    moved = [*step.encoder.trainable_variables, *step.projection_head.trainable_variables]
+    for variable, gradient, after in zip(variables, gradients, moved, strict=True):
+        expected = np.asarray(variable) - 0.1 * np.asarray(gradient)
+        np.testing.assert_allclose(np.asarray(after), expected, rtol=1e-3, atol=tolerance)
+    for one, two in zip(step.encoder.non_trainable_variables, encoder.non_trainable_variables, strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-2, atol=tolerance)
 
 
 def test_decay_in_the_loss_reaches_kernels_only(settings):
@@ -142,13 +194,14 @@ def test_embeds_without_augmentation_and_changes_nothing(settings):
 
 
 @pytest.mark.multi_replica
-def test_two_replicas_take_the_step_of_one():
-    """Global negatives, global BatchNorm, summed gradients, the batch dealt out in pairs."""
+@pytest.mark.parametrize(("count", "methods"), [(2, ("simclr", "byol")), (4, ("simclr", "moco"))])
+def test_several_replicas_take_the_step_of_one(count, methods):
+    """Negatives, keys and BatchNorm of all, summed gradients, the batch dealt out in pairs; weights after plain SGD."""
     script = pathlib.Path(__file__).with_name("step_on_replicas.py")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, str(count), *methods], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two, weights, projections, next_of_one, next_of_two = (float(value) for value in done.stdout.split())
-    assert one == pytest.approx(two, rel=1e-5)
-    assert weights < 2e-5
-    assert projections < 1e-4
-    assert next_of_one == pytest.approx(next_of_two, rel=1e-4)
+    for found in json.loads(done.stdout).values():
+        assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-5)
+        assert found["weights"] < 1e-5
+        assert found["projections"] < 1e-4
+        assert found["next_losses"][0] == pytest.approx(found["next_losses"][1], rel=1e-4)

@@ -64,7 +64,7 @@ def epochs(count: int, **values) -> list[dict]:
 
 def judge(history: list[dict], warmup_epochs: float = 2.0) -> bool:
     """True where the run may go on; the errors of a lost run pass through."""
-    watching.judge(WatchConfig(window_epochs=3), history, CHANCE, 64, warmup_epochs)
+    watching.judge(WatchConfig(window_epochs=3), history, watching.Chance(CHANCE, "log(2N - 1)"), 64, warmup_epochs)
     return True
 
 
