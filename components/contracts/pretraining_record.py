@@ -5,9 +5,9 @@
 
 HISTORY = "history"
 EPOCH = "epoch"  # 1, 2, ...
-LOSS = "loss"  # NT-Xent, nats, mean over the epoch
-CHANCE = "chance"  # log(2N - 1), nats
-TOP1 = "top1"  # 0 to 1: the other view is the nearest of the batch
+LOSS = "loss"  # of the method, mean over the epoch
+CHANCE = "chance"  # the loss of guessing, nats; not there for BYOL, nor are the next two
+TOP1 = "top1"  # 0 to 1: the other view is nearer than every negative
 TOP5 = "top5"
 LEARNING_RATE = "lr"  # of the epoch's last step
 ALIGNMENT = "alignment"
@@ -16,7 +16,9 @@ STD = "std"
 EFFECTIVE_RANK = "effective_rank"
 KNN = "knn"  # 0 to 1, on the eval split
 
-SETTINGS = "settings"  # the resolved numbers of the run: total_steps, chance_loss, ...
+SETTINGS = "settings"  # the resolved numbers of the run: total_steps, ...
+METHOD = "method"  # among the settings: simclr, moco or byol
+CHANCE_LOSS = "chance_loss"  # among the settings; null for BYOL
 SECONDS = "seconds"  # of training, over all processes
 IMAGES_PER_SECOND = "images_per_second"  # of the last process
 RESUMED_FROM_STEPS = "resumed_from_steps"  # steps at which a process took over

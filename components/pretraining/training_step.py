@@ -174,8 +174,9 @@ class TrainingStep:
             return outcome, gradients
         with tf.GradientTape() as tape:
             scaled = self.optimizer.scale_loss(self._decay())
-        decays = tape.gradient(scaled, self._variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return outcome, [gradient + decay for gradient, decay in zip(gradients, decays, strict=True)]
+        decays = tape.gradient(scaled, self._variables)  # None where nothing decays
+        pairs = zip(gradients, decays, strict=True)
+        return outcome, [gradient if decay is None else gradient + decay for gradient, decay in pairs]
 
     def _pixels(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
         """Augmented, standardised views, (2n, s, s, c) float32."""

@@ -18,12 +18,22 @@ _MEASURES = {
     keys.EFFECTIVE_RANK: "effective rank",
 }
 _SETTINGS = {
-    "chance_loss": "loss at chance",
+    keys.CHANCE_LOSS: "loss at chance",
     "total_steps": "steps",
     "images_per_step": "images per step",
     "learning_rate": "peak learning rate",
+    "momentum": "momentum of the following weights, at first",
     "encoder_parameters": "parameters of the encoder",
     "projection_head_parameters": "parameters of the head",
+}
+_LOSSES = {
+    "simclr": ("NT-Xent. A loss that stays at chance means that all views look alike to the encoder.", "nats"),
+    "moco": ("InfoNCE over the queue. A loss that stays at chance means that all images look alike.", "nats"),
+    "byol": (
+        "Squared distance between what is predicted from one view and the target's view, 0 to 8. It has no chance value;"
+        " near zero with a falling spread, the encoder has collapsed.",
+        "squared distance",
+    ),
 }
 Epochs = Sequence[Mapping[str, Any]]
 
@@ -31,8 +41,9 @@ Epochs = Sequence[Mapping[str, Any]]
 def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
     """Heading, chart and explanation for each measure of the history; measures that were not taken are left out."""
     history = pretraining.get(keys.HISTORY) or []
+    settings = pretraining.get(keys.SETTINGS) or {}
     charts = [
-        _loss(history, (pretraining.get(keys.SETTINGS) or {}).get("chance_loss")),
+        _loss(history, settings.get(keys.METHOD, "simclr"), settings.get(keys.CHANCE_LOSS)),
         _accuracies(history),
         _geometry(history),
         _spread(history),
@@ -64,12 +75,13 @@ def _chart(
     return heading, line_chart(heading, present, x_label="epoch", y_label=y_label, **options), explanation
 
 
-def _loss(history: Epochs, chance: float | None) -> tuple[str, Markup, str] | None:
+def _loss(history: Epochs, method: str, chance: float | None) -> tuple[str, Markup, str] | None:
+    explanation, unit = _LOSSES[method]
     return _chart(
         "Loss",
-        "NT-Xent. A loss that stays at chance means that all views look alike to the encoder.",
+        explanation,
         [("loss", _points(history, keys.LOSS), 0)],
-        "nats",
+        unit,
         references=[] if chance is None else [Reference("chance", chance)],
     )
 
@@ -77,7 +89,7 @@ def _loss(history: Epochs, chance: float | None) -> tuple[str, Markup, str] | No
 def _accuracies(history: Epochs) -> tuple[str, Markup, str] | None:
     return _chart(
         "Finding the partner, and the class",
-        "How often the other view of an image is the nearest of the batch (top-1) or among the nearest five (top-5); "
+        "How often the other view of an image is nearer than every negative (top-1) or among the nearest five (top-5); "
         "and how often the neighbours of a held-out train image have its class (kNN).",
         [
             ("top-1", _points(history, keys.TOP1, 100), 0),
@@ -128,7 +140,8 @@ def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Size and speed of the run, and the last value of each measure."""
     history = pretraining.get(keys.HISTORY) or []
     settings = pretraining.get(keys.SETTINGS) or {}
-    found = [("epochs", significant(len(history)))] if history else []
+    found = [("method", str(settings[keys.METHOD]))] if settings.get(keys.METHOD) else []
+    found += [("epochs", significant(len(history)))] if history else []
     found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
     found += [
         (name, significant(points[-1][1])) for key, name in _MEASURES.items() if (points := _points(history, key))

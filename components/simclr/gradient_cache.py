@@ -50,8 +50,7 @@ def cached_gradients(
     def add_part(index: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             again = encode(_part(parts, index))[1]
-        unconnected = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(again, variables, upstream[index], unconnected_gradients=unconnected)
+        gradients = tape.gradient(again, variables, upstream[index])
         return index + 1, [total + one for total, one in zip(sums, gradients, strict=True)]
 
     start = tf.constant(0), [tf.zeros(variable.shape, variable.dtype) for variable in variables]

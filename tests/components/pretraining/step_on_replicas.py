@@ -1,8 +1,8 @@
-"""One training step on one and on several virtual CPU devices: their number and the methods are arguments.
+"""One training step on one and on several virtual CPU devices: their number and the method are arguments.
 
-In a process of its own, because devices are split up before TensorFlow starts. Prints JSON: by method, the loss on one
-device and on several, the largest difference of weights, statistics and the method's own state after the step, that of
-the projections, and both losses of a second step after the state went through a checkpoint's arrays.
+In a process of its own, because devices are split up before TensorFlow starts. Prints JSON: the loss on one device and
+on several, the largest difference of weights, statistics and the method's own state after the step, that of the
+projections, and both losses of a second step after the state went through a checkpoint's arrays.
 """
 
 import json
@@ -57,15 +57,12 @@ def compare(config: PretrainingConfig, count: int) -> dict:
     }
 
 
-def main(count: int, methods: list[str]) -> None:
+def main(count: int, method: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
-    found = {}
-    for method in methods:
-        config = configuration.from_mapping(PretrainingConfig, {"method": method, **SETTINGS}, "test")
-        found[method] = compare(config, count)
-    print(json.dumps(found))
+    config = configuration.from_mapping(PretrainingConfig, {"method": method, **SETTINGS}, "test")
+    print(json.dumps(compare(config, count)))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main(int(sys.argv[1]), sys.argv[2])

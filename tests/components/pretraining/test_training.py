@@ -8,7 +8,7 @@ import pytest
 from components.contracts import configuration
 from components.contracts import pretraining_record as record
 from components.contracts.progress import LOGGER_NAME
-from components.pretraining import checkpoints, dataset, plan, training
+from components.pretraining import checkpoints, dataset, devices, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
 from components.simclr import watching
@@ -31,8 +31,11 @@ class Run:
         self.plan = plan.resolve(self.config, len(found), *sizes)
         self.folder = str(scratch / "checkpoints")
 
-    def train(self):
-        step = TrainingStep(self.config, IMAGE, self.plan.warmup_steps, self.plan.total_steps, ["/CPU:0"])
+    def step(self) -> TrainingStep:
+        return TrainingStep(self.config, IMAGE, self.plan.warmup_steps, self.plan.total_steps, ["/CPU:0"])
+
+    def train(self, step: TrainingStep | None = None):
+        step = step or self.step()
         return training.train(self.config, self.plan, step, self.pairs, self.watch_images, self.folder)
 
 
@@ -57,10 +60,23 @@ def test_plan_is_resolved_and_logged(views, settings, tmp_path, caplog):
     run = Run(views, settings(), tmp_path)
     assert (run.plan.steps_per_epoch, run.plan.total_steps, run.plan.warmup_steps) == (2, 8, 2)
     assert run.plan.views_per_step == 32
+    assert run.plan.momentum is None
     with caplog.at_level(logging.INFO):
         plan.log_plan(run.plan, run.config)
     assert "peak learning rate 0.002 (adamw), 16 images and 32 views per step, 30 negatives per view" in caplog.text
     assert "8 steps (2 per epoch, 2 warm-up), chance loss 3.434" in caplog.text
+
+
+def test_plans_of_the_siblings(views, settings, tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        for method in ("moco", "byol"):
+            run = Run(views, of_method(method, **settings()), tmp_path / method)
+            plan.log_plan(run.plan, run.config)
+    assert "moco of small_cnn" in caplog.text
+    assert "32 negatives per view, 8 steps (2 per epoch, 2 warm-up), chance loss 3.497, momentum 0.9," in caplog.text
+    assert "0 negatives per view, 8 steps (2 per epoch, 2 warm-up), no chance loss, momentum 0.9," in caplog.text
+    with pytest.raises(ValueError, match=r"moco\.queue_size is 48, but split train has only 40 images"):
+        Run(views, settings(method="moco", moco={"queue_size": 48}), tmp_path / "long")
 
 
 def test_goes_on_where_it_was_cut(views, settings, tmp_path):
@@ -137,16 +153,67 @@ def test_stuck_at_chance_is_stopped(views, settings, tmp_path):
         run.train()
 
 
-def test_collapse_is_stopped(views, settings, tmp_path):
-    """A bound that no healthy encoder meets stands for the collapse itself; watching is tested with both."""
-    watch = {"every_epochs": 50, "window_epochs": 2, "min_effective_rank": 1e6}
-    run = Run(views, settings(epochs=10, watch=watch), tmp_path)
-    with pytest.raises(watching.Collapsed, match="stopped after epoch 3"):
-        run.train()
+METHODS = ("simclr", "moco", "byol")
+FAINT = {"architecture": "small_cnn", "width_multiplier": 0.0625}
 
 
-def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path):
-    run = Run(views, settings(epochs=15, watch={"every_epochs": 15}), tmp_path)
+def of_method(method: str, **changes) -> dict:
+    return {"method": method, "moco": {"queue_size": 32}, **changes}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_collapse_is_stopped(views, settings, tmp_path, method):
+    """Decay takes the weights, gains and shifts away: every image becomes the same representation."""
+    optimizer = {"name": "sgd", "learning_rate": 1.0, "scaling": "none", "momentum": 0.0, "weight_decay": 1.0,
+                 "decays_batch_norm_and_biases": True}  # fmt: skip
+    watch = {"every_epochs": 50, "chance_fraction": 1.0}  # a collapsed run is at chance as well
+    run = settings(epochs=25, encoder=FAINT, augmentation={}, optimizer=optimizer, watch=watch,
+                   loss={"temperature": 10.0})  # fmt: skip
+    with pytest.raises(watching.Collapsed, match=r"for 5 epochs the (std|effective_rank) of the representations"):
+        Run(views, of_method(method, **run), tmp_path).train()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_that_explodes_is_stopped(views, settings, tmp_path, method):
+    """Each step turns the weights round and makes them a hundred times as large."""
+    optimizer = {"name": "sgd", "learning_rate": 100.0, "scaling": "none", "momentum": 0.0, "weight_decay": 1.0}
+    run = settings(epochs=60, encoder=FAINT, augmentation={}, optimizer=optimizer, schedule={"warmup_epochs": 0},
+                   watch={"window_epochs": 60})  # fmt: skip
+    with pytest.raises(watching.NonFinite, match=r"stopped at step \d+: .* is not finite"):
+        Run(views, of_method(method, **run), tmp_path).train()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path, method):
+    run = Run(views, of_method(method, **settings(epochs=15, watch={"every_epochs": 15})), tmp_path)
     progress, _ = run.train()
     assert len(progress.history) == 15
-    assert progress.history[-1][record.TOP1] > 0.3
+    last = progress.history[-1]
+    assert last[record.EFFECTIVE_RANK] > 3
+    assert last[record.KNN] > 0.4  # four kinds of stripes
+    if method == "byol":
+        assert not {record.TOP1, record.TOP5, record.CHANCE} & last.keys()
+    else:
+        assert last[record.TOP1] > 0.3
+        assert last[record.CHANCE] == pytest.approx(np.log({"simclr": 31, "moco": 33}[method]))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_equals_uninterrupted(views, settings, tmp_path, method):
+    """Equal in every weight, statistic, optimiser variable and key: compiled, deterministic, same machine."""
+    config = settings(jit_compile=True, checkpoint_every_steps=3, watch={"every_epochs": 50})
+    run = Run(views, of_method(method, **config), tmp_path)
+    with devices.op_determinism(True):
+        whole = run.step()
+        cut_at(run.pairs, 7)
+        with pytest.raises(PowerCut):
+            run.train(whole)
+        saved = checkpoints.load_latest(run.folder)
+        assert saved.step == 6
+        whole.run(run.pairs.batch(7))  # seven steps were taken before the cut
+        resumed = run.step()
+        progress, _ = run.train(resumed)
+    assert progress.resumed_from == [6]
+    expected = whole.arrays()
+    assert [name for name, array in resumed.arrays().items() if not np.array_equal(array, expected[name])] == []
+    assert not np.array_equal(expected["encoder/00000"], saved.arrays["encoder/00000"])

@@ -153,8 +153,11 @@ def test_a_batch_in_parts_takes_the_step_of_the_same_parts(settings, precision):
         projections = [head(encoder(part, training=True), training=True) for part in parts]
         first, second = (tf.concat([rows[side : side + 4] for rows in projections], 0) for side in (0, 4))
         loss = nt_xent.nt_xent_loss(first, second, 0.2)
-        decay = 0.01 * tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(v)) for v in variables if len(v.shape) > 1])
-    gradients = tape.gradient(loss + decay, variables)
+        kernels = [tf.convert_to_tensor(variable) for variable in variables if len(variable.shape) > 1]
+        objective = loss + 0.01 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+    gradients = tape.gradient(objective, variables)
+    if precision == "float16":
+        step.optimizer.dynamic_scale.assign(64.0)  # the first guess overflows, and such a step is skipped
     result = step.run(batch)
     tolerance = {"float32": 2e-5, "float16": 5e-3}[precision]
     assert float(result.metrics[0]) == pytest.approx(float(loss), rel=100 * tolerance)
@@ -194,14 +197,14 @@ def test_embeds_without_augmentation_and_changes_nothing(settings):
 
 
 @pytest.mark.multi_replica
-@pytest.mark.parametrize(("count", "methods"), [(2, ("simclr", "byol")), (4, ("simclr", "moco"))])
-def test_several_replicas_take_the_step_of_one(count, methods):
+@pytest.mark.parametrize(("method", "count"), [("simclr", 2), ("moco", 4), ("byol", 2)])
+def test_several_replicas_take_the_step_of_one(method, count):
     """Negatives, keys and BatchNorm of all, summed gradients, the batch dealt out in pairs; weights after plain SGD."""
     script = pathlib.Path(__file__).with_name("step_on_replicas.py")
-    done = subprocess.run([sys.executable, script, str(count), *methods], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, script, str(count), method], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    for found in json.loads(done.stdout).values():
-        assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-5)
-        assert found["weights"] < 1e-5
-        assert found["projections"] < 1e-4
-        assert found["next_losses"][0] == pytest.approx(found["next_losses"][1], rel=1e-4)
+    found = json.loads(done.stdout)
+    assert found["losses"][0] == pytest.approx(found["losses"][1], rel=1e-5)
+    assert found["weights"] < 1e-5
+    assert found["projections"] < 1e-4
+    assert found["next_losses"][0] == pytest.approx(found["next_losses"][1], rel=1e-4)
