@@ -30,8 +30,8 @@ _LOSSES = {
     "simclr": ("NT-Xent. A loss that stays at chance means that all views look alike to the encoder.", "nats"),
     "moco": ("InfoNCE over the queue. A loss that stays at chance means that all images look alike.", "nats"),
     "byol": (
-        "Squared distance between what is predicted from one view and the target's view, 0 to 8. It has no chance value;"
-        " near zero with a falling spread, the encoder has collapsed.",
+        "Squared distance between what is predicted from one view and the target's view, 0 to 8. It has no chance "
+        "value; near zero with a falling spread, the encoder has collapsed.",
         "squared distance",
     ),
 }

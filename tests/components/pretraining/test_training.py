@@ -194,7 +194,7 @@ def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path, m
     if method == "byol":
         assert not {record.TOP1, record.TOP5, record.CHANCE} & last.keys()
     else:
-        assert last[record.TOP1] > 0.3
+        assert last[record.TOP1] > 0.15  # guessing finds one in 31, or in 33
         assert last[record.CHANCE] == pytest.approx(np.log({"simclr": 31, "moco": 33}[method]))
 
 

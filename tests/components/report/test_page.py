@@ -169,14 +169,15 @@ def test_pretraining_is_drawn_and_told(page):
     assert page.says(*headings, "chance", "kNN")
 
 
-def test_a_method_without_chance_is_drawn_and_told(record, render):
+def test_a_method_without_chance_is_drawn_and_told(record):
     """BYOL has neither a chance loss nor top-1 and top-5."""
     history = [
         {key: value for key, value in entry.items() if key not in ("chance", "top1", "top5")}
         for entry in record.pretraining["history"]
     ]
     settings = {**record.pretraining["settings"], "method": "byol", "chance_loss": None, "momentum": 0.99}
-    page = render(dataclasses.replace(record, pretraining={"history": history, "settings": settings}))
+    pretraining = {"history": history, "settings": settings}
+    page = Page(render_page(dataclasses.replace(record, pretraining=pretraining), ReportConfig()))
     assert page.says("method byol", "momentum of the following weights, at first 0.99")
     assert page.says("It has no chance value")
     assert "loss at chance" not in page.content
