@@ -1,0 +1,71 @@
+"""Times of several sides that take turns, and peak memory of a function in a process of its own.
+
+A shared machine is slow for seconds at a time: sides that alternate meet the same seconds, and the best of several
+turns is the least disturbed one. CPU time is measured beside wall time, for machines that are never quiet.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+class Timing(NamedTuple):
+    """Seconds of one side."""
+
+    best: float  # wall
+    spread: float  # slowest turn divided by best
+    cpu: float  # best
+
+
+def alternate(sides: Mapping[str, Callable[[], object]], turns: int) -> dict[str, Timing]:
+    """Let the sides take turns, after one turn each that does not count.
+
+    Args:
+        sides: by name, what one turn does.
+        turns: of each side, >= 1.
+    """
+    for side in sides.values():
+        side()
+    walls: dict[str, list[float]] = {name: [] for name in sides}
+    cpus: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(turns):
+        for name, side in sides.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            side()
+            walls[name].append(time.perf_counter() - wall)
+            cpus[name].append(time.process_time() - cpu)
+    return {name: Timing(min(walls[name]), max(walls[name]) / min(walls[name]), min(cpus[name])) for name in sides}
+
+
+def pin_to_one_core() -> None:
+    """This process stays on one core, so that views per second are those of a core."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process since ``forget_peak``."""
+    status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def forget_peak() -> None:
+    """Let ``peak_mib`` start anew from what is resident now."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def in_own_process(module: str, *arguments: str) -> dict[str, float]:
+    """Run ``python -m module arguments`` and read the JSON object on its last line.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; its errors are on stderr.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
