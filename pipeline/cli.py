@@ -4,14 +4,13 @@ import argparse
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from pipeline import kubeflow_commands
+from pipeline import command_line, embedding_command, kubeflow_commands, registry_commands
 
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 _EXIT_NOT_BLESSED = 3
-_LOCK_TIMEOUT_SECONDS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,46 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_kubeflow(commands)
     _add_config(commands)
     _add_schema(commands)
-    _add_registry(commands)
+    registry_commands.add(commands)
+    embedding_command.add(commands)
     return parser
-
-
-def _add_command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    command: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(command=command)
-    return parser
-
-
-def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", default="digits", help="name of a bundled config, or path of a YAML file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one setting, such as pretraining.epochs=20; may be repeated",
-    )
-
-
-def _add_workdir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workdir", type=pathlib.Path, default=pathlib.Path("runs/digits"), help="holds all runs of one pipeline"
-    )
 
 
 # -- run ---------------------------------------------------------------------------------------------------------------
 
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _add_command(commands, "run", _run, "Run the whole pipeline on this machine.")
-    _add_config_arguments(parser)
-    _add_workdir(parser)
+    parser = command_line.add_command(commands, "run", _run, "Run the whole pipeline on this machine.")
+    command_line.add_config_arguments(parser)
+    command_line.add_workdir(parser)
     parser.add_argument("--data", help="folder (or URI) of the images; by default the config's bundled data")
     parser.add_argument("--runner", choices=("local", "beam"), default="local", help="LocalDagRunner or BeamDagRunner")
     parser.add_argument("--require-blessing", action="store_true", help="exit with 3 when the model is not blessed")
@@ -145,8 +116,8 @@ def _add_kubeflow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         ("schedule", here.schedule, here.add_schedule_arguments, "Start runs again and again, never two at once."),
         ("status", here.status, here.add_status_arguments, "List the latest runs on Kubeflow Pipelines."),
     ):
-        parser = _add_command(commands, name, command, text)
-        _add_config_arguments(parser)
+        parser = command_line.add_command(commands, name, command, text)
+        command_line.add_config_arguments(parser)
         add_arguments(parser)
 
 
@@ -160,7 +131,7 @@ def _add_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         ("show", _config_show, "Print the resolved config, every default written out."),
         ("describe", _config_describe, "Print every setting with its value and what it means."),
     ):
-        _add_config_arguments(_add_command(actions, name, command, text))
+        command_line.add_config_arguments(command_line.add_command(actions, name, command, text))
 
 
 def _config_show(arguments: argparse.Namespace) -> int:
@@ -189,7 +160,7 @@ def _add_schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         ("show", _schema_show, "Print the schema in use."),
         ("accept", _schema_accept, "Take over the schema of the latest run's data, after a look at its anomalies."),
     ):
-        _add_workdir(_add_command(actions, name, command, text))
+        command_line.add_workdir(command_line.add_command(actions, name, command, text))
 
 
 def _schema_show(arguments: argparse.Namespace) -> int:
@@ -204,69 +175,3 @@ def _schema_accept(arguments: argparse.Namespace) -> int:
 
     sys.stdout.write(f"{schema_review.accept(arguments.workdir.resolve())}\n")
     return 0
-
-
-# -- registry ----------------------------------------------------------------------------------------------------------
-
-
-def _add_registry(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("registry", help="Look at or change which model is in use.")
-    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
-    _add_workdir(_add_command(actions, "list", _registry_list, "List models and their versions."))
-    for name, command, text in (
-        ("show", _registry_show, "Print the model card of a version."),
-        ("promote", _registry_promote, "Put a version to use, under a new number."),
-    ):
-        action = _add_command(actions, name, command, text)
-        action.add_argument("model", help="name of the model")
-        action.add_argument("version", nargs="?", default="blessed", help="number or alias (blessed, previous)")
-        _add_workdir(action)
-    rollback = _add_command(actions, "rollback", _registry_rollback, "Put the version used before to use again.")
-    rollback.add_argument("model", help="name of the model")
-    _add_workdir(rollback)
-
-
-def _registry_folder(arguments: argparse.Namespace) -> pathlib.Path:
-    from pipeline.places import Places
-
-    return pathlib.Path(Places(arguments.workdir.resolve(), "").registry)
-
-
-def _registry_list(arguments: argparse.Namespace) -> int:
-    from components.export import registry
-
-    folder = _registry_folder(arguments)
-    for model in registry.list_models(folder):
-        index = registry.read_index(folder, model)
-        names = {number: alias for alias, number in sorted(index.aliases.items(), reverse=True)}
-        for version in index.versions:
-            alias = names.get(version.number, "")
-            sys.stdout.write(
-                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}\n"
-            )
-    return 0
-
-
-def _registry_show(arguments: argparse.Namespace) -> int:
-    from components.export import registry
-
-    folder = _registry_folder(arguments)
-    version = registry.find_version(folder, arguments.model, arguments.version)
-    card = folder / arguments.model / str(version.number) / registry.MODEL_CARD_FILE
-    sys.stdout.write(card.read_text(encoding="utf-8"))
-    return 0
-
-
-def _registry_promote(arguments: argparse.Namespace) -> int:
-    from components.export import registry
-
-    version = registry.promote(
-        _registry_folder(arguments), arguments.model, arguments.version, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
-    )
-    sys.stdout.write(f"{arguments.model} {version.number} is in use.\n")
-    return 0
-
-
-def _registry_rollback(arguments: argparse.Namespace) -> int:
-    arguments.version = "previous"
-    return _registry_promote(arguments)

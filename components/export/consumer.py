@@ -4,11 +4,13 @@ Needs TensorFlow and Pillow, nothing of TFX. Files go through ingestion's decode
 vector it would have given inside the pipeline.
 """
 
+import concurrent.futures
 import dataclasses
+import itertools
 import json
 import pathlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,9 @@ ImageFile = str | pathlib.Path | bytes  # a path, or the content of a file
 
 _BATCH_SIZE = 64
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
 
 class UnusableImageError(ValueError):
     """An image that cannot be embedded; the message names its place among the images, its path and the reason."""
@@ -29,6 +34,15 @@ class UnusableImageError(ValueError):
         name = f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
         super().__init__(f"image {index} ({name}): {reason}")
         self.index = index
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddedBatch:
+    """Some of a long row of images."""
+
+    images: list[ImageFile]  # n that were embedded, in their order
+    representations: np.ndarray  # (n, d) float32
+    refused: list[UnusableImageError]  # those between that could not be read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +92,25 @@ class Encoder:
         """
         return self._vectors(signatures.EMBED, signatures.REPRESENTATION, images, batch_size)
 
+    def stream(self, images: Iterable[ImageFile], batch_size: int = _BATCH_SIZE) -> Iterator[EmbeddedBatch]:
+        """Embed any number of images, batch by batch, going on where one cannot be read.
+
+        Args:
+            images: paths or contents of files.
+            batch_size: images per call of the model; while it works, the next ones are decoded.
+        """
+        function = self._model.signatures[signatures.EMBED]
+        width = function.structured_outputs[signatures.REPRESENTATION].shape[-1]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for tried in _prefetched(pool, self._try, enumerate(images), batch_size):
+                usable = [(image, prepared) for image, prepared in tried if isinstance(prepared, bytes)]
+                rows = np.zeros((0, width), np.float32)
+                if usable:
+                    encoded = self._as_tensor([prepared for _, prepared in usable])
+                    rows = function(**{signatures.IMAGE_INPUT: encoded})[signatures.REPRESENTATION].numpy()
+                refused = [error for _, error in tried if isinstance(error, UnusableImageError)]
+                yield EmbeddedBatch([image for image, _ in usable], rows, refused)
+
     def project(self, images: Sequence[ImageFile], batch_size: int = _BATCH_SIZE) -> np.ndarray:
         """Projections of image files, which pretraining compared: (n, p) float32; arguments and errors as ``embed``."""
         return self._vectors(signatures.PROJECT, signatures.PROJECTION, images, batch_size)
@@ -110,11 +143,32 @@ class Encoder:
             found: dict[str, Any] = function(**{signatures.IMAGE_INPUT: self._as_tensor(batch)})
             yield {name: value.numpy() for name, value in found.items()}
 
+    def _try(self, numbered: tuple[int, ImageFile]) -> tuple[ImageFile, bytes | UnusableImageError]:
+        try:
+            return numbered[1], self._prepared(*numbered)
+        except UnusableImageError as error:
+            return numbered[1], error
+
     def _prepared(self, index: int, image: ImageFile) -> bytes:
         try:
             return self.prepare(image)
         except (OSError, RefusedImage) as error:
             raise UnusableImageError(index, image, str(error)) from error
+
+
+def _prefetched(
+    pool: concurrent.futures.Executor, function: Callable[[_T], _R], values: Iterable[_T], batch_size: int
+) -> Iterator[list[_R]]:
+    """Results of ``function`` in batches, in order; one batch is worked at while the one before is used."""
+    values = iter(values)
+    ahead: list[concurrent.futures.Future[_R]] = []
+    while True:
+        batch = ahead
+        ahead = [pool.submit(function, value) for value in itertools.islice(values, batch_size)]
+        if batch:
+            yield [future.result() for future in batch]
+        elif not ahead:
+            return
 
 
 def load_encoder(uri: str | pathlib.Path, alias: str = registry.BLESSED) -> Encoder:

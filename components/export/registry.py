@@ -21,6 +21,7 @@ VERSION_FILE = "assets.extra/version.json"  # inside a version, where TensorFlow
 MODEL_CARD_FILE = "assets.extra/MODEL_CARD.md"
 _ADDED_FILES = frozenset({VERSION_FILE, MODEL_CARD_FILE})
 _INCOMING_PREFIX = ".incoming-"
+_REMOVED_PREFIX = ".removed-"
 
 BLESSED = "blessed"  # the version in use
 PREVIOUS = "previous"  # the version that was in use before it
@@ -159,6 +160,39 @@ def rollback(registry: pathlib.Path, model_name: str, *, lock_timeout_seconds: f
     return promote(registry, model_name, PREVIOUS, lock_timeout_seconds=lock_timeout_seconds)
 
 
+def prune(registry: pathlib.Path, model_name: str, *, keep: int, lock_timeout_seconds: float) -> list[Version]:
+    """Remove all versions but the newest ones and those that have an alias.
+
+    Args:
+        registry: root folder.
+        model_name: folder of the model in the registry.
+        keep: how many of the newest versions stay, at least 1: servers load the highest.
+        lock_timeout_seconds: how long to wait for a push.
+
+    Returns:
+        What was removed, by rising number.
+
+    Raises:
+        RegistryError: there is no such model.
+        ValueError: ``keep`` is less than 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be at least 1, found {keep}")
+    read_index(registry, model_name)  # no folder is made for a model that is not there
+    folder = registry / model_name
+    with folder_lock(folder, lock_timeout_seconds):
+        index = _recovered(folder)
+        kept_numbers = {version.number for version in index.versions[-keep:]} | set(index.aliases.values())
+        removed = [version for version in index.versions if version.number not in kept_numbers]
+        # Out of sight first: a numbered folder that the index does not name would pass for a push that was killed.
+        hidden = [_hide(folder, version.number) for version in removed]
+        kept = tuple(version for version in index.versions if version.number in kept_numbers)
+        _write_index(folder, dataclasses.replace(index, versions=kept))
+        for path in hidden:
+            shutil.rmtree(path, ignore_errors=True)
+    return removed
+
+
 def list_models(registry: pathlib.Path) -> list[str]:
     """Names of the models in ``registry``, sorted; empty where there is no registry."""
     return sorted(path.parent.name for path in registry.glob(f"*/{INDEX_FILE}"))
@@ -240,19 +274,28 @@ def _publish(
     return version
 
 
+def _hide(folder: pathlib.Path, number: int) -> pathlib.Path:
+    hidden = folder / f"{_REMOVED_PREFIX}{number}"
+    if (folder / str(number)).is_dir():
+        (folder / str(number)).rename(hidden)
+        durable_files.flush_folder(folder)
+    return hidden
+
+
 def _numbers(folder: pathlib.Path) -> list[int]:
     return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
 
 
 def _recovered(folder: pathlib.Path) -> Index:
-    """The index after clearing up what a killed push left; only under the lock.
+    """The index after clearing up what a killed push or prune left; only under the lock.
 
-    A hidden folder is a copy that was never finished. A version the index does not name was finished and renamed, so
-    its push is completed here.
+    A hidden folder is a copy that was never finished, or a version that was to go. A version the index does not name
+    was finished and renamed, so its push is completed here.
     """
-    for leftover in folder.glob(f"{_INCOMING_PREFIX}*"):
-        _logger.info("removing the unfinished copy %s of a push that was killed", leftover)
-        shutil.rmtree(leftover)
+    for prefix in (_INCOMING_PREFIX, _REMOVED_PREFIX):
+        for leftover in folder.glob(f"{prefix}*"):
+            _logger.info("removing %s, which a killed push or prune left", leftover)
+            shutil.rmtree(leftover)
     index = _read_index(folder)
     known = {version.number for version in index.versions}
     for number in sorted(set(_numbers(folder)) - known):

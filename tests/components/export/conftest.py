@@ -70,6 +70,17 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
     (folder / "assets.extra").mkdir()
     (folder / signatures.ENCODER_FILE).write_bytes(b"a Keras file")
     (folder / signatures.MODEL_FACTS_FILE).write_text(json.dumps(facts))
+    pixels = generator.integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
+    images = [tf.io.encode_png(image).numpy() for image in pixels]
+    np.savez(
+        folder / signatures.GOLDEN_FILE,
+        **{
+            signatures.GOLDEN_IMAGE_BYTES: np.frombuffer(b"".join(images), np.uint8),
+            signatures.GOLDEN_IMAGE_LENGTHS: np.array([len(image) for image in images]),
+            signatures.GOLDEN_REPRESENTATIONS: module.embed(tf.constant(images))[signatures.REPRESENTATION].numpy(),
+            signatures.GOLDEN_SCORES: module.classify(tf.constant(images))[signatures.SCORES].numpy(),
+        },
+    )
     return folder
 
 

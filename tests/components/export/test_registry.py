@@ -280,3 +280,47 @@ def test_a_push_killed_at_any_moment_leaves_a_sound_registry(root, models, milli
     assert sorted(version.content_digest for version in versions) == sorted(f"digest of {name}" for name in models)
     assert all(registry.is_intact(root, "encoder", version) for version in versions)
     assert [path.name for path in (root / "encoder").glob(".*")] == [".lock"]
+
+
+def test_pruning_keeps_the_newest_and_those_with_an_alias(root, models):
+    for name in ("one", "two", "three"):
+        push(root, models[name])
+    registry.rollback(root, "encoder", lock_timeout_seconds=2)  # 4 carries 2 again; 3 is "previous"
+    removed = registry.prune(root, "encoder", keep=1, lock_timeout_seconds=2)
+    assert [version.number for version in removed] == [1, 2]
+    index = registry.read_index(root, "encoder")
+    assert [version.number for version in index.versions] == [3, 4]
+    assert index.aliases == {"blessed": 4, "previous": 3}
+    assert all(registry.is_intact(root, "encoder", version) for version in index.versions)
+    assert sorted(path.name for path in (root / "encoder").iterdir()) == [".lock", "3", "4", registry.INDEX_FILE]
+    assert registry.prune(root, "encoder", keep=1, lock_timeout_seconds=2) == []
+    assert push(root, models["one"]).version.number == 5
+
+
+def test_pruning_keeps_as_many_as_asked(root, models):
+    for name in ("one", "two", "three"):
+        push(root, models[name])
+    assert registry.prune(root, "encoder", keep=3, lock_timeout_seconds=2) == []
+    with pytest.raises(ValueError, match="keep must be at least 1, found 0"):
+        registry.prune(root, "encoder", keep=0, lock_timeout_seconds=2)
+    with pytest.raises(registry.RegistryError, match="no model 'other'"):
+        registry.prune(root, "other", keep=1, lock_timeout_seconds=2)
+
+
+@pytest.mark.parametrize("function", ["_write_index", "shutil.rmtree"])
+def test_a_killed_prune_is_finished_by_the_next_and_brings_nothing_back(root, models, monkeypatch, function):
+    for name in ("one", "two", "three"):
+        push(root, models[name])
+
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{registry.__name__}.{function}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            registry.prune(root, "encoder", keep=1, lock_timeout_seconds=2)
+    assert registry.find_version(root, "encoder", "blessed").number == 3
+    registry.prune(root, "encoder", keep=1, lock_timeout_seconds=2)
+    index = registry.read_index(root, "encoder")
+    assert ([version.number for version in index.versions], index.aliases) == ([2, 3], {"blessed": 3, "previous": 2})
+    assert [path.name for path in (root / "encoder").glob(".*")] == [".lock"]

@@ -1,0 +1,45 @@
+"""Pieces of the command line that several groups of commands share."""
+
+import argparse
+import os
+import pathlib
+import warnings
+from collections.abc import Callable
+
+
+def add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    """Add a command, or an action of one, that calls ``command`` with what was parsed; ``text`` is its help."""
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--config`` and ``--set``."""
+    parser.add_argument("--config", default="digits", help="name of a bundled config, or path of a YAML file")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override one setting, such as pretraining.epochs=20; may be repeated",
+    )
+
+
+def add_workdir(parser: argparse.ArgumentParser) -> None:
+    """``--workdir``."""
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, default=pathlib.Path("runs/digits"), help="holds all runs of one pipeline"
+    )
+
+
+def silence_libraries() -> None:
+    """For short commands without a log file: what TensorFlow says about GPUs and Python while it loads stays unsaid."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    warnings.simplefilter("ignore", FutureWarning)
