@@ -30,3 +30,12 @@ def from_environment() -> metadata_store_pb2.ConnectionConfig:
             '{"sqlite": {"filename_uri": "/runs/metadata.sqlite", "connection_mode": "READWRITE_OPENCREATE"}}'
         )
     return config
+
+
+def place(config: metadata_store_pb2.ConnectionConfig) -> str:
+    """Kind and address of the database, for logs: no user, no password, no path."""
+    kind = config.WhichOneof("config")
+    if kind == "sqlite":
+        return kind
+    database = getattr(config, kind)
+    return f"{kind} at {database.host}:{database.port}"
