@@ -73,6 +73,13 @@ class GateConfig:
     min_improvement: float = Field(
         0.0, ge=0, le=1, description="a model must beat the one in use by more than this; 0: it must be better"
     )
+    max_p_value: float | None = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="a gain over the model in use that chance gives more often than this replaces nothing (one-sided "
+        "exact McNemar test on the test images both were measured on); null: not asked",
+    )
     min_class_recall: float | None = Field(
         None, ge=0, le=1, description="lowest recall of any class that is blessed; null: not asked"
     )

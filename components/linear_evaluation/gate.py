@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from components.contracts import evidence
+from components.contracts import evidence, signatures
+from components.linear_evaluation import significance
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
 
@@ -33,6 +34,7 @@ class Evidence:
     probe: dict[str, Any] | None  # content of probe.json
     predictions: dict[str, np.ndarray] | None  # content of test_predictions.npz
     evaluation: EvaluationResult | None
+    baseline_predictions: dict[str, np.ndarray] | None = None  # content of the baseline's signatures.PREDICTIONS_FILE
     problems: tuple[str, ...] = ()  # why something above is None
 
 
@@ -86,7 +88,7 @@ def judge(given: Evidence, config: GateConfig) -> Verdict:
         checks += _with_tfma(_threshold_checks(given, config), given.evaluation.value_failures)
         is_unchanged = given.in_use is not None and given.in_use.content_digest == given.candidate.content_digest
         if not is_unchanged:
-            checks += _with_tfma([_improvement(given, config)], given.evaluation.change_failures)
+            checks += _with_tfma(_comparison_checks(given, config), given.evaluation.change_failures)
         warnings = _warnings(given, config)
     except KeyError as missing:
         return _refusal([Check("evidence", False, f"the evidence lacks {missing}")], ())
@@ -94,7 +96,8 @@ def judge(given: Evidence, config: GateConfig) -> Verdict:
         return _refusal(checks, warnings)
     if is_unchanged:
         return Verdict(evidence.UNCHANGED, ("this model is in use",), warnings, tuple(checks))
-    reasons = tuple(check.text for check in checks if check.name in ("min_accuracy", "min_improvement"))
+    told = ("min_accuracy", "min_improvement", "max_p_value")
+    reasons = tuple(check.text for check in checks if check.name in told)
     return Verdict(evidence.BLESSED, reasons, warnings, tuple(checks))
 
 
@@ -242,6 +245,52 @@ def _random_knn(encoder: dict[str, Any], random_encoder: dict[str, Any] | None) 
     words = f"{value - threshold:.4f} above" if passed else f"{threshold - value:.4f} below"
     text = f"kNN accuracy {value:.4f} is {words if value != threshold else 'not above'} the untrained encoder's "
     return Check(name, passed, f"{text}{threshold:.4f} ({name})", value, threshold)
+
+
+def _comparison_checks(given: Evidence, config: GateConfig) -> list[Check]:
+    """Is it better than the model in use, and by more than chance would give?"""
+    improvement = _improvement(given, config)
+    if not improvement.passed or given.baseline is None or config.max_p_value is None:
+        return [improvement]
+    return [improvement, _significance(given, config)]
+
+
+def _significance(given: Evidence, config: GateConfig) -> Check:
+    name, asked = "max_p_value", f"at most {config.max_p_value:g} was asked (max_p_value)"
+    ours, theirs = _right_of_both(given)
+    if len(ours) >= config.min_test_images:
+        won, lost = int(np.sum(ours & ~theirs)), int(np.sum(~ours & theirs))
+        p_value = significance.paired(won, lost)
+        text = (
+            f"on the {len(ours)} test images both were measured on it is right {won} times where the model in use is "
+        )
+        text += f"wrong, and wrong {lost} times where that one is right"
+    else:
+        images = given.evaluation.images
+        rights = [round(value * images) for value in (given.evaluation.accuracy, given.evaluation.baseline_accuracy)]
+        p_value = significance.unpaired(*rights, images)
+        text = f"only {len(ours)} test images are among those the model in use was measured on before, so the two are "
+        text += f"compared as if on different images, {rights[0]} against {rights[1]} right of {images}"
+    passed = p_value <= config.max_p_value
+    word = "chance gives that with" if passed else "which chance gives too often:"
+    return Check(name, passed, f"{text}; {word} p = {p_value:.2g}, {asked}", p_value, config.max_p_value)
+
+
+def _right_of_both(given: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """Whether candidate and baseline are right, on the test images that both were measured on; two (n,) bool arrays."""
+    predictions, before = given.predictions, given.baseline_predictions
+    if before is None:
+        return np.zeros(0, bool), np.zeros(0, bool)
+    _, rows, rows_before = np.intersect1d(
+        predictions[evidence.TEST_DIGESTS].astype(str),
+        before[signatures.PREDICTED_DIGESTS].astype(str),
+        return_indices=True,
+    )
+    names = predictions[evidence.TEST_CLASS_NAMES].astype(str)
+    labels = names[predictions[evidence.TEST_LABELS][rows]]
+    ours = names[predictions[evidence.TEST_SCORES][rows].argmax(axis=1)]
+    theirs = before[signatures.PREDICTED_CLASSES].astype(str)[rows_before]
+    return ours == labels, theirs == labels
 
 
 def _improvement(given: Evidence, config: GateConfig) -> Check:

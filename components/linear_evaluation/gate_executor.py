@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
@@ -91,6 +92,7 @@ def _gather(
         probe=read("the probe report", PROBE_REPORT, files.read_json, artifacts.PROBE_FILE),
         predictions=read("the test predictions", PROBE_REPORT, files.read_arrays, artifacts.TEST_PREDICTIONS_FILE),
         evaluation=read("the Evaluator's result", EVALUATION, read_evaluation),
+        baseline_predictions=_predictions(baseline.uri) if baseline else None,
         problems=tuple(problems),
     )
 
@@ -103,6 +105,12 @@ def _judged(model: types.Artifact) -> gate.JudgedModel:
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
     facts = f"{path_utils.serving_model_dir(model_uri)}/{signatures.MODEL_FACTS_FILE}"
     return tuple(files.read_json(facts)[evidence.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
+
+
+def _predictions(model_uri: str) -> dict[str, np.ndarray] | None:
+    """What a model said of its test images; None for a model that does not tell."""
+    path = f"{path_utils.serving_model_dir(model_uri)}/{signatures.PREDICTIONS_FILE}"
+    return files.read_arrays(path) if tf.io.gfile.exists(path) else None
 
 
 def _blessed_model(blessing: types.Artifact) -> gate.JudgedModel:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration, evidence
+from components.contracts import artifact_files, configuration, evidence, signatures
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.linear_evaluation import features, files, knn, probe, saved_model
@@ -94,7 +94,7 @@ def run_probe(
         evidence.CONFIG: configuration.to_mapping(config),
         evidence.SECONDS: clock.laps,
     }
-    _write_predictions(measured, pictures, report_dir)
+    _write_predictions(measured, pictures, report_dir, saved_model_dir)
     files.write_json(f"{report_dir}/{artifact_files.PROBE_FILE}", report)
     return report
 
@@ -243,14 +243,24 @@ def _queries(measured: _Measured, count: int) -> np.ndarray:
     return np.sort(np.concatenate([chosen_wrong, chosen_right]))
 
 
-def _write_predictions(measured: _Measured, pictures: dict[str, np.ndarray], report_dir: str) -> None:
+def _write_predictions(
+    measured: _Measured, pictures: dict[str, np.ndarray], report_dir: str, saved_model_dir: str
+) -> None:
+    scores = measured.predictions[evidence.ENCODER].fractions[-1].scores[0]
+    files.write_arrays(
+        f"{saved_model_dir}/{signatures.PREDICTIONS_FILE}",
+        {
+            signatures.PREDICTED_DIGESTS: measured.test.digests,
+            signatures.PREDICTED_CLASSES: np.array(measured.class_names)[scores.argmax(axis=1)],
+        },
+    )
     files.write_arrays(
         f"{report_dir}/{artifact_files.TEST_PREDICTIONS_FILE}",
         {
             evidence.TEST_DIGESTS: measured.test.digests,
             evidence.TEST_LABELS: measured.test_labels,
             evidence.TEST_CLASS_NAMES: np.array(measured.class_names),
-            evidence.TEST_SCORES: measured.predictions[evidence.ENCODER].fractions[-1].scores[0],
+            evidence.TEST_SCORES: scores,
             evidence.TEST_REPRESENTATIONS: measured.test.features[evidence.ENCODER],
             **pictures,
         },

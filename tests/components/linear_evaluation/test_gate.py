@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from components.contracts import evidence
+from components.contracts import evidence, signatures
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
 from components.linear_evaluation.gate import Evidence, JudgedModel, judge
@@ -17,7 +17,26 @@ IMAGES = 200
 def make_predictions(right: int, images: int = IMAGES) -> dict[str, np.ndarray]:
     labels = np.arange(images) % 2
     predicted = np.where(np.arange(images) < right, labels, 1 - labels)
-    return {evidence.TEST_SCORES: np.eye(2, dtype=np.float32)[predicted], evidence.TEST_LABELS: labels}
+    return {
+        evidence.TEST_DIGESTS: digests(images),
+        evidence.TEST_CLASS_NAMES: np.array(["cat", "dog"]),
+        evidence.TEST_SCORES: np.eye(2, dtype=np.float32)[predicted],
+        evidence.TEST_LABELS: labels,
+    }
+
+
+def digests(images: int) -> np.ndarray:
+    return np.array([f"{number:064x}" for number in range(images)])
+
+
+def make_baseline_predictions(is_right: np.ndarray, first: int = 0) -> dict[str, np.ndarray]:
+    """Of images ``first``, ``first + 1``, ..., in the opposite order."""
+    numbers = first + np.arange(len(is_right))
+    classes = np.array(["cat", "dog"])[np.where(is_right, numbers % 2, 1 - numbers % 2)]
+    return {
+        signatures.PREDICTED_DIGESTS: digests(first + len(is_right))[first:][::-1],
+        signatures.PREDICTED_CLASSES: classes[::-1],
+    }
 
 
 def make_evidence(right: int = 190, baseline_right: int | None = None, images: int = IMAGES, **changes) -> Evidence:
@@ -104,8 +123,50 @@ def test_a_missed_threshold_is_named_with_the_miss(right, config, reason):
     ],
 )  # fmt: skip
 def test_the_model_in_use_is_replaced_by_a_better_one_only(right, margin, verdict, words):
-    found = judge(make_evidence(right, baseline_right=180), GateConfig(min_improvement=margin))
+    found = judge(make_evidence(right, baseline_right=180), GateConfig(min_improvement=margin, max_p_value=None))
     assert found.verdict == verdict and words in found.reason, found.reason
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "config", "verdict", "words"),
+    [
+        (9, 1, GateConfig(), evidence.BLESSED, "right 9 times where the model in use is wrong, and wrong 1 times"),
+        (9, 1, GateConfig(), evidence.BLESSED, "chance gives that with p = 0.011"),
+        (9, 1, GateConfig(max_p_value=0.01), evidence.NOT_BLESSED, "chance gives too often: p = 0.011, at most 0.01"),
+        (4, 0, GateConfig(), evidence.NOT_BLESSED, "p = 0.062, at most 0.05 was asked (max_p_value)"),
+        (5, 0, GateConfig(), evidence.BLESSED, "p = 0.031"),
+        (1, 0, GateConfig(max_p_value=None), evidence.BLESSED, "0.0050 above the model in use"),
+        (20, 14, GateConfig(), evidence.NOT_BLESSED, "p = 0.2"),
+    ],
+)
+def test_a_gain_that_chance_gives_replaces_nothing(won, lost, config, verdict, words):
+    right = 180
+    is_right = np.arange(IMAGES) < right  # the candidate's
+    is_right[:won] = False
+    is_right[right : right + lost] = True
+    given = make_evidence(
+        right, baseline_right=int(is_right.sum()), baseline_predictions=make_baseline_predictions(is_right)
+    )
+    found = judge(given, config)
+    assert found.verdict == verdict and words in found.reason, found.reason
+
+
+def test_images_that_only_one_model_has_seen_do_not_count():
+    # Of the images from 100 on, the candidate has 90 right; the baseline has the first 6 of them wrong.
+    before = make_baseline_predictions(np.arange(300) >= 6, first=100)
+    given = make_evidence(190, baseline_right=180, baseline_predictions=before)
+    found = judge(given, GateConfig())
+    assert "on the 100 test images both were measured on it is right 6 times" in found.reason
+    assert "wrong 10 times" in found.reason
+    assert found.verdict == evidence.NOT_BLESSED
+
+
+@pytest.mark.parametrize(("right", "verdict"), [(188, evidence.NOT_BLESSED), (192, evidence.BLESSED)])
+@pytest.mark.parametrize("before", [None, make_baseline_predictions(np.ones(300, bool), first=170)])
+def test_without_images_in_common_the_counts_are_compared(right, verdict, before):
+    found = judge(make_evidence(right, baseline_right=180, baseline_predictions=before), GateConfig())
+    assert found.verdict == verdict
+    assert f"as if on different images, {right} against 180 right of 200" in found.reason
 
 
 def test_the_model_in_use_stays_under_another_artifact():
