@@ -16,11 +16,8 @@ from components.preprocessing.image_preparation import standardise
 from components.pretraining import methods
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
-from components.simclr import augmentations, gradient_cache, nt_xent, optimizers
-from components.simclr.encoder import build_encoder
-from components.simclr.initial_weights import load_initial_weights
+from components.simclr import augmentations, gradient_cache, models, nt_xent, optimizers
 from components.simclr.objective import Outcome
-from components.simclr.projection_head import build_projection_head, keep_head_layers
 from components.simclr.schedules import WarmupCosine
 
 _POLICIES = {
@@ -79,14 +76,14 @@ class TrainingStep:
                 lambda is_synchronized: build_models(config, image, is_synchronized),
             )
             self._variables = self._objective.trainable_variables
-            models = self._objective.trained_models
-            self.optimizer = optimizers.build_optimizer(config.optimizer, schedule, models)
+            trained = self._objective.trained_models
+            self.optimizer = optimizers.build_optimizer(config.optimizer, schedule, trained)
             if config.precision is Precision.FLOAT16:
                 self.optimizer = keras.optimizers.LossScaleOptimizer(self.optimizer)
                 self.optimizer.build(self._variables)
         self.encoder, self.projection_head = self._objective.encoder, self._objective.projection_head
         self.metric_names = self._objective.measure_names
-        self._decayed = optimizers.kernels(models)
+        self._decayed = optimizers.kernels(trained)
         self._embed = tf.function(self._embed_batch, reduce_retracing=True, autograph=False)
         self._step = tf.function(self._replicated_step, jit_compile=config.jit_compile, autograph=False)
 
@@ -223,18 +220,21 @@ class TrainingStep:
 def build_models(
     config: PretrainingConfig, image: ImageShape, is_synchronized: bool = False
 ) -> tuple[keras.Model, keras.Model]:
-    """A new encoder, with the head's kept layers, and the rest of the head; the same config gives the same weights.
+    """A new encoder and projection head; the same config gives the same weights.
 
     Raises:
-        ValueError, RuntimeError: as ``load_initial_weights``.
+        ValueError, RuntimeError: as ``models.build_models``.
     """
-    policy = _POLICIES[config.precision]
-    encoder = build_encoder(config.encoder, image.size_px, image.channels, config.seed, policy, is_synchronized)
-    width, own_layers = encoder.output_shape[1], len(encoder.layers)
-    head = build_projection_head(config.projection_head, width, config.seed, policy, is_synchronized)
-    encoder = keep_head_layers(encoder, config.projection_head, config.seed, policy, is_synchronized)
-    load_initial_weights(config.encoder, encoder, own_layers, image.mean, image.std)
-    return encoder, head
+    return models.build_models(
+        config.encoder,
+        config.projection_head,
+        image.size_px,
+        image.mean,
+        image.std,
+        config.seed,
+        _POLICIES[config.precision],
+        is_synchronized,
+    )
 
 
 def views_by_side(values: Sequence[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,163 @@
+"""SimCLR on an array: images in, a trained encoder out. For notebooks; the pipeline's own training is ``pretraining``.
+
+No checkpoints, no watching, one device; losses, augmentations, models and optimisers are the pipeline's.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pydantic
+import tensorflow as tf
+from pydantic import Field
+from typing_extensions import Self
+
+from components.contracts.configuration import configuration
+from components.simclr import augmentations, draws, models, nt_xent, optimizers
+from components.simclr.batch_norm import estimate_batch_norm_statistics
+from components.simclr.config import EncoderConfig, LossConfig, OptimizerConfig, ProjectionHeadConfig, ScheduleConfig
+from components.simclr.pixel_encoder import with_standardisation
+from components.simclr.policies import CropPolicy, OnlinePolicy
+from components.simclr.schedules import WarmupCosine
+from components.simclr.slots import Slot
+
+_logger = logging.getLogger(__name__)
+
+_BATCH_NORM_BATCHES = 16
+
+
+@configuration
+class InMemoryConfig:
+    """How an encoder is trained on an array of images."""
+
+    encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
+    projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
+    loss: LossConfig = Field(LossConfig(), description="NT-Xent")
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="update rule and learning rate")
+    schedule: ScheduleConfig = Field(ScheduleConfig(), description="learning rate over time")
+    crop: CropPolicy = Field(CropPolicy(area_min=0.2), description="random crops")
+    augmentation: OnlinePolicy = Field(
+        OnlinePolicy(
+            flip_horizontal_probability=0.5,
+            brightness=0.4,
+            contrast=0.4,
+            saturation=0.4,
+            hue=0.1,
+            gray_probability=0.2,
+        ),
+        description="what is drawn for each view beside its crop; by default for small photographs",
+    )
+    epochs: int = Field(100, ge=1, le=100000, description="passes over the images")
+    batch_size: int = Field(256, ge=2, le=1048576, description="images per step")
+    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.schedule.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be shorter than epochs ({self.epochs})"
+            )
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """What a run gives."""
+
+    encoder: keras.Model  # (n, s, s, c) float32, 0 to 255 -> (n, d); standardises its pixels
+    projection_head: keras.Model  # (n, d) -> (n, p)
+    losses: list[float]  # nats, mean of each epoch
+
+
+def pretrain(images: np.ndarray, config: InMemoryConfig) -> Pretrained:
+    """Train an encoder on images without labels.
+
+    Args:
+        images: (n, s, s, c) uint8, square, c 1 or 3, n at least ``config.batch_size``; an incomplete batch is dropped
+            from each epoch.
+        config: all settings.
+
+    Returns:
+        The encoder, with BatchNorm statistics estimated anew, its head and the losses.
+
+    Raises:
+        ValueError: the array is of another shape or type, or holds less than one batch.
+
+    Source: Chen et al. 2020, algorithm 1.
+    """
+    _check_images(images, config.batch_size)
+    mean, std = images.mean(axis=(0, 1, 2), dtype=np.float64), images.std(axis=(0, 1, 2), dtype=np.float64)
+    encoder, head = models.build_models(config.encoder, config.projection_head, images.shape[1], mean, std, config.seed)
+    trained = with_standardisation(encoder, mean, std)
+    num_steps = len(images) // config.batch_size
+    step = _make_step(config, trained, head, num_steps)
+    losses = []
+    for epoch in range(config.epochs):
+        batches = _batches(images, config, epoch, num_steps)
+        losses.append(float(np.mean([float(step(*batch)) for batch in batches])))
+        chance = nt_xent.chance_loss(config.batch_size)
+        _logger.info("epoch %d/%d: loss %.3f (chance %.3f)", epoch + 1, config.epochs, losses[-1], chance)
+    _estimate_statistics(images, config, encoder, mean, std)
+    return Pretrained(trained, head, losses)
+
+
+def _check_images(images: np.ndarray, batch_size: int) -> None:
+    is_square = images.ndim == 4 and images.shape[1] == images.shape[2] and images.shape[3] in (1, 3)
+    if images.dtype != np.uint8 or not is_square:
+        raise ValueError(f"expected (n, s, s, 1 or 3) uint8 images, found {images.shape} {images.dtype}")
+    if len(images) < batch_size:
+        raise ValueError(f"batch_size is {batch_size}, but there are only {len(images)} images: lower it")
+
+
+def _batches(images: np.ndarray, config: InMemoryConfig, epoch: int, num_steps: int):
+    """Images, crop boxes and draws of each step of an epoch; all first views come before all second ones."""
+    keys = np.arange(len(images), dtype=np.uint64)
+    order = np.argsort(draws.bits(draws.view_keys(config.seed, keys, epoch, 0), Slot.ORDER), kind="stable")
+    size_px, channels = images.shape[2:]
+    sides = np.full(2 * config.batch_size, size_px)
+    for rows in np.split(order[: num_steps * config.batch_size], num_steps):
+        view_keys = np.concatenate([draws.view_keys(config.seed, keys[rows], epoch, view) for view in (0, 1)])
+        boxes = augmentations.draw_crops(config.crop, view_keys, sides, sides)
+        drawn = augmentations.draw_online(config.augmentation, view_keys, size_px, channels)
+        yield np.concatenate([images[rows]] * 2), boxes, drawn
+
+
+def _make_step(
+    config: InMemoryConfig, encoder: keras.Model, head: keras.Model, num_steps: int
+) -> Callable[..., tf.Tensor]:
+    peak = config.optimizer.scaled_learning_rate(config.batch_size)
+    warmup_steps = round(config.schedule.warmup_epochs * num_steps)
+    schedule = WarmupCosine(peak, warmup_steps, config.epochs * num_steps, config.schedule.final_fraction)
+    optimizer = optimizers.build_optimizer(config.optimizer, schedule, [encoder, head])
+    variables = [*encoder.trainable_variables, *head.trainable_variables]
+    kernels = optimizers.kernels([encoder, head])
+    size_px = encoder.input_shape[1]
+
+    @tf.function(autograph=False)
+    def step(images, boxes, drawn):
+        views = augmentations.crop_and_resize(images, boxes, size_px)
+        views = augmentations.apply_online(views, drawn, config.augmentation)  # (2n, s, s, c)
+        with tf.GradientTape() as tape:
+            first, second = tf.split(head(encoder(views, training=True), training=True), 2)
+            loss = nt_xent.nt_xent_loss(first, second, config.loss.temperature)
+            squared = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(kernel)) for kernel in kernels])
+            objective = loss + config.loss.weight_decay * squared
+        optimizer.apply(tape.gradient(objective, variables), variables)
+        return loss
+
+    return step
+
+
+def _estimate_statistics(
+    images: np.ndarray, config: InMemoryConfig, encoder: keras.Model, mean: np.ndarray, std: np.ndarray
+) -> None:
+    """From crops of the epoch after the last, without what else makes a view."""
+    batches = _batches(images, config, config.epochs, len(images) // config.batch_size)
+    crops = (
+        augmentations.crop_and_resize(pixels, boxes, images.shape[1])
+        for (pixels, boxes, _), _ in zip(batches, range(_BATCH_NORM_BATCHES), strict=False)
+    )
+    scale = np.maximum(std, 1.0).astype(np.float32)
+    estimate_batch_norm_statistics(encoder, ((crop - mean.astype(np.float32)) / scale for crop in crops))
