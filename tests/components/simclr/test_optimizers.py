@@ -41,3 +41,57 @@ def test_what_decays(name, decays_all):
     for variable, old in zip(encoder.trainable_variables, before, strict=True):
         shrunk = np.linalg.norm(np.asarray(variable)) < np.linalg.norm(old)
         assert shrunk == (bool(np.any(old)) and (id(variable) in kernel_ids or decays_all)), variable.path
+
+
+RATES = (0.5, 1.0, 0.25)  # a changing schedule
+
+
+class Rates(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return tf.gather(tf.constant(RATES), tf.cast(step, tf.int32))
+
+
+def nesterov_by_hand(weight, gradients, decay):
+    """Sutskever et al. 2013 with the rate inside the momentum, and decay apart from the gradient."""
+    velocity = np.zeros_like(weight)
+    for rate, gradient in zip(RATES, gradients, strict=True):
+        weight = weight * (1 - decay * rate)
+        velocity = 0.9 * velocity - rate * gradient
+        weight = weight + 0.9 * velocity - rate * gradient
+    return weight
+
+
+def adamw_by_hand(weight, gradients, decay):
+    """Loshchilov and Hutter 2017, algorithm 2, with Keras' epsilon."""
+    first, second = np.zeros_like(weight), np.zeros_like(weight)
+    for step, (rate, gradient) in enumerate(zip(RATES, gradients, strict=True), 1):
+        weight = weight * (1 - decay * rate)
+        first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+        corrected = first / (1 - 0.9**step), second / (1 - 0.999**step)
+        weight = weight - rate * corrected[0] / (np.sqrt(corrected[1]) + 1e-7)
+    return weight
+
+
+@pytest.mark.parametrize("decays_all", [False, True])
+@pytest.mark.parametrize(("name", "by_hand"), [("sgd", nesterov_by_hand), ("adamw", adamw_by_hand)])
+def test_three_steps_by_hand(name, by_hand, decays_all):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, bias_initializer="ones")])
+    kernel, bias = model.trainable_variables
+    config = OptimizerConfig(name=OptimizerName(name), weight_decay=0.1, decays_batch_norm_and_biases=decays_all)
+    optimizer = optimizers.build_optimizer(config, Rates(), [model])
+    generator = np.random.default_rng(0)
+    gradients = [[generator.normal(size=variable.shape) for _ in RATES] for variable in (kernel, bias)]
+    expected = [
+        by_hand(np.asarray(variable, np.float64), steps, decay)
+        for variable, steps, decay in zip((kernel, bias), gradients, (0.1, 0.1 if decays_all else 0.0), strict=True)
+    ]
+    for step in range(len(RATES)):
+        optimizer.apply([tf.constant(steps[step], tf.float32) for steps in gradients], [kernel, bias])
+    for variable, values in zip((kernel, bias), expected, strict=True):
+        np.testing.assert_allclose(np.asarray(variable), values, rtol=2e-4, atol=1e-5)
+
+
+def test_defaults_are_those_of_the_paper():
+    config = OptimizerConfig()
+    assert (config.name, config.trust_coefficient, config.momentum) == (OptimizerName.LARS, 0.001, 0.9)
+    assert config.decays_batch_norm_and_biases is False
