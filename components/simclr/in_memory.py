@@ -18,6 +18,7 @@ from components.contracts.configuration import configuration
 from components.simclr import augmentations, draws, models, nt_xent, optimizers
 from components.simclr.batch_norm import estimate_batch_norm_statistics
 from components.simclr.config import EncoderConfig, LossConfig, OptimizerConfig, ProjectionHeadConfig, ScheduleConfig
+from components.simclr.objective import SimClr
 from components.simclr.pixel_encoder import with_standardisation
 from components.simclr.policies import CropPolicy, OnlinePolicy
 from components.simclr.schedules import WarmupCosine
@@ -131,7 +132,7 @@ def _make_step(
     warmup_steps = round(config.schedule.warmup_epochs * num_steps)
     schedule = WarmupCosine(peak, warmup_steps, config.epochs * num_steps, config.schedule.final_fraction)
     optimizer = optimizers.build_optimizer(config.optimizer, schedule, [encoder, head])
-    variables = [*encoder.trainable_variables, *head.trainable_variables]
+    objective = SimClr(encoder, head, config.loss.temperature)
     kernels = optimizers.kernels([encoder, head])
     size_px = encoder.input_shape[1]
 
@@ -140,11 +141,10 @@ def _make_step(
         views = augmentations.crop_and_resize(images, boxes, size_px)
         views = augmentations.apply_online(views, drawn, config.augmentation)  # (2n, s, s, c)
         with tf.GradientTape() as tape:
-            first, second = tf.split(head(encoder(views, training=True), training=True), 2)
-            loss = nt_xent.nt_xent_loss(first, second, config.loss.temperature)
+            loss = objective(views).loss
             squared = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(kernel)) for kernel in kernels])
-            objective = loss + config.loss.weight_decay * squared
-        optimizer.apply(tape.gradient(objective, variables), variables)
+            decayed = loss + config.loss.weight_decay * squared
+        optimizer.apply(tape.gradient(decayed, objective.trainable_variables), objective.trainable_variables)
         return loss
 
     return step
