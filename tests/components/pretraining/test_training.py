@@ -13,6 +13,7 @@ from components.pretraining.config import PretrainingConfig
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
 from components.simclr import watching
 from components.simclr.encoder import num_parameters
+from pipeline import config as pipeline_config
 
 IMAGE = ImageShape(16, 1, np.array([128.0], np.float32), np.array([64.0], np.float32))
 
@@ -196,6 +197,15 @@ def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path, m
     else:
         assert last[record.TOP1] > 0.15  # guessing finds one in 31, or in 33
         assert last[record.CHANCE] == pytest.approx(np.log({"simclr": 31, "moco": 33}[method]))
+
+
+@pytest.mark.parametrize("name", pipeline_config.named_configs())
+def test_healthy_run_of_each_config_is_not_stopped(views, settings, tmp_path, name):
+    """Augmentation, optimiser, temperature and bounds as the config says; encoder, batch and length of a small run."""
+    chosen = configuration.to_mapping(pipeline_config.load(name).pretraining)
+    kept = {group: chosen[group] for group in ("augmentation", "optimizer", "loss", "watch")}
+    run = Run(views, settings(epochs=15, **kept), tmp_path)
+    assert len(run.train()[0].history) == 15
 
 
 @pytest.mark.parametrize("method", METHODS)
