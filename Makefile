@@ -12,7 +12,7 @@ WORKDIR ?= runs/$(CONFIG)
 TARGET ?= kubeflow/targets/example.yaml
 PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install install-kfp run test test-unit format check compile update-golden lock
+.PHONY: help install install-kfp run test test-unit bench format check compile update-golden lock
 
 help:  ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,14 @@ compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, wit
 update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the compiled graph and pipeline that the tests compare with
 	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/test_kubeflow_runner.py -k golden
 	git --no-pager diff --stat tests/pipeline/golden
+
+BENCH_PACKAGES := $(VENV)/benchmarks
+$(BENCH_PACKAGES): requirements/bench.txt $(STAMP)
+	$(BIN)/python -m uv pip install --quiet --no-deps --target $@ --requirement $<
+	@touch $@
+
+bench: $(BENCH_PACKAGES)  ## Speed and memory beside known libraries: make bench SUBJECTS="nt_xent ingestion"
+	NO_ALBUMENTATIONS_UPDATE=1 PYTHONPATH=$(BENCH_PACKAGES) $(BIN)/python -m benchmarks $(SUBJECTS)
 
 format: $(STAMP)  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .

@@ -5,15 +5,7 @@ import importlib
 import os
 import sys
 
-SUBJECTS = (
-    "nt_xent",
-    "augmentations",
-    "albumentations_policy",
-    "logistic_regression",
-    "ingestion",
-    "view_gen",
-    "training",
-)
+SUBJECTS = ("nt_xent", "augmentations", "albumentations_policy", "logistic_regression", "ingestion", "view_gen")
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +15,6 @@ def main(arguments: list[str]) -> int:
         "subjects", nargs="*", metavar="subject", help=f"of {', '.join(SUBJECTS)}; all where none is named"
     )
     parser.add_argument("--turns", type=int, default=7, help="of each side; the best counts")
-    parser.add_argument("--full", action="store_true", help="also the rows that take many minutes on a CPU")
     parsed = parser.parse_args(arguments)
     unknown = sorted(set(parsed.subjects) - set(SUBJECTS))
     if unknown:
@@ -36,7 +27,7 @@ def main(arguments: list[str]) -> int:
         _write(table.title(subject))
         try:
             measure = importlib.import_module(f"benchmarks.{subject}").measure
-            measure(lambda row: _write(table.line(row)), parsed.turns, parsed.full)
+            measure(lambda row: _write(table.line(row)), parsed.turns)
         except table.SkippedError as reason:
             _write(f"skipped: {reason}")
     return 0

@@ -19,7 +19,7 @@ POLICY = OnlinePolicy(
 )  # fmt: skip
 
 
-def measure(report: Report, turns: int, full: bool) -> None:
+def measure(report: Report, turns: int) -> None:
     """Views per second per core, by CPU time."""
     try:
         import albumentations

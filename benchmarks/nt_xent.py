@@ -14,7 +14,7 @@ _SMALL = (32, 128, 512)
 _LARGE = 32768
 
 
-def measure(report: Report, turns: int, full: bool) -> None:
+def measure(report: Report, turns: int) -> None:
     """Times at several N, plain and compiled; peak memory at N = 4,096 and 32,768."""
     for images in (4096, *_SMALL):
         for compiled in (False, True):

@@ -1,0 +1,83 @@
+"""Each augmentation alone, and SimCLR's policy for photographs: views per second per core of both engines."""
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import measuring
+from benchmarks.albumentations_policy import POLICY
+from benchmarks.development_data import photographs
+from benchmarks.table import Report, Row
+from components.simclr import tensor_engine, uint8_engine
+from components.simclr.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
+
+_IMAGES, _SIZE_PX, _SOURCE_PX = 64, 96, 128
+_POLICIES = {
+    "affine": OnlinePolicy(rotation_degrees=20.0, zoom_min=0.8, zoom_max=1.2),
+    "quarter turns": OnlinePolicy(quarter_turn_probability=1.0),
+    "flip": OnlinePolicy(flip_horizontal_probability=1.0),
+    "brightness": OnlinePolicy(brightness=0.8, jitter_probability=1.0),
+    "contrast": OnlinePolicy(contrast=0.8, jitter_probability=1.0),
+    "saturation": OnlinePolicy(saturation=0.8, jitter_probability=1.0),
+    "hue": OnlinePolicy(hue=0.2, jitter_probability=1.0),
+    "gray": OnlinePolicy(gray_probability=1.0),
+    "blur": OnlinePolicy(blur_probability=1.0),
+    "solarize": OnlinePolicy(solarize_probability=1.0),
+    "noise": OnlinePolicy(noise_probability=1.0),
+    "sobel": OnlinePolicy(sobel_probability=1.0),
+    "cutout": OnlinePolicy(cutout_probability=1.0),
+    "policy for photographs": POLICY,
+}
+
+
+def measure(report: Report, turns: int) -> None:
+    """By CPU time on one pinned core; the tensor engine compiled with XLA. Drawing counts, compiling does not."""
+    measuring.pin_to_one_core()
+    cv2.setNumThreads(1)
+    images = photographs(_IMAGES, _SOURCE_PX)
+    _report(report, "random resized crop", _crops(images), turns)
+    images = photographs(_IMAGES, _SIZE_PX)
+    for name, policy in _POLICIES.items():
+        _report(report, name, _operations(images, policy), turns)
+
+
+def _report(report: Report, name: str, sides: dict, turns: int) -> None:
+    timings = measuring.alternate(sides, turns)
+    ours, other = (f"{_IMAGES / timings[engine].cpu:,.0f}" for engine in ("uint8", "tensor"))
+    report(Row(f"{name}, {_SIZE_PX} px", f"uint8 {ours} views/s/core", f"tensor {other} views/s/core"))
+
+
+def _keys() -> np.ndarray:
+    return view_keys(0, np.arange(_IMAGES, dtype=np.uint64), 0, 0)
+
+
+def _crops(images: np.ndarray) -> dict:
+    sides = np.full(_IMAGES, _SOURCE_PX)
+    compiled = tf.function(lambda *inputs: tensor_engine.crop_and_resize(*inputs, _SIZE_PX), jit_compile=True)
+
+    def boxes() -> np.ndarray:
+        return draw_crops(CropPolicy(), _keys(), sides, sides)
+
+    return {
+        "uint8": lambda: [
+            uint8_engine.random_resized_crop(image, box, _SIZE_PX) for image, box in zip(images, boxes(), strict=True)
+        ],
+        "tensor": lambda: compiled(images, boxes()).numpy(),
+    }
+
+
+def _operations(images: np.ndarray, policy: OnlinePolicy) -> dict:
+    compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, policy), jit_compile=True)
+
+    def drawn() -> dict[str, np.ndarray]:
+        return draw_online(policy, _keys(), _SIZE_PX, 3)
+
+    def uint8_views() -> list[np.ndarray]:
+        parameters = drawn()
+        rows = zip(*parameters.values(), strict=True)
+        return [
+            uint8_engine.apply_online_uint8(image, dict(zip(parameters, row, strict=True)), policy)
+            for image, row in zip(images, rows, strict=True)
+        ]
+
+    return {"uint8": uint8_views, "tensor": lambda: compiled(images, drawn()).numpy()}
