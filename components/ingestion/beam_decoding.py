@@ -121,8 +121,6 @@ class DecodeAndStage(beam.DoFn):
                 perceptual_hash(decoded.image) if self._seeks_near_duplicates else None,
             )
         )
-        self._decoded.inc()
-        self._bytes.inc(place.size)
         return None
 
     def _flush(self) -> Iterator[Any]:
@@ -133,6 +131,8 @@ class DecodeAndStage(beam.DoFn):
             if copy.group is not None and copy.split in (records.TRAIN, records.TEST):
                 bucket = bucket_of_group(copy.group, self._order.buckets)
                 groups.setdefault(bucket, set()).add((copy.group, copy.split))
+        self._decoded.inc(len(self._copies))  # not one by one: a counter costs more than it seems
+        self._bytes.inc(sum(copy.size for copy in self._copies))
         for bucket, copies in runs.items():
             yield bucket, tuple(self._writer.append(to_lines(copies)))
         for bucket, pairs in groups.items():

@@ -43,7 +43,7 @@ def perceptual_hash(image: Image.Image) -> int | None:
     Source: Zauner 2010, Implementation and benchmarking of perceptual image hash functions, section 3.2.1.
     """
     size = (_SIDE_PX, _SIDE_PX)
-    small = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP).convert("L")
+    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
     amplitudes = (_COSINES @ np.asarray(small, np.float64) @ _COSINES.T).reshape(-1)  # (64,)
     others = np.sort(amplitudes[1:])  # the first is the brightness
     if max(-others[0], others[-1]) < _MIN_AMPLITUDE:

@@ -5,6 +5,7 @@ import io
 import math
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -81,13 +82,11 @@ def encode(image: Image.Image, config: IngestionConfig) -> bytes:
 def mean_and_std(pixels: np.ndarray) -> tuple[float, float]:
     """Mean (0 to 255) and standard deviation (0 to 127.5) over all pixels and channels of (h, w, c) uint8.
 
-    Exact, so the same on every machine: sums over 256 squares of bytes are integers below 2^24, which float32 holds.
-    Three times as fast as a histogram, twice as fast as sums of integers.
+    The same on every machine, because both sums are whole numbers, which OpenCV's norms miss by less than a thousandth.
+    About eight times as fast as NumPy on images of 160 px.
     """
-    blocks = np.zeros((-(-pixels.size // 256), 256), np.float32)
-    blocks.reshape(-1)[: pixels.size] = pixels.reshape(-1)
-    total = int(np.einsum("ij->i", blocks).sum(dtype=np.float64))
-    squares = int(np.einsum("ij,ij->i", blocks, blocks).sum(dtype=np.float64))
+    rows = pixels.reshape(pixels.shape[0], -1)
+    total, squares = round(cv2.norm(rows, cv2.NORM_L1)), round(cv2.norm(rows, cv2.NORM_L2SQR))
     return total / pixels.size, math.sqrt(squares * pixels.size - total * total) / pixels.size
 
 
