@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -14,6 +14,7 @@ from components.contracts import records
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding import decode_image_bytes, decode_pixels
+from components.ingestion.findings import COUNT, REFUSAL, finding
 from components.ingestion.near_duplicates import perceptual_hash
 from components.ingestion.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
 from components.ingestion.source import Item, SourceImage, open_source
@@ -22,19 +23,18 @@ from components.ingestion.staging import Place, StagingReader, StagingWriter
 from components.ingestion.stored_record import make_record
 from components.ingestion.work_order import NAMESPACE, WorkOrder, to_lines
 
-REFUSED = "refused"
+FINDINGS = "findings"
 GROUPS = "groups"
-LOADED = "loaded"
 _COPIES_PER_RUN = 4096
 
 
 # Beam makes typed coders from hints. They say what the main output holds; an annotation can't tell outputs apart.
 @beam.typehints.with_output_types(tuple[int, tuple])
 class DecodeAndStage(beam.DoFn):
-    """A portion of items in; ``(bucket, place of a run)`` out.
+    """``(key, places of portions of items)`` in; ``(bucket, place of a run)`` out.
 
-    A run is what is known (``Copy``, as lines of JSON) of some images of one bucket. Beside it come refusals, ``(bucket
-    of groups, place of lines [group, split])`` where a source prescribes splits of groups, and ``(items, images)``.
+    A run is what is known (``Copy``, as lines of JSON) of some images of one bucket. Beside it come findings, and
+    ``(bucket of groups, place of lines [group, split])`` where a source prescribes splits of groups.
     """
 
     def __init__(self, order: WorkOrder):
@@ -56,23 +56,12 @@ class DecodeAndStage(beam.DoFn):
         self._copies: list[Copy] = []
         self._loaded_items = self._loaded_images = 0
 
-    def process(self, portion: tuple) -> Iterator[Any]:
+    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
         """Decode, encode and stage every image of some items."""
-        for line in self._items.read(Place(*portion)).splitlines():
-            item = Item(*json.loads(line))
-            before = self._loaded_images
-            for image in self._load(item):
-                self._loaded_images += 1
-                self._meter.add(1)
-                refusal = self._stage(image) if isinstance(image, SourceImage) else image
-                if refusal:
-                    yield refused(refusal)
-                if len(self._copies) >= _COPIES_PER_RUN:
-                    yield from self._flush()
-            self._loaded_items += 1
-            loaded = self._loaded_images - before
-            if loaded != item.count and not item.is_estimate:
-                raise RuntimeError(f"{item.path}: {item.count} images expected, found {loaded}")
+        _, portions = element
+        for portion in portions:
+            for line in self._items.read(Place(*portion)).splitlines():
+                yield from self._ingest(Item(*json.loads(line)))
 
     def finish_bundle(self) -> Iterator[Any]:
         """Write the last runs and make all readable before anyone is told where it is."""
@@ -82,14 +71,29 @@ class DecodeAndStage(beam.DoFn):
             else:
                 yield GlobalWindows.windowed_value(output)
         if self._loaded_items:
-            loaded = (self._loaded_items, self._loaded_images)
-            yield TaggedOutput(LOADED, GlobalWindows.windowed_value(loaded))
+            loaded = finding(COUNT, (self._loaded_items, self._loaded_images))
+            yield TaggedOutput(FINDINGS, GlobalWindows.windowed_value(loaded))
         if self._writer:
             self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
         self._items.close()
+
+    def _ingest(self, item: Item) -> Iterator[Any]:
+        before = self._loaded_images
+        for image in self._load(item):
+            self._loaded_images += 1
+            self._meter.add(1)
+            refusal = self._stage(image) if isinstance(image, SourceImage) else image
+            if refusal:
+                yield refused(refusal)
+            if len(self._copies) >= _COPIES_PER_RUN:
+                yield from self._flush()
+        self._loaded_items += 1
+        loaded = self._loaded_images - before
+        if loaded != item.count and not item.is_estimate:
+            raise RuntimeError(f"{item.path}: {item.count} images expected, found {loaded}")
 
     def _load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         try:
@@ -142,9 +146,9 @@ class DecodeAndStage(beam.DoFn):
 
 
 def refused(refusal: Refusal) -> TaggedOutput:
-    """``refusal``, counted, as an output beside the main one."""
+    """``refusal``, counted, as a finding beside the main output."""
     Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
-    return TaggedOutput(REFUSED, tuple(refusal))
+    return TaggedOutput(FINDINGS, finding(REFUSAL, refusal))
 
 
 def _not_meant(refusal: Refusal) -> Refusal:

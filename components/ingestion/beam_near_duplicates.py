@@ -26,21 +26,21 @@ _SOUGHT = np.dtype([("hash", "<u8"), ("bucket", "<u4"), ("row", "<u4")])
 
 
 class FindNearDuplicates(beam.PTransform):
-    """``(bucket, number)`` of resolved buckets in, ``(bucket, places of lines [row, bits, path in test])`` out."""
+    """``(bucket, ())`` of resolved buckets in; ``(bucket, places of lines [row, bits, path in test], and ())`` out."""
 
     def __init__(self, order: WorkOrder):
         super().__init__()
         self._order = order
 
     def expand(self, buckets):
-        """A bucket without a pair has no places."""
+        """A bucket comes out also where it has no pair."""
         pairs = (
             buckets
             | "Bands" >> beam.ParDo(SpreadBands(self._order))
             | "ByBand" >> beam.GroupByKey()
             | "Compare" >> beam.ParDo(ComparePartition(self._order))
         )
-        return (buckets, pairs) | beam.CoGroupByKey() | beam.MapTuple(lambda bucket, found: (bucket, list(found[1])))
+        return (buckets, pairs) | beam.Flatten() | "ByBucketAgain" >> beam.GroupByKey()
 
 
 @beam.typehints.with_output_types(tuple[int, tuple])
@@ -51,7 +51,7 @@ class SpreadBands(beam.DoFn):
         self._order = order
         self._partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
 
-    def process(self, element: tuple[int, int]) -> Iterator[tuple[int, tuple]]:
+    def process(self, element: tuple[int, tuple]) -> Iterator[tuple[int, tuple]]:
         """Test images go with their paths, for people; of the others there are more, so they go as numbers."""
         bucket, _ = element
         parts: dict[tuple[int, int, bool], list[tuple]] = {}
@@ -114,9 +114,9 @@ class ComparePartition(beam.DoFn):
         self._reader.close()
 
 
-@beam.typehints.with_output_types(str)
+@beam.typehints.with_output_types(tuple[int, str])
 class FinishBucket(beam.DoFn):
-    """A bucket and its pairs in; what is kept, and the pairs, into staging; its tally (JSON) and refusals out."""
+    """A bucket and its pairs in; what is kept, and the pairs, into staging; ``(0, tally as JSON)`` and findings out."""
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -129,7 +129,7 @@ class FinishBucket(beam.DoFn):
         """Of several test images that one is like, found by several bands, the most alike is named."""
         bucket, places = element
         nearest: dict[int, tuple[int, str]] = {}
-        for place in places:
+        for place in filter(None, places):
             for line in self._reader.read(Place(*place)).splitlines():
                 row, bits, path = json.loads(line)
                 nearest[row] = min(nearest.get(row, (HASH_BITS, "")), (bits, path))
@@ -150,7 +150,7 @@ class FinishBucket(beam.DoFn):
         write_copies(self._order, KEPT, bucket, kept)
         if lines:
             write_near(self._order, bucket, "".join(lines))
-        yield tally.to_json()
+        yield 0, tally.to_json()
 
     def teardown(self) -> None:
         """Close what is open."""

@@ -9,6 +9,7 @@ import apache_beam as beam
 
 from components.contracts import records
 from components.ingestion.beam_decoding import refused
+from components.ingestion.findings import CONTRADICTION, finding
 from components.ingestion.splits import Copy, bucket_of_group, resolve
 from components.ingestion.staging import Place, StagingReader
 from components.ingestion.work_order import (
@@ -21,11 +22,10 @@ from components.ingestion.work_order import (
 )
 
 
-@beam.typehints.with_output_types(str)
 class ResolveGroups(beam.DoFn):
     """All ``[group, split]`` of a bucket of groups in; their prescribed splits into a file of staging.
 
-    Out come the groups, one by one, for which the source prescribes both train and test.
+    Out come findings: the groups for which the source prescribes both train and test.
     """
 
     def __init__(self, order: WorkOrder):
@@ -35,7 +35,7 @@ class ResolveGroups(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[str]:
+    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, str]]:
         """Test wins, but the caller stops at the first contradiction anyway."""
         bucket, places = element
         prescribed: dict[str, str] = {}
@@ -46,16 +46,17 @@ class ResolveGroups(beam.DoFn):
                 if prescribed.setdefault(group, split) != split:
                     contradicted.add(group)
         write_prescribed(self._order, bucket, prescribed | dict.fromkeys(contradicted, records.TEST))
-        yield from sorted(contradicted)
+        for group in sorted(contradicted):
+            yield finding(CONTRADICTION, group)
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
 
 
-@beam.typehints.with_output_types(tuple[int, int])
+@beam.typehints.with_output_types(tuple[int, tuple])
 class ResolveBucket(beam.DoFn):
-    """All runs of a bucket in; one copy of each image into a file of staging; ``(bucket, number)`` and refusals out."""
+    """All runs of a bucket in; one copy of each image into a file of staging; ``(bucket, ())`` and findings out."""
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -77,7 +78,7 @@ class ResolveBucket(beam.DoFn):
             if resolved.kept:
                 kept.append(resolved.kept)
         write_copies(self._order, RESOLVED, bucket, kept)
-        yield bucket, len(kept)
+        yield bucket, ()
 
     def teardown(self) -> None:
         """Close what is open."""

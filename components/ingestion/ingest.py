@@ -9,7 +9,7 @@ import logging
 import posixpath
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -17,14 +17,15 @@ import tensorflow as tf
 from components.contracts import artifact_files
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.ingestion import beam_transforms, staging
+from components.ingestion import staging
 from components.ingestion.beam_transforms import IngestImages
 from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.decoding import decoding_rules
-from components.ingestion.planning import Plan, make_plan, read_portions
+from components.ingestion.findings import read_findings
+from components.ingestion.planning import Plan, make_plan
 from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.source import open_source
-from components.ingestion.summary import Tally, check, check_groups, count_reasons, summarize, warnings
+from components.ingestion.summary import check, check_groups, count_reasons, summarize, warnings
 from components.ingestion.work_order import WorkOrder, read_near
 
 _logger = logging.getLogger(__name__)
@@ -63,8 +64,7 @@ def ingest(
         plan = make_plan(open_source(root, config), folder)
         order = WorkOrder(root, output_uri, folder, plan.images, config, decoding_rules(config, image_config))
         with make_pipeline() as pipeline:
-            portions = pipeline | "PortionsFile" >> beam.Create([plan.portions_file]) | beam.FlatMap(read_portions)
-            _ = portions | IngestImages(order)
+            _ = pipeline | IngestImages(order, plan.portions_file)
         if plan.images:
             report_progress(plan.images, plan.images, "images decoded")
         return _finish(order, plan, image_config, started)
@@ -72,20 +72,9 @@ def ingest(
         staging.remove_folder(folder)
 
 
-class _Findings(NamedTuple):
-    """What the pipeline left."""
-
-    shards: list[tuple[str, int, str]]  # output files (name, records, sha256) in order of their names
-    tally: Tally
-    refusals: list[Refusal]
-    contradicted: list[str]  # groups for which both train and test are prescribed
-    items: int  # that were loaded
-    images: int
-
-
 def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
-    findings = _read_findings(order.staging_folder)
+    findings = read_findings(order.staging_folder)
     shards, tally = findings.shards, findings.tally
     refusals = sorted([*plan.refusals, *findings.refusals])
     _log_undecodable(refusals)
@@ -124,23 +113,6 @@ def _log_undecodable(refusals: list[Refusal]) -> None:
     for refusal in refusals:
         if Reason(refusal.reason) in UNDECODABLE:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
-
-
-def _read_findings(folder: str) -> _Findings:
-    found: dict[str, list[Any]] = {}
-    for path in tf.io.gfile.glob(posixpath.join(folder, beam_transforms.FINDINGS_PREFIX + "*")):
-        for kind, value in map(json.loads, staging.read_whole(path).splitlines()):
-            found.setdefault(kind, []).append(value)
-    counts = found.get(beam_transforms.COUNT, [])
-    [tally] = found.get(beam_transforms.TALLY, [Tally().to_json()])
-    return _Findings(
-        shards=sorted(tuple(value) for value in found.get(beam_transforms.SHARD, [])),
-        tally=Tally.from_json(tally),
-        refusals=[Refusal(*value) for value in found.get(beam_transforms.REFUSAL, [])],
-        contradicted=sorted(found.get(beam_transforms.CONTRADICTION, [])),
-        items=sum(items for items, _ in counts),
-        images=sum(images for _, images in counts),
-    )
 
 
 def _write_near_duplicates(order: WorkOrder) -> list[dict[str, Any]]:

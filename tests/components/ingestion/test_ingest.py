@@ -14,8 +14,7 @@ from PIL import Image
 
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
-from components.ingestion import beam_decoding, staging, work_order
-from components.ingestion import ingest as ingest_module
+from components.ingestion import beam_decoding, beam_transforms, staging, work_order
 from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
@@ -142,8 +141,8 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     seeds["cat/copy.png"] = seeds["cat/3.png"]
     first = run(make_files(seeds), tmp_path / "first")
     root = make_files(dict(reversed(seeds.items())), "elsewhere")
-    listed = ingest_module.read_portions
-    monkeypatch.setattr(ingest_module, "read_portions", lambda path: reversed(list(listed(path))))
+    listed = beam_transforms.read_portions
+    monkeypatch.setattr(beam_transforms, "read_portions", lambda path: reversed(list(listed(path))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert first["content_digest"] == second["content_digest"]

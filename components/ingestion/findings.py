@@ -1,0 +1,64 @@
+"""What the pipeline tells its caller: lines in a few files of the staging folder, written whole, read at the end."""
+
+import json
+import posixpath
+import zlib
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from components.ingestion.refusals import Refusal
+from components.ingestion.staging import read_whole, write_whole
+from components.ingestion.summary import Tally
+
+REFUSAL = "refusal"  # followed by a Refusal
+TALLY = "tally"  # followed by a Tally as JSON
+SHARD = "shard"  # followed by (name, records, sha256) of an output file
+COUNT = "count"  # followed by (items, images) that some worker loaded
+CONTRADICTION = "contradiction"  # followed by a group for which both train and test are prescribed
+_PREFIX = "findings-"
+_FILES = 8
+
+
+class Findings(NamedTuple):
+    """All of them."""
+
+    shards: list[tuple[str, int, str]]  # output files (name, records, sha256) in order of their names
+    tally: Tally
+    refusals: list[Refusal]
+    contradicted: list[str]  # groups for which both train and test are prescribed
+    items: int  # that were loaded
+    images: int
+
+
+def finding(kind: str, value: Any) -> tuple[int, str]:
+    """``value`` as (number of a file, line)."""
+    line = json.dumps([kind, value])
+    return zlib.crc32(line.encode()) % _FILES, line
+
+
+def write_findings(element: tuple[int, Iterable[str]], folder: str) -> str:
+    """Write the lines of a file, so that a second attempt replaces the first; returns its path."""
+    index, lines = element
+    path = posixpath.join(folder, f"{_PREFIX}{index}.jsonl")
+    write_whole(folder, path, "".join(line + "\n" for line in lines).encode())
+    return path
+
+
+def read_findings(folder: str) -> Findings:
+    """What ``write_findings`` left in ``folder``."""
+    found: dict[str, list[Any]] = {}
+    for path in tf.io.gfile.glob(posixpath.join(folder, _PREFIX + "*")):
+        for kind, value in map(json.loads, read_whole(path).splitlines()):
+            found.setdefault(kind, []).append(value)
+    counts = found.get(COUNT, [])
+    [tally] = found.get(TALLY, [Tally().to_json()])
+    return Findings(
+        shards=sorted(tuple(value) for value in found.get(SHARD, [])),
+        tally=Tally.from_json(tally),
+        refusals=[Refusal(*value) for value in found.get(REFUSAL, [])],
+        contradicted=sorted(found.get(CONTRADICTION, [])),
+        items=sum(items for items, _ in counts),
+        images=sum(images for _, images in counts),
+    )
