@@ -82,6 +82,17 @@ def test_a_lost_run_is_stopped(kind):
         judge(epochs(2) + epochs(3, **values))
 
 
+def test_chance_is_the_methods_own():
+    """MoCo's depends on the queue; a loss without chance says nothing, whatever its height."""
+    stuck = epochs(6, loss=math.log(4097), top1=0.0)
+    with pytest.raises(watching.StuckAtChance, match=r"log\(Q \+ 1\) = 8\.318"):
+        watching.judge(WatchConfig(), stuck, watching.Chance(math.log(4097), "log(Q + 1)"), 64, 0)
+    without = [{name: epoch[name] for name in ("loss", "std", "effective_rank")} for epoch in stuck]
+    watching.judge(WatchConfig(), without, None, 64, 0)
+    with pytest.raises(watching.Collapsed):
+        watching.judge(WatchConfig(), [{**epoch, "std": 0.0} for epoch in without], None, 64, 0)
+
+
 @pytest.mark.parametrize("kind", BAD)
 def test_nothing_is_judged_during_warm_up_or_before_the_window_is_full(kind):
     values = BAD[kind][0]
