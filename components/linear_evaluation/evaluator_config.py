@@ -7,7 +7,7 @@ from components.contracts import records, signatures
 from components.linear_evaluation.config import GateConfig
 
 if TYPE_CHECKING:
-    import tensorflow_model_analysis as tfma
+    from tensorflow_model_analysis.proto import config_pb2
 
 # TFMA divides in float32, so 342 of 360 right come out below 0.95; the Gate decides such cases exactly.
 _ROUNDING = 1e-6
@@ -16,7 +16,7 @@ ACCURACY_METRIC = "accuracy"
 EXAMPLE_COUNT_METRIC = "example_count"
 
 
-def eval_config(config: GateConfig) -> "tfma.EvalConfig":
+def eval_config(config: GateConfig) -> "config_pb2.EvalConfig":
     """The Evaluator's configuration.
 
     Labels are strings and stay so: TFMA finds them in the model's output ``classes`` and takes the score beside it
@@ -27,36 +27,39 @@ def eval_config(config: GateConfig) -> "tfma.EvalConfig":
             where there is no baseline, and ``min_class_recall`` a value threshold on each class. TFMA lets a tie pass
             as an improvement; the Gate does not.
     """
-    import tensorflow_model_analysis as tfma
+    # TFMA's own top level does not export all of these in every version.
+    from tensorflow_model_analysis.proto import config_pb2
 
     # Thresholds without a slice would hold for each class too; these are about all test images together.
     thresholds = [
-        tfma.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec()],
-            threshold=tfma.MetricThreshold(
-                value_threshold=tfma.GenericValueThreshold(lower_bound={"value": config.min_accuracy - _ROUNDING}),
-                change_threshold=tfma.GenericChangeThreshold(
-                    direction="HIGHER_IS_BETTER",  # by name: newer TFMA does not export the enum
+        config_pb2.PerSliceMetricThreshold(
+            slicing_specs=[config_pb2.SlicingSpec()],
+            threshold=config_pb2.MetricThreshold(
+                value_threshold=config_pb2.GenericValueThreshold(
+                    lower_bound={"value": config.min_accuracy - _ROUNDING}
+                ),
+                change_threshold=config_pb2.GenericChangeThreshold(
+                    direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
                     absolute={"value": config.min_improvement - _ROUNDING},
                 ),
             ),
         )
     ]
     if config.min_class_recall is not None:
-        floor = tfma.GenericValueThreshold(lower_bound={"value": config.min_class_recall - _ROUNDING})
+        floor = config_pb2.GenericValueThreshold(lower_bound={"value": config.min_class_recall - _ROUNDING})
         thresholds.append(
-            tfma.PerSliceMetricThreshold(
-                slicing_specs=[tfma.SlicingSpec(feature_keys=[records.LABEL])],
-                threshold=tfma.MetricThreshold(value_threshold=floor),
+            config_pb2.PerSliceMetricThreshold(
+                slicing_specs=[config_pb2.SlicingSpec(feature_keys=[records.LABEL])],
+                threshold=config_pb2.MetricThreshold(value_threshold=floor),
             )
         )
-    accuracy = tfma.MetricConfig(
+    accuracy = config_pb2.MetricConfig(
         class_name="SparseCategoricalAccuracy",
         config=json.dumps({"name": ACCURACY_METRIC}),
         per_slice_thresholds=thresholds,
     )
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name=signatures.CLASSIFY, label_key=records.LABEL)],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[records.LABEL])],
-        metrics_specs=[tfma.MetricsSpec(metrics=[tfma.MetricConfig(class_name="ExampleCount"), accuracy])],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(signature_name=signatures.CLASSIFY, label_key=records.LABEL)],
+        slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[records.LABEL])],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=[config_pb2.MetricConfig(class_name="ExampleCount"), accuracy])],
     )
