@@ -4,12 +4,15 @@ Only numbers live here; ``crops`` and ``online_draws`` draw from them, the two e
 """
 
 import enum
+from typing import Any
 
 import pydantic
 from pydantic import Field
+from pydantic_core import ArgsKwargs
 from typing_extensions import Self
 
 from components.contracts.configuration import configuration
+from components.simclr.presets import PRESETS, Preset
 
 
 class Border(str, enum.Enum):
@@ -43,6 +46,11 @@ class OnlinePolicy:
     Every operation is drawn per sample. Geometry comes first, so that what it brings in is coloured like the rest.
     """
 
+    preset: Preset = Field(
+        Preset.NONE,
+        description="what the settings below start from: none, digits, small_images, photographs, gray_medical or "
+        "overhead; those that are given win",
+    )
     rotation_degrees: float = Field(0.0, ge=0, le=180, description="rotation by up to this angle either way")
     zoom_min: float = Field(1.0, gt=0.1, le=10, description="smallest magnification")
     zoom_max: float = Field(1.0, gt=0.1, le=10, description="largest magnification")
@@ -77,6 +85,18 @@ class OnlinePolicy:
     cutout_side_min: float = Field(0.2, gt=0, le=1, description="smallest side of the square, part of the image's")
     cutout_side_max: float = Field(0.5, gt=0, le=1, description="largest side of the square, part of the image's")
     cutout_fill: int = Field(128, ge=0, le=255, description="value of the covered square")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, given: Any) -> Any:
+        values = given.kwargs if isinstance(given, ArgsKwargs) else given
+        if not isinstance(values, dict):
+            return given
+        try:
+            preset = PRESETS[Preset(values.get("preset", Preset.NONE))]
+        except ValueError:  # is refused as the value of its field
+            return given
+        return {**preset, **values}
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

@@ -5,6 +5,7 @@ import pytest
 
 from components.contracts import configuration
 from components.simclr.policies import CropPolicy, OnlinePolicy
+from components.simclr.presets import PRESETS, Preset
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,33 @@ from components.simclr.policies import CropPolicy, OnlinePolicy
 def test_contradictions_are_refused_by_their_key(cls, mapping, message):
     with pytest.raises(configuration.ConfigError, match=message):
         configuration.from_mapping(cls, mapping, "file.yaml")
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_a_preset_is_where_the_settings_start(preset):
+    read = configuration.from_mapping(OnlinePolicy, {"preset": preset.value}, "file.yaml")
+    assert read == OnlinePolicy(preset=preset) == configuration.from_json(OnlinePolicy, configuration.to_json(read), "")
+    values = configuration.to_mapping(read)
+    assert PRESETS[preset].items() <= values.items()
+    untouched = configuration.to_mapping(OnlinePolicy())
+    differing = {name for name in values if values[name] != untouched[name]} - {"preset"}
+    assert differing == set(PRESETS[preset])  # nothing else moves, and nothing repeats a default
+
+
+def test_what_is_given_wins_over_the_preset():
+    read = configuration.from_mapping(OnlinePolicy, {"preset": "photographs", "blur_probability": 0.0}, "file.yaml")
+    assert (read.blur_probability, read.hue) == (0.0, 0.1)
+    assert OnlinePolicy(preset=Preset.PHOTOGRAPHS, hue=0.0).hue == 0.0
+    with pytest.raises(configuration.ConfigError, match="preset: Input should be 'none', 'digits'"):
+        configuration.from_mapping(OnlinePolicy, {"preset": "xray"}, "file.yaml")
+
+
+def test_presets_leave_alone_what_tells_their_classes_apart():
+    flips = ("flip_horizontal_probability", "flip_vertical_probability", "quarter_turn_probability")
+    for preset in (Preset.DIGITS, Preset.GRAY_MEDICAL):
+        assert not any(getattr(OnlinePolicy(preset=preset), name) for name in flips)
+    assert all(getattr(OnlinePolicy(preset=Preset.OVERHEAD), name) > 0 for name in flips)
+    assert OnlinePolicy(preset=Preset.SMALL_IMAGES).blur_probability == 0
 
 
 def test_jitter_knows_what_gray_images_cannot_show():
