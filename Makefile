@@ -12,7 +12,7 @@ WORKDIR ?= runs/$(CONFIG)
 TARGET ?= kubeflow/targets/example.yaml
 PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install install-kfp run test test-unit bench format check compile update-golden lock
+.PHONY: help install install-kfp run test test-unit bench format check compile update-golden image test-image lock
 
 help:  ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,15 @@ update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the compiled graph and pipeline
 	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/test_kubeflow_runner.py -k golden
 	git --no-pager diff --stat tests/pipeline/golden
 
+DEVICE ?= cpu
+COMMIT = $(shell git describe --always --dirty --abbrev=12 --exclude '*')
+IMAGE = simclr-pipeline:$(DEVICE)-$(COMMIT)
+image:  ## Build the image of this commit: make image DEVICE=gpu IMAGE_ARGUMENTS="--pull"
+	docker build --target $(DEVICE) --build-arg REVISION=$(COMMIT) --tag $(IMAGE) $(IMAGE_ARGUMENTS) .
+
+test-image: image $(STAMP)  ## Build the image, compare its graphs with this code's and run a node in it
+	SIMCLR_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/e2e/test_image.py
+
 BENCH_PACKAGES := $(VENV)/benchmarks
 $(BENCH_PACKAGES): requirements/bench.txt $(STAMP)
 	$(BIN)/python -m uv pip install --quiet --no-deps --target $@ --requirement $<
@@ -62,7 +71,8 @@ check: $(STAMP)  ## Lint and format check
 	$(BIN)/ruff format --check .
 
 LOCK := $(BIN)/python -m uv pip compile --quiet --no-header --no-annotate
-lock: $(STAMP)  ## Resolve both lock files anew from requirements/*.in
+lock: $(STAMP)  ## Resolve the lock files anew from requirements/*.in
 	$(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_31 requirements/compatible.in -o requirements/compatible.lock
 	$(LOCK) --python-version 3.11 --universal requirements/current.in -o requirements/current.lock
+	$(LOCK) --python-version 3.11 --universal requirements/gpu.in -o requirements/gpu.lock
 	$(LOCK) --python-version 3.10 --universal requirements/kubeflow.in -o requirements/kubeflow.lock

@@ -12,7 +12,11 @@ def add_compile_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="the KFP v2 pipeline to write"
     )
-    parser.add_argument("--graph", type=pathlib.Path, help="the TFX IR to write; by default <output>.ir.json")
+    parser.add_argument(
+        "--graph",
+        type=pathlib.Path,
+        help="the TFX IR to write, in a folder as <pipeline name>.json; by default <output>.ir.json",
+    )
 
 
 def compile_pipeline(arguments: argparse.Namespace) -> int:
@@ -27,6 +31,8 @@ def compile_pipeline(arguments: argparse.Namespace) -> int:
     if target:
         compilation.check(config, target, str(arguments.target), ir_file.node_ids(graph))
     graph_path = arguments.graph or arguments.output.with_suffix(".ir.json")
+    if graph_path.is_dir():  # an image's graph_folder
+        graph_path /= f"{config.pipeline_name}.json"
     graph_path.parent.mkdir(parents=True, exist_ok=True)
     graph_path.write_text(graph, encoding="utf-8")
     sys.stdout.write(f"Graph      {graph_path} (digest {ir_file.digest(graph)})\n")
