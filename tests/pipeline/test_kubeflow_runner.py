@@ -347,6 +347,13 @@ def test_the_command_writes_graph_and_pipeline_and_warns_of_a_moving_image(tmp_p
     assert "planted-9f3c" not in graph + compiled.text + told.out + told.err
 
 
+def test_graph_in_a_folder_is_named_like_the_pipeline(tmp_path, capsys):
+    assert cli.main(["compile", "--config", "digits", "--graph", str(tmp_path)]) == 0
+    (written,) = tmp_path.iterdir()
+    assert written.name == "simclr.json"  # as node tasks expect it in the image
+    assert f"{written} (digest {ir_file.digest(written.read_text())})" in capsys.readouterr().out
+
+
 def test_a_target_that_does_not_fit_is_refused(graph):
     node_ids = ir_file.node_ids(graph)
     target = targets.load(_EXAMPLE)
