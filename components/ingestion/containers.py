@@ -18,6 +18,7 @@ from components.ingestion import listing
 from components.ingestion.config import IngestionConfig
 from components.ingestion.listing import Listed
 from components.ingestion.refusals import SourceError
+from components.ingestion.source import Item
 
 VALIDATION = "validation"  # a part of the source, not a split: ``config.validation_part`` says what becomes of it
 _WORDS = {
@@ -52,6 +53,21 @@ def find_files(root: str, patterns: Sequence[str]) -> list[Listed]:
         if entry.size == 0:
             raise SourceError(f"{listing.join(root, entry.path)}: the file is empty")
     return found
+
+
+def whole_files(files: Sequence[Listed], expected_bytes: int, config: IngestionConfig) -> Iterator[Item]:
+    """An item for each file that a worker can only read from front to end; its count is a guess by ``expected_bytes``.
+
+    Args:
+        files: as ``find_files`` gives them.
+        expected_bytes: of one image, roughly.
+        config: says what becomes of a validation part, and whether train must give a part of its images to test.
+    """
+    parts = [part_of(entry.path) for entry in files]
+    is_test_given = has_test(parts, config)
+    for entry, part in zip(files, parts, strict=True):
+        count = max(1, entry.size // expected_bytes)
+        yield Item(entry.path, split=split_of(part, is_test_given, config), count=count, is_estimate=True)
 
 
 def fingerprint(root: str, files: Sequence[Listed], config: IngestionConfig) -> str:

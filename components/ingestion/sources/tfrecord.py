@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from components.ingestion import containers, labels, listing
 from components.ingestion.config import IngestionConfig
-from components.ingestion.containers import open_unpacked, part_of, read_exactly
+from components.ingestion.containers import open_unpacked, read_exactly
 from components.ingestion.listing import Listed
 from components.ingestion.refusals import Reason, Refusal, SourceError
 from components.ingestion.source import Item, SourceImage
@@ -37,12 +37,7 @@ class TFRecord:
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
-        files = self._files()
-        has_test = containers.has_test([part_of(entry.path) for entry in files], self._config)
-        for entry in files:
-            split = containers.split_of(part_of(entry.path), has_test, self._config)
-            count = max(1, entry.size // _EXPECTED_RECORD_BYTES)
-            yield Item(entry.path, split=split, count=count, is_estimate=True)
+        yield from containers.whole_files(self._files(), _EXPECTED_RECORD_BYTES, self._config)
 
     def fingerprint(self) -> str:
         """See ``Source.fingerprint``."""

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 from components.ingestion import containers, labels, listing
 from components.ingestion.config import IngestionConfig
-from components.ingestion.containers import part_of
 from components.ingestion.listing import Listed
 from components.ingestion.refusals import Reason, Refusal, SourceError, has_image_suffix, printable
 from components.ingestion.source import Item, SourceImage
@@ -44,12 +43,7 @@ class WebDataset:
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
-        files = self._files()
-        has_test = containers.has_test([part_of(entry.path) for entry in files], self._config)
-        for entry in files:
-            split = containers.split_of(part_of(entry.path), has_test, self._config)
-            count = max(1, entry.size // _EXPECTED_SAMPLE_BYTES)
-            yield Item(entry.path, split=split, count=count, is_estimate=True)
+        yield from containers.whole_files(self._files(), _EXPECTED_SAMPLE_BYTES, self._config)
 
     def fingerprint(self) -> str:
         """See ``Source.fingerprint``."""
