@@ -12,7 +12,7 @@ from components.report.scales import Scale, padded_range, tick_text
 from components.report.svg import element, join
 
 _WIDTH, _HEIGHT = 380, 250
-_TOP, _BOTTOM, _LEFT = 14, 42, 54
+_TOP, _BOTTOM = 14, 42
 _LABEL_GAP = 15  # smallest distance between two direct labels, pixels
 _CHARACTER_PX = 7.2  # width of a label's character, roughly
 
@@ -62,8 +62,8 @@ def line_chart(
     columns = [x for line in series for x, _ in line.points]
     labels = [line.name for line in series] + [reference.name for reference in references]
     x_low, x_high = (min(columns), max(columns)) if min(columns) < max(columns) else (columns[0] - 1, columns[0] + 1)
-    x = Scale(x_low, x_high, _LEFT, _WIDTH - _margin_for(labels))
     y = Scale(*padded_range(values, y_low, y_high), _HEIGHT - _BOTTOM, _TOP)
+    x = Scale(x_low, x_high, _left_of(y), _WIDTH - _margin_for(labels))
     marks = [_reference(reference, x, y) for reference in references] + [_line(line, x, y) for line in series]
     ends = [(line.name, y(line.points[-1][1]), f"series-{line.color}") for line in series]
     ends += [(reference.name, y(reference.value), "reference") for reference in references]
@@ -113,8 +113,8 @@ def dot_chart(
     present = [dot for _, dots in rows for dot in dots if dot]
     values = [value for dot in present for value in (dot.mean, *dot.values)]
     right = _WIDTH - _margin_for([name for name, _ in rows])
-    x = Scale(-0.4, max(len(columns) - 0.6, 0.6), _LEFT, right)
     y = Scale(*padded_range(values, high=y_high), _HEIGHT - _BOTTOM, _TOP)
+    x = Scale(-0.4, max(len(columns) - 0.6, 0.6), _left_of(y), right)
     marks, ends = [], []
     for number, (name, dots) in enumerate(rows):
         shift = (number - (len(rows) - 1) / 2) * 7  # so that the bars of two rows don't hide each other
@@ -186,6 +186,12 @@ def _x_tick(left: float, text: str) -> Markup:
 
 def _x_axis_label(x: Scale, label: str) -> Markup:
     return element("text", label, x=(x.start + x.end) / 2, y=_HEIGHT - 5, class_="axis-label middle")
+
+
+def _left_of(y: Scale) -> float:
+    """Where the plot begins: right of the axis title and of the widest tick's number."""
+    ticks = y.ticks(5)
+    return 26 + _CHARACTER_PX * max(len(tick_text(tick, ticks)) for tick in ticks)
 
 
 def _margin_for(labels: Sequence[str]) -> float:

@@ -36,6 +36,16 @@ def test_axes_and_title_are_labelled():
     assert {tick.text for tick in texts(root, "tick")} >= {"1", "2", "3.00", "4.00"}
 
 
+@pytest.mark.parametrize("top", [0.0018, 0.02, 4.0, 160.0, 25000.0])
+def test_long_numbers_do_not_run_into_the_title_of_their_axis(top):
+    root = parsed(line_chart("Rate", [Series("rate", ((1.0, 0.0), (2.0, top)))], x_label="epoch", y_label="rate"))
+    title = texts(root, "axis-label")[0]
+    numbers = texts(root, "end")
+    assert len(numbers) > 2
+    for number in numbers:
+        assert float(number.get("x")) - 7 * len(number.text) > float(title.get("x")) + 6
+
+
 def test_a_reference_is_drawn_at_its_value_and_named():
     line = Series("loss", ((1.0, 4.0), (2.0, 3.0)))
     root = parsed(line_chart("Loss", [line], x_label="x", y_label="y", references=[Reference("chance", 4.0)]))
