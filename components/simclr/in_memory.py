@@ -21,6 +21,7 @@ from components.simclr.config import EncoderConfig, LossConfig, OptimizerConfig,
 from components.simclr.objective import SimClr
 from components.simclr.pixel_encoder import with_standardisation
 from components.simclr.policies import CropPolicy, OnlinePolicy
+from components.simclr.presets import Preset
 from components.simclr.schedules import WarmupCosine
 from components.simclr.slots import Slot
 
@@ -40,14 +41,7 @@ class InMemoryConfig:
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="learning rate over time")
     crop: CropPolicy = Field(CropPolicy(area_min=0.2), description="random crops")
     augmentation: OnlinePolicy = Field(
-        OnlinePolicy(
-            flip_horizontal_probability=0.5,
-            brightness=0.4,
-            contrast=0.4,
-            saturation=0.4,
-            hue=0.1,
-            gray_probability=0.2,
-        ),
+        OnlinePolicy(preset=Preset.SMALL_IMAGES),
         description="what is drawn for each view beside its crop; by default for small photographs",
     )
     epochs: int = Field(100, ge=1, le=100000, description="passes over the images")

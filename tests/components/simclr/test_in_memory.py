@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from components.simclr import models
-from components.simclr.config import Architecture, EncoderConfig, ProjectionHeadConfig, ScheduleConfig
+from components.simclr.config import (
+    Architecture,
+    EncoderConfig,
+    LearningRateScaling,
+    OptimizerConfig,
+    OptimizerName,
+    ProjectionHeadConfig,
+    ScheduleConfig,
+)
 from components.simclr.encoder import num_parameters, weights_digest
 from components.simclr.in_memory import InMemoryConfig, pretrain
 from components.simclr.policies import CropPolicy
@@ -52,10 +60,16 @@ def test_the_five_lines_of_the_readme():
     assert 0 < np.abs(np.asarray(kernels[0]) - np.asarray(kernels[1])).max() < 1
 
 
-def test_it_learns_and_repeats():
+def test_it_learns():
+    adamw = OptimizerConfig(name=OptimizerName.ADAMW, learning_rate=0.003, scaling=LearningRateScaling.NONE)
+    config = dataclasses.replace(TINY, epochs=15, batch_size=32, optimizer=adamw, seed=2)
+    losses = pretrain(draw_images(96), config).losses
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2  # 0.6 where it was measured, 0.2 to 0.6 with other seeds
+
+
+def test_it_repeats():
     images = draw_images(40)
     results = [pretrain(images, dataclasses.replace(TINY, seed=seed)) for seed in (0, 0, 1)]
-    assert results[0].losses[-1] < results[0].losses[0]
     assert len(results[0].losses) == 3
     np.testing.assert_allclose(results[0].losses, results[1].losses, rtol=1e-3)
     assert weights_digest(results[0].encoder) != weights_digest(results[2].encoder)
