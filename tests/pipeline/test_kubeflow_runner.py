@@ -104,16 +104,17 @@ def compiled(emit):
     return emit({room: f"<{room}>" for room in run_parameters.ROOMS})
 
 
-def _compare(text, name):
+def _golden(name, text):
+    """What the golden file holds; ``make update-golden`` puts ``text`` there first."""
     path = _GOLDEN / name
     if os.environ.get(_UPDATE):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-    assert text == path.read_text(), f"{name} differs: look at the difference, then `make update-golden`"
+    return path.read_text()
 
 
 def test_the_graph_is_the_golden_one(graph):
-    _compare(graph, "graph.json")
+    assert graph == _golden("graph.json", graph), "look at the difference, then `make update-golden`"
 
 
 def test_the_graph_holds_no_setting_no_place_and_no_version(graph):
@@ -131,7 +132,8 @@ def test_the_graph_holds_no_setting_no_place_and_no_version(graph):
 
 @needs_kfp
 def test_the_pipeline_is_the_golden_one(compiled):
-    _compare(compiled.text, "pipeline.yaml")
+    golden = _golden("pipeline.yaml", compiled.text)
+    assert compiled.text == golden, "look at the difference, then `make update-golden`"
 
 
 @needs_kfp

@@ -1,15 +1,12 @@
 """Images for the tests of the augmentations, and the two engines behind one signature."""
 
-import os
-import pathlib
-
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks import development_data
+from benchmarks.table import SkippedError
 from components.simclr import draws
-
-DEVELOPMENT_DATA = "SIMCLR_DEVELOPMENT_DATA"  # folder of the data sets used in development
 
 
 def _textured_image(number, size_px):
@@ -36,21 +33,12 @@ def textured_images():
 @pytest.fixture(scope="session")
 def photographs():
     """Function like ``textured_images``, of real photographs; skips where there are none."""
-    root = os.environ.get(DEVELOPMENT_DATA)
-    paths = sorted(pathlib.Path(root, "imagenet5").rglob("*.jpg")) if root else []
-    if not paths:
-        pytest.skip(f"{DEVELOPMENT_DATA} names no folder with photographs")
 
     def load(count, size_px):
-        images = []
-        for path in paths[:: max(1, len(paths) // count)][:count]:
-            image = cv2.imread(str(path))[:, :, ::-1]
-            height, width = image.shape[:2]
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            square = image[top : top + side, left : left + side]
-            images.append(cv2.resize(square, (size_px, size_px), interpolation=cv2.INTER_AREA))
-        return np.stack(images)
+        try:
+            return development_data.photographs(count, size_px)
+        except SkippedError as missing:
+            pytest.skip(str(missing))
 
     return load
 
