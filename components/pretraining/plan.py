@@ -23,7 +23,6 @@ class Plan:
     views_per_step: int
     negatives_per_anchor: int
     chance_loss: float | None  # nats; None where the loss of guessing says nothing
-    chance_formula: str | None
     momentum: float | None  # of the weights that follow, at the first step; None where there are none
     encoder_parameters: int
     projection_head_parameters: int
@@ -55,7 +54,6 @@ def resolve(
         views_per_step=2 * config.global_batch_size,
         negatives_per_anchor=methods.negatives_per_anchor(config),
         chance_loss=chance.loss if chance else None,
-        chance_formula=chance.formula if chance else None,
         momentum=config.momentum(steps_per_epoch),
         encoder_parameters=encoder_parameters,
         projection_head_parameters=projection_head_parameters,

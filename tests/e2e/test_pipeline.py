@@ -10,15 +10,16 @@ import sys
 
 import numpy as np
 import pytest
-import yaml
 from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
 from components.contracts import evidence
 from components.export import registry
-from pipeline import bundled_data, cli, local_runner
+from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
 from pipeline.places import Places
+
+from . import tiny
 
 pytestmark = pytest.mark.e2e
 
@@ -26,32 +27,12 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _RESOLVERS = {"SchemaInUse", "BlessedBaseline"}
 _IMAGES_PER_CLASS = 40
 
-_TINY = {
-    "pipeline_name": "tiny",
-    "image": {"size_px": 16, "color": "gray", "center_crop_fraction": 1.0},
-    "views": {"views_per_image": 2, "crop": {"area_min": 0.6}},
-    "pretraining": {
-        "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
-        "optimizer": {"name": "adamw", "learning_rate": 0.002, "scaling": "none"},
-        "schedule": {"warmup_epochs": 1},
-        "epochs": 3,
-        "global_batch_size": 64,
-    },
-    "linear_evaluation": {"label_fractions": [0.1, 1.0], "label_draws": 2, "bootstrap_resamples": 200},
-    # A chance encoder is right in one of ten images.
-    "gate": {"min_accuracy": 0.3, "min_test_images": 30, "must_beat_random_knn": False},
-}
-
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
     """A config file, a folder of images and a work directory."""
     root = tmp_path_factory.mktemp("e2e")
-    digits = bundled_data.write_digits(root / "digits")
-    for folder in digits.iterdir():
-        for path in sorted(folder.iterdir())[_IMAGES_PER_CLASS:]:
-            path.unlink()
-    (root / "tiny.yaml").write_text(yaml.safe_dump(_TINY))
+    tiny.write(root, _IMAGES_PER_CLASS)
     return root
 
 

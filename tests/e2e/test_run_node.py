@@ -15,13 +15,14 @@ import sys
 import time
 
 import pytest
-import yaml
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts import evidence
-from pipeline import bundled_data, compilation, ir_file, run_parameters, states
+from pipeline import compilation, ir_file, run_parameters, states
 from pipeline import config as pipeline_config
+
+from . import tiny
 
 pytestmark = pytest.mark.e2e
 
@@ -29,22 +30,15 @@ _ROOT = pathlib.Path(__file__).parents[2]
 _NODE_IN_PROCESS = str(pathlib.Path(__file__).with_name("node_in_process.py"))
 _SECRET = "planted-9f3c"
 _DEADLINE_SECONDS = 300
-_TINY = {
-    "pipeline_name": "tiny",
-    "image": {"size_px": 16, "color": "gray", "center_crop_fraction": 1.0},
-    "views": {"views_per_image": 2, "crop": {"area_min": 0.6}},
-    "pretraining": {
-        "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
-        "optimizer": {"name": "adamw", "learning_rate": 0.002, "scaling": "none"},
-        "schedule": {"warmup_epochs": 1},
-        "epochs": 6,
-        "global_batch_size": 64,
-        "checkpoint_every_steps": 1,
-        "jit_compile": False,
-    },
-    "linear_evaluation": {"label_fractions": [1.0], "label_draws": 1, "bootstrap_resamples": 100},
-    "gate": {"min_accuracy": 0.2, "min_test_images": 30, "must_beat_random_knn": False},
-}
+_IMAGES_PER_CLASS = 30
+_OVERRIDES = (
+    "pretraining.epochs=6",
+    "pretraining.checkpoint_every_steps=1",
+    "pretraining.jit_compile=false",
+    "linear_evaluation.label_fractions=[1.0]",
+    "linear_evaluation.label_draws=1",
+    "gate.min_accuracy=0.2",
+)
 
 
 class Cluster:
@@ -52,12 +46,8 @@ class Cluster:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
-        (root / "tiny.yaml").write_text(yaml.safe_dump(_TINY))
-        digits = bundled_data.write_digits(root / "digits")
-        for folder in digits.iterdir():
-            for path in sorted(folder.iterdir())[30:]:
-                path.unlink()
-        self.config = pipeline_config.load(str(root / "tiny.yaml"))
+        tiny.write(root, _IMAGES_PER_CLASS)
+        self.config = pipeline_config.load(str(root / "tiny.yaml"), _OVERRIDES)
         self.graph = compilation.compile_graph(self.config)
         (root / "graph.json").write_text(self.graph)
         # A Secret: whatever else is in it, nothing of it may be seen anywhere.
