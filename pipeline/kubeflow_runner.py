@@ -150,7 +150,9 @@ class Emitter:
     def _set_platform(self, task: Any, time_limit_minutes: int) -> None:
         target = self._target
         kubernetes.set_timeout(task, 60 * time_limit_minutes)
-        kubernetes.set_security_context(task, run_as_user=target["run_as_user"], run_as_non_root=True)
+        user = target["run_as_user"]
+        # That is all that can be said here. The backend adds: no capabilities, no more privileges, seccomp's default.
+        kubernetes.set_security_context(task, run_as_user=user, run_as_group=user, run_as_non_root=True)
         secrets = {_METADATA_VARIABLE: target["metadata"], **target["environment_from_secrets"]}
         for variable, source in secrets.items():
             kubernetes.use_secret_as_env(task, source["secret"], {source["key"]: variable})

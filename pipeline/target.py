@@ -103,7 +103,7 @@ class Target:
 
     image: str = Field(pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$", description="the project's image, with its digest")
     image_pull_secrets: tuple[Name, ...] = Field((), description="Secrets for a private registry of images")
-    run_as_user: int = Field(1000, ge=1, description="the image's user; never root")
+    run_as_user: int = Field(1000, ge=1, description="the image's user, and its group; never root")
     graph_folder: Folder = Field("/opt/simclr/graphs", description="where the image holds <pipeline name>.json")
     pipeline_root: str = Field(pattern=r"^(/|gs://).*[^/]$", description="artifacts: a folder on a volume, or gs://")
     registry: Folder = Field(description="the model registry: a folder on a volume")

@@ -220,7 +220,7 @@ def test_every_task_is_retried_and_limited_and_never_cached(compiled):
 def test_every_container_runs_as_the_images_user_with_its_volume_and_its_secrets(compiled):
     for name, container in compiled.containers.items():
         on_cluster = compiled.kubernetes[f"exec-{name}"]
-        assert on_cluster["securityContext"] == {"runAsUser": "1000", "runAsNonRoot": True}
+        assert on_cluster["securityContext"] == {"runAsUser": "1000", "runAsGroup": "1000", "runAsNonRoot": True}
         [volume] = on_cluster["pvcMount"]
         assert (volume["constant"], volume["mountPath"]) == ("simclr-runs", "/runs")
         [secret] = on_cluster["secretAsEnv"]

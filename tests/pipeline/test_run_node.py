@@ -1,6 +1,7 @@
 """What a node's process refuses before any work; the work itself is in tests/e2e/test_run_node.py."""
 
 import json
+import os
 
 import pytest
 
@@ -17,7 +18,7 @@ def run(tmp_path, capsys, monkeypatch):
     graph = tmp_path / "graph.json"
     graph.write_text(_GRAPH)
 
-    def run(node="Trainer", overrides=(), check=None, **changes):
+    def run(node="Trainer", overrides=(), **changes):
         config = pipeline_config.load("digits", overrides)
         rooms = run_parameters.bindings(config, "/data", "/registry")
         values = {
@@ -75,6 +76,14 @@ def test_a_trainer_uses_the_gpus_it_is_given(run, gpus, asked):
     code, error = run(gpus=gpus, overrides=(f"pretraining.num_gpus={asked}",))
     assert code == 2
     assert f"pretraining.num_gpus is {asked}, but Trainer runs with {gpus} GPUs" in error
+
+
+@pytest.mark.parametrize(
+    ("given", "visible"), [({"gpus": "0"}, "-1"), ({"gpus": "1", "check": "answer"}, "-1"), ({"gpus": "1"}, "")]
+)
+def test_only_work_that_was_given_gpus_sees_them(run, given, visible):
+    run(node="LinearProbe", **given, **{"ir-digest": "0" * 64})
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
 
 
 def test_gpus_that_tensorflow_does_not_see_stop_the_node(run):
