@@ -46,8 +46,9 @@ def _list(arguments: argparse.Namespace) -> int:
         names = {number: alias for alias, number in sorted(index.aliases.items(), reverse=True)}
         for version in index.versions:
             alias = names.get(version.number, "")
+            span = "" if version.span is None else f" span {version.span}"
             sys.stdout.write(
-                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}\n"
+                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}{span}\n"
             )
     return 0
 

@@ -31,6 +31,8 @@ VERDICT = "verdict"
 REASON = "reason"
 VERSION = "version"
 SECONDS = "seconds"
+# Examples, models and blessings made from a span; absent where the data has no spans. (TFX's own "span" is then 0.)
+DATA_SPAN = "data_span"
 
 # -- execution parameters --------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@
 
     {VERDICT: BLESSED | NOT_BLESSED | UNCHANGED, REASON: str, REASONS: [str], WARNINGS: [str],
      CHECKS: [{NAME: str, VALUE: float or null, THRESHOLD: float or null, PASSED: bool, TEXT: str}],
-     CANDIDATE: {CONTENT_DIGEST, ID, URI, ACCURACY}, BASELINE: the same or null, IN_USE: the same or null}
+     CANDIDATE: {CONTENT_DIGEST, ID, URI, ACCURACY, SPAN (of its data, null without spans)},
+     BASELINE: the same or null, IN_USE: the same or null}
 """
 
 # -- probe.json ------------------------------------------------------------------------------------------------------
@@ -79,6 +80,7 @@ BASELINE = "baseline"
 IN_USE = "in_use"
 ID = "id"
 URI = "uri"
+SPAN = "span"
 
 # -- test_predictions.npz (m test images in ascending order of digest, k classes, d dimensions) -----------------------
 

@@ -2,6 +2,7 @@
 
 A push is idempotent, so a repeated or interrupted execution ends with one version and the same answer. A model whose
 verdict is "unchanged" counts as blessed: where the run that blessed it was killed before its push, this one makes up.
+The registry has the last word where another run pushed a model of newer data since the verdict.
 """
 
 import json
@@ -50,21 +51,25 @@ class Executor(pusher_executor.Executor):
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, registry)
         if not self.CheckBlessing(input_dict):
-            outcome = self._pass_over(blessing, pushed)
+            verdict = blessing.get_string_custom_property(artifacts.VERDICT) or evidence.NOT_BLESSED
+            reason = blessing.get_string_custom_property(artifacts.REASON) or None
+            outcome = self._pass_over(pushed, verdict, reason)
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
-                outcome = self._push(model, saved_model, blessing, pushed, registry, config, _decoding(exec_properties))
+                decoding = _decoding(exec_properties)
+                try:
+                    outcome = self._push(model, saved_model, blessing, pushed, registry, config, decoding)
+                except model_registry.NewerSpanInUseError as error:
+                    outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         outcome[artifacts.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
         io_utils.write_string_file(f"{pushed.uri}/{artifacts.PUSH_FILE}", json.dumps(outcome, indent=2) + "\n")
         _logger.info("export: %s, %.1f s, %s", outcome["message"], outcome[artifacts.SECONDS], pushed.uri)
 
-    def _pass_over(self, blessing: types.Artifact, pushed: types.Artifact) -> dict[str, Any]:
+    def _pass_over(self, pushed: types.Artifact, verdict: str, reason: str | None) -> dict[str, Any]:
         self._MarkNotPushed(pushed)
-        verdict = blessing.get_string_custom_property(artifacts.VERDICT) or evidence.NOT_BLESSED
-        reason = blessing.get_string_custom_property(artifacts.REASON) or None
         return {"pushed": False, "message": f"nothing pushed: {verdict}", "verdict": verdict, "reason": reason}
 
     def _push(
@@ -87,6 +92,7 @@ class Executor(pusher_executor.Executor):
             content_digest=digest,
             source=model.uri,
             decoding=decoding,
+            span=artifacts.data_span(model),
             model_card=lambda number: model_card(config.model_name, number, verdict, facts, decoding),
             lock_timeout_seconds=config.lock_timeout_seconds,
         )

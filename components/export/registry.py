@@ -33,6 +33,10 @@ class RegistryError(ValueError):
     """A registry, model or version that is not there or cannot be read."""
 
 
+class NewerSpanInUseError(RegistryError):
+    """The version in use was made from newer data than the one that was to replace it."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Version:
     """One version of a model."""
@@ -44,6 +48,7 @@ class Version:
     pushed_at: str  # ISO 8601, UTC
     republished_from: int | None = None  # the version whose content this one carries again
     decoding: dict[str, Any] | None = None  # how image files become what the model reads; see ``decoding_settings``
+    span: int | None = None  # of the data it was made from; None where that has no spans
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,7 @@ class _Draft:
     content_digest: str
     source: str
     decoding: dict[str, Any] | None
+    span: int | None
     republished_from: int | None = None
 
 
@@ -82,6 +88,7 @@ def push(
     content_digest: str,
     source: str,
     decoding: dict[str, Any],
+    span: int | None,
     model_card: Callable[[int], str],
     lock_timeout_seconds: float,
 ) -> Push:
@@ -96,11 +103,13 @@ def push(
         content_digest: identity of the model.
         source: URI the model came from, for the record.
         decoding: plain values that consumers decode image files by; see ``decoding_settings``.
+        span: of the data that the model was made from; None where that has no spans.
         model_card: version number -> Markdown that is put beside the model.
         lock_timeout_seconds: how long to wait for another push.
 
     Raises:
         RegistryError: ``saved_model`` holds no SavedModel, or the index cannot be read.
+        NewerSpanInUseError: the version in use is of a newer span; nothing was changed.
         FolderBusyError: another push held the lock for too long.
         CopyError: the copy differs from ``saved_model``.
     """
@@ -113,7 +122,8 @@ def push(
         if present:
             is_in_use = _is_in_use(index, present)
             return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
-        draft = _Draft(content_digest, source, decoding)
+        _require_no_newer_span(index, span)
+        draft = _Draft(content_digest, source, decoding, span)
         version = _publish(folder, index, saved_model, draft, model_card)
         _write_index(folder, _with_version(index, version))
     return Push(version=version, folder=folder / str(version.number), is_new=True, is_in_use=True)
@@ -148,7 +158,7 @@ def promote(registry: pathlib.Path, model_name: str, name: str, *, lock_timeout_
             folder,
             index,
             folder / str(old.number),
-            _Draft(old.content_digest, old.source, old.decoding, republished_from=old.number),
+            _Draft(old.content_digest, old.source, old.decoding, old.span, republished_from=old.number),
             lambda number: f"> Version {number} carries the content of version {old.number} again.\n\n{card}",
         )
         _write_index(folder, _with_version(index, version))
@@ -244,6 +254,15 @@ def _find_content(folder: pathlib.Path, index: Index, content_digest: str) -> Ve
 
 def _is_in_use(index: Index, version: Version) -> bool:
     return index.aliases.get(BLESSED) == version.number
+
+
+def _require_no_newer_span(index: Index, span: int | None) -> None:
+    for version in index.versions:
+        if _is_in_use(index, version) and None not in (span, version.span) and span < version.span:
+            raise NewerSpanInUseError(
+                f"version {version.number}, which is in use, was made from span {version.span}: a model of span {span} "
+                "does not replace it"
+            )
 
 
 def _publish(

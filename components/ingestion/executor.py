@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from tfx import types
+from tfx.components.example_gen import utils
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
@@ -43,6 +44,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _logger.info("ingestion of %s (config %s)", root, digest(config)[:12])
         summary = ingest(root, examples.uri, config, image_config, self._make_beam_pipeline)
         _describe(examples, summary)
+        artifacts.set_data_span(examples, exec_properties[utils.SPAN_PROPERTY_NAME] if config.span_pattern else None)
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",
             ", ".join(f"{number} {split}" for split, number in summary["records"].items()),

@@ -31,7 +31,9 @@ class BlessedBaseline(resolver.ResolverStrategy):
     nothing), from which the Gate learns what is in use.
 
     The rule. Blessings count if the Gate wrote them (they have a verdict; the Evaluator's do not), say "blessed", and
-    their model still exists. The latest of them, by artifact id, is in force; its model is in use.
+    their model still exists. The latest of them, by artifact id, is in force; its model is in use. One exception: where
+    data has spans, a model of an older span never replaces one of a newer span, so its blessing, by a Gate that did not
+    know of the newer one yet, is not in force.
 
     1. Nothing is in force: no baseline.
     2. The model in use differs in content from the candidate: it is the baseline, with its blessing. Where it knows
@@ -106,11 +108,18 @@ def _has_same_classes(candidate: types.Artifact, in_use: types.Artifact) -> bool
 
 
 def blessing_in_force(models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]) -> types.Artifact | None:
-    """The latest blessing of the Gate whose model still exists."""
-    for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id, reverse=True):
+    """The latest blessing of the Gate whose model still exists and is not of an older span than one before it."""
+    in_force = None
+    for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id):
         if blessing.get_string_custom_property(artifacts.VERDICT) != evidence.BLESSED:
             continue
-        if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) in models:
-            return blessing
-        _logger.warning("the model of blessing %s is gone, so an older one is in force", blessing.uri)
-    return None
+        if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) not in models:
+            _logger.warning("the model of blessing %s is gone, so it is not in force", blessing.uri)
+        elif in_force is None or not _is_of_older_span(blessing, in_force):
+            in_force = blessing
+    return in_force
+
+
+def _is_of_older_span(blessing: types.Artifact, other: types.Artifact) -> bool:
+    ours, theirs = artifacts.data_span(blessing), artifacts.data_span(other)
+    return ours is not None and theirs is not None and ours < theirs

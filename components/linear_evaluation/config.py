@@ -90,6 +90,9 @@ class GateConfig:
     max_knn_gap: float = Field(
         0.1, ge=0, le=1, description="a larger gap between probe and kNN accuracy is a warning, never a refusal"
     )
+    may_bless: bool = Field(
+        True, description="false: measure and compare, but bless and push nothing, as a backfill does"
+    )
     evidence_tolerance: float = Field(
         1e-3, gt=0, le=0.1, description="how far the Evaluator's accuracy may be from the probe's own"
     )

@@ -60,6 +60,7 @@ class Executor(base_executor.BaseExecutor):
         report = linear_probe.run_probe(inputs, serving_model_dir, probe_report.uri, config, image_config)
         seconds = time.monotonic() - started
         _write_properties(model, probe_report, report, seconds)
+        artifacts.set_data_span(model, _span(input_dict[EXAMPLES]))
         _logger.info(
             "LinearProbe: accuracy %.4f on %d test images with %d train labels, %.1f s, model %s, report %s",
             report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY],
@@ -69,6 +70,12 @@ class Executor(base_executor.BaseExecutor):
             model.uri,
             probe_report.uri,
         )
+
+
+def _span(examples: list[types.Artifact]) -> int | None:
+    """The newest span among the examples."""
+    spans = [span for span in map(artifacts.data_span, examples) if span is not None]
+    return max(spans, default=None)
 
 
 def _record_files(examples: list[types.Artifact], split: str) -> list[str]:

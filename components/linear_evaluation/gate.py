@@ -22,6 +22,7 @@ class JudgedModel:
     id: int
     uri: str
     class_names: tuple[str, ...] | None = None  # None where the model does not say
+    span: int | None = None  # of the data it was made from; None where that has no spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Verdict:
 
 
 def judge(given: Evidence, config: GateConfig) -> Verdict:
-    """Decide.
+    """Decide. Whatever the evidence, a model of an older span never replaces one of a newer span.
 
     Args:
         given: the evidence.
@@ -88,7 +89,10 @@ def judge(given: Evidence, config: GateConfig) -> Verdict:
         checks += _with_tfma(_threshold_checks(given, config), given.evaluation.value_failures)
         is_unchanged = given.in_use is not None and given.in_use.content_digest == given.candidate.content_digest
         if not is_unchanged:
+            checks += _span_checks(given)
             checks += _with_tfma(_comparison_checks(given, config), given.evaluation.change_failures)
+        if not config.may_bless:
+            checks.append(Check("may_bless", False, "this run only measures (gate.may_bless is false)"))
         warnings = _warnings(given, config)
     except KeyError as missing:
         return _refusal([Check("evidence", False, f"the evidence lacks {missing}")], ())
@@ -245,6 +249,16 @@ def _random_knn(encoder: dict[str, Any], random_encoder: dict[str, Any] | None) 
     words = f"{value - threshold:.4f} above" if passed else f"{threshold - value:.4f} below"
     text = f"kNN accuracy {value:.4f} is {words if value != threshold else 'not above'} the untrained encoder's "
     return Check(name, passed, f"{text}{threshold:.4f} ({name})", value, threshold)
+
+
+def _span_checks(given: Evidence) -> list[Check]:
+    ours, theirs = given.candidate.span, given.in_use.span if given.in_use else None
+    if ours is None or theirs is None:
+        return []
+    text = f"it was made from span {ours}, the model in use from span {theirs}"
+    if ours < theirs:
+        text += ": an older span's model never replaces a newer span's"
+    return [Check("span", ours >= theirs, text, ours, theirs)]
 
 
 def _comparison_checks(given: Evidence, config: GateConfig) -> list[Check]:

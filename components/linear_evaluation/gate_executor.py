@@ -99,7 +99,7 @@ def _gather(
 
 def _judged(model: types.Artifact) -> gate.JudgedModel:
     digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri))
+    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model))
 
 
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
@@ -120,6 +120,7 @@ def _blessed_model(blessing: types.Artifact) -> gate.JudgedModel:
         blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
         uri,
         _class_names(uri),
+        artifacts.data_span(blessing),
     )
 
 
@@ -142,6 +143,7 @@ def _write_properties(
         blessing.set_int_custom_property(blessing_resolver.IN_FORCE_ID, in_force.id)
     digest = candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
     blessing.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    artifacts.set_data_span(blessing, artifacts.data_span(candidate))
     blessing.set_string_custom_property(artifacts.VERDICT, verdict.verdict)
     blessing.set_string_custom_property(artifacts.REASON, verdict.reason)
 
@@ -188,4 +190,5 @@ def _model_entry(model: gate.JudgedModel | None, accuracy: float | None) -> dict
         evidence.ID: model.id,
         evidence.URI: model.uri,
         evidence.ACCURACY: accuracy,
+        evidence.SPAN: model.span,
     }

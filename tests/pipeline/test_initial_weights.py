@@ -27,6 +27,7 @@ def push(root: pathlib.Path, folder: pathlib.Path, content: str) -> None:
         content_digest=content,
         source="test",
         decoding={},
+        span=None,
         model_card=lambda number: "card",
         lock_timeout_seconds=5,
     )

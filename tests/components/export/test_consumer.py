@@ -33,6 +33,7 @@ def push(root: pathlib.Path, folder: pathlib.Path, digest: str, ingestion: Inges
         content_digest=digest,
         source="test",
         decoding=decoding_settings(ingestion, IMAGE),
+        span=None,
         model_card=lambda number: "card",
         lock_timeout_seconds=5,
     )

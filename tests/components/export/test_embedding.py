@@ -28,6 +28,7 @@ def encoder(tmp_path_factory, saved_models):
         content_digest=DIGEST,
         source="test",
         decoding=decoding_settings(IngestionConfig(stored_short_side_px=16, min_side_px=8), ImageConfig(size_px=12)),
+        span=None,
         model_card=lambda number: "card",
         lock_timeout_seconds=5,
     )

@@ -27,11 +27,12 @@ class Workplace:
     def __init__(self, root: pathlib.Path, saved_models: dict[str, pathlib.Path]):
         self.root, self.registry, self._saved_models, self._runs = root, root / "registry", saved_models, 0
 
-    def model(self, digest: str) -> standard_artifacts.Model:
+    def model(self, digest: str, span: int | None = None) -> standard_artifacts.Model:
         model = standard_artifacts.Model()
         model.uri = str(self.root / "model" / digest[:4])
         shutil.copytree(self._saved_models[digest], f"{model.uri}/Format-Serving", dirs_exist_ok=True)
         model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+        artifacts.set_data_span(model, span)
         return model
 
     def blessing(self, verdict: str, reason: str) -> standard_artifacts.ModelBlessing:
@@ -47,7 +48,7 @@ class Workplace:
         blessing.set_string_custom_property(artifacts.REASON, reason)
         return blessing
 
-    def push(self, digest: str, verdict: str, reason: str = "accuracy 0.99 is at least 0.9"):
+    def push(self, digest: str, verdict: str, reason: str = "accuracy 0.99 is at least 0.9", span: int | None = None):
         pushed = standard_artifacts.PushedModel()
         pusher = Pusher(
             model=types.Channel(standard_artifacts.Model),
@@ -57,7 +58,7 @@ class Workplace:
             ingestion_config=IngestionConfig(),
             image_config=ImageConfig(size_px=24),
         )
-        inputs = {"model": [self.model(digest)], "model_blessing": [self.blessing(verdict, reason)]}
+        inputs = {"model": [self.model(digest, span)], "model_blessing": [self.blessing(verdict, reason)]}
         pushed.uri = str(self.root / "pushed" / str(self._runs))
         Executor().Do(inputs, {"pushed_model": [pushed]}, dict(pusher.exec_properties))
         return pushed, json.loads(pathlib.Path(pushed.uri, artifacts.PUSH_FILE).read_text())
@@ -110,6 +111,19 @@ def test_the_same_model_is_pushed_once(workplace):
     assert aliases == {"blessed": 2, "previous": 1}
 
 
+def test_a_model_of_an_older_span_that_was_judged_before_a_newer_was_pushed_stays_out(workplace):
+    _, newer = workplace.push(DIGEST, "blessed", span=13)
+    assert newer["is_in_use"]
+    pushed, outcome = workplace.push(OTHER_DIGEST, "blessed", span=12)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert (outcome["pushed"], outcome["message"]) == (False, "nothing pushed: not blessed")
+    assert "in use, was made from span 13: a model of span 12 does not replace it" in outcome["reason"]
+    [version] = registry.read_index(workplace.registry, "image-encoder").versions
+    assert (version.content_digest, version.span) == (DIGEST, 13)
+    _, newest = workplace.push(OTHER_DIGEST, "blessed", span=14)
+    assert newest["version"] == 2
+
+
 def test_an_unchanged_model_whose_push_was_lost_is_pushed_now(workplace):
     _, outcome = workplace.push(DIGEST, "unchanged", "this model is in use")
     assert (outcome["version"], outcome["is_new"]) == (1, True)
@@ -133,7 +147,7 @@ def test_the_model_card_says_why(workplace):
 
 
 def test_a_model_without_identity_is_refused(workplace, monkeypatch):
-    monkeypatch.setattr(workplace, "model", lambda digest: _without_digest(Workplace.model(workplace, digest)))
+    monkeypatch.setattr(workplace, "model", lambda digest, span: _without_digest(Workplace.model(workplace, digest)))
     with pytest.raises(ValueError, match="has no property content_digest"):
         workplace.push(DIGEST, "blessed")
     assert not workplace.registry.exists()
@@ -147,7 +161,7 @@ def _without_digest(model):
 
 def test_a_saved_model_with_another_identity_is_refused(workplace):
     facts = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving", signatures.MODEL_FACTS_FILE)
-    workplace.model = lambda digest: model
+    workplace.model = lambda digest, span: model
     model = Workplace.model(workplace, DIGEST)
     facts.write_text(json.dumps({"content_digest": OTHER_DIGEST}))
     with pytest.raises(ValueError, match=f"evaluated as {DIGEST}, but the SavedModel in it is {OTHER_DIGEST}"):

@@ -34,7 +34,7 @@ def models(tmp_path):
     return folders
 
 
-def push(root, model, digest=None, lock_timeout_seconds=30):
+def push(root, model, digest=None, lock_timeout_seconds=30, span=None):
     return registry.push(
         root,
         "encoder",
@@ -42,6 +42,7 @@ def push(root, model, digest=None, lock_timeout_seconds=30):
         content_digest=digest or f"digest of {model.name}",
         source=f"/runs/{model.name}",
         decoding={"image": {"size_px": 24}},
+        span=span,
         model_card=lambda number: f"# encoder, version {number}\n",
         lock_timeout_seconds=lock_timeout_seconds,
     )
@@ -66,6 +67,25 @@ def test_versions_count_up_and_aliases_follow(root, models):
     assert registry.read_index(root, "encoder").aliases == {"blessed": 2, "previous": 1}
     assert registry.find_version(root, "encoder", "previous").content_digest == "digest of one"
     assert registry.find_version(root, "encoder", "2").content_digest == "digest of two"
+
+
+def test_an_older_span_never_replaces_a_newer_one(root, models):
+    assert push(root, models["one"], span=19).version.span == 19
+    before = sorted(path for path in root.rglob("*"))
+    with pytest.raises(registry.NewerSpanInUseError, match=r"version 1, .* from span 19: a model of span 12 does not"):
+        push(root, models["two"], span=12)
+    assert sorted(path for path in root.rglob("*")) == before
+    assert push(root, models["two"], span=19).version.number == 2
+    # Rolled back by hand, an older span is in use again, and counts.
+    assert push(root, models["three"], span=20).is_in_use
+    assert registry.rollback(root, "encoder", lock_timeout_seconds=5).span == 19
+    assert push(root, models["one"], digest="a fourth", span=19).is_in_use
+
+
+def test_without_spans_the_latest_push_is_in_use(root, models):
+    push(root, models["one"], span=19)
+    assert push(root, models["two"]).is_in_use
+    assert push(root, models["three"], span=3).is_in_use
 
 
 def test_content_that_is_there_keeps_its_version(root, models):
@@ -171,7 +191,7 @@ from components.export import registry
 for model in sys.argv[2:]:
     path = pathlib.Path(model)
     registry.push(pathlib.Path(sys.argv[1]), "encoder", path, content_digest="digest of " + path.name, source=model,
-                  decoding=dict(), model_card=lambda number: "card", lock_timeout_seconds=60)
+                  decoding=dict(), span=None, model_card=lambda number: "card", lock_timeout_seconds=60)
 """
 
 

@@ -20,6 +20,7 @@ def root(tmp_path, saved_models):
         content_digest=DIGEST,
         source="test",
         decoding={},
+        span=None,
         model_card=lambda number: "card",
         lock_timeout_seconds=5,
     )

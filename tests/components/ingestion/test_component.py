@@ -84,7 +84,7 @@ def test_runs_in_a_pipeline_and_comes_from_the_cache(make_files, tmp_path, monke
         assert states == [complete, cached][: attempt + 1]
         [(uri, split_names, values)] = found
     assert json.loads(split_names) == ["train", "test", "unlabeled"]
-    assert values["span"] == 7
+    assert values["span"] == values[artifacts.DATA_SPAN] == 7
     assert (values["records_train"], values["records_test"], values["records_unlabeled"]) == (8, 2, 1)
     assert values["refused_unknown_format"] == 1
     assert (values["payload_format"], values["file_format"]) == ("FORMAT_TF_EXAMPLE", "tfrecords_gzip")

@@ -32,9 +32,10 @@ class History:
     models: dict = dataclasses.field(default_factory=dict)
     blessings: dict = dataclasses.field(default_factory=dict)
 
-    def model(self, digest: str) -> types.Artifact:
+    def model(self, digest: str, span: int | None = None) -> types.Artifact:
         number = 100 + len(self.models)
         self.models[number] = make_model(number, digest)
+        artifacts.set_data_span(self.models[number], span)
         return self.models[number]
 
     def resolve(self, candidate) -> tuple[int | None, int | None]:
@@ -53,6 +54,7 @@ class History:
 
 def describe(blessing, candidate, baseline, in_force, verdict: str) -> None:
     blessing.set_string_custom_property(artifacts.VERDICT, verdict)
+    artifacts.set_data_span(blessing, artifacts.data_span(candidate))
     blessing.set_string_custom_property(
         artifacts.CONTENT_DIGEST, candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
     )
@@ -80,6 +82,20 @@ def test_an_unchanged_run_resolves_what_the_first_one_did():
     assert history.resolve(second) == (first.id, blessing)
     history.judge(second, evidence.BLESSED)
     assert history.resolve(second) == (first.id, blessing)
+
+
+def test_a_blessing_of_an_older_span_is_not_in_force_after_one_of_a_newer():
+    history = History()
+    newer, older = history.model("a", span=13), history.model("b", span=12)
+    in_force = history.judge(newer, evidence.BLESSED)
+    history.judge(older, evidence.BLESSED)  # by a Gate that did not know of the newer one yet
+    candidate = history.model("c", span=14)
+    assert history.resolve(candidate) == (newer.id, in_force)
+    latest = history.judge(candidate, evidence.BLESSED)
+    assert history.resolve(history.model("d", span=14)) == (candidate.id, latest)
+    without_spans = history.model("e")
+    assert history.judge(without_spans, evidence.BLESSED)
+    assert history.resolve(history.model("f", span=1))[0] == without_spans.id
 
 
 def test_going_back_compares_with_the_model_in_use():

@@ -111,6 +111,44 @@ def test_a_missed_threshold_is_named_with_the_miss(right, config, reason):
 
 
 @pytest.mark.parametrize(
+    ("span", "in_use", "verdict"),
+    [
+        (12, 19, evidence.NOT_BLESSED),
+        (19, 19, evidence.BLESSED),
+        (20, 19, evidence.BLESSED),
+        (None, 19, evidence.BLESSED),
+        (12, None, evidence.BLESSED),
+    ],
+)
+def test_an_older_span_never_replaces_a_newer_one_however_good(span, in_use, verdict):
+    given = make_evidence(200, baseline_right=100)
+    of_span = dataclasses.replace(given.candidate, span=span)
+    found = judge(
+        dataclasses.replace(given, candidate=of_span, in_use=dataclasses.replace(given.in_use, span=in_use)),
+        GateConfig(),
+    )
+    assert found.verdict == verdict
+    if verdict == evidence.NOT_BLESSED:
+        assert found.reason == (
+            "it was made from span 12, the model in use from span 19: an older span's model never replaces a newer "
+            "span's"
+        )
+
+
+def test_a_run_that_may_not_bless_only_measures():
+    config = GateConfig(may_bless=False)
+    given = make_evidence()
+    found = judge(given, config)
+    assert found.verdict == evidence.NOT_BLESSED and not found.may_push
+    assert found.reason == "this run only measures (gate.may_bless is false)"
+    assert {"min_accuracy", "min_improvement"} <= {check.name for check in found.checks if check.passed}
+    # Not even the model in use, whose push may have been lost.
+    same = dataclasses.replace(given, in_use=given.candidate)
+    assert judge(same, GateConfig()).may_push
+    assert not judge(same, config).may_push
+
+
+@pytest.mark.parametrize(
     ("right", "margin", "verdict", "words"),
     [
         (181, 0.0, evidence.BLESSED, "0.0050 above the model in use, 0.9000"),

@@ -34,6 +34,18 @@ def inputs(tmp_path):
     }
 
 
+def test_the_span_goes_from_the_model_into_blessing_and_evidence(inputs, tmp_path):
+    artifacts.set_data_span(inputs["model"][0], 12)
+    artifacts.set_data_span(inputs["model_blessing"][0], 19)
+    blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
+    written = run_gate(inputs, blessing)
+    assert artifacts.data_span(blessing) == 12
+    assert (written[evidence.CANDIDATE][evidence.SPAN], written[evidence.IN_USE][evidence.SPAN]) == (12, 19)
+    without = make_artifact(standard_artifacts.ModelBlessing, 8, tmp_path / "without")
+    run_gate({**inputs, "model": inputs["baseline_model"]}, without)
+    assert artifacts.data_span(without) is None
+
+
 def run_gate(inputs, blessing) -> dict:
     parameters = {artifacts.CONFIG: configuration.to_json(GateConfig()), artifacts.CODE_DIGEST: "x"}
     gate_executor.Executor().Do(inputs, {"blessing": [blessing]}, parameters)
