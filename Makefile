@@ -12,7 +12,7 @@ WORKDIR ?= runs/$(CONFIG)
 TARGET ?= kubeflow/targets/example.yaml
 PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install install-kfp run test test-unit bench format check compile update-golden image test-image lock
+.PHONY: help install install-kfp run test test-unit test-databases bench format check compile update-golden image test-image lock
 
 help:  ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,12 @@ test: $(STAMP) $(KFP_STAMP)  ## All tests that need minutes, not hours, on a CPU
 
 test-unit: $(STAMP) $(KFP_STAMP)  ## The tests without a whole pipeline run
 	$(BIN)/python -m pytest -m "not e2e"
+
+AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
+test-databases: $(STAMP)  ## ML Metadata on PostgreSQL and MariaDB: installs Debian's packages, starts its own servers
+	command -v mariadbd && ls /usr/lib/postgresql/*/bin/initdb || { $(AS_ROOT) apt-get update && \
+	    $(AS_ROOT) apt-get install --yes --no-install-recommends mariadb-server postgresql; }
+	PATH=$$PATH:/usr/sbin $(BIN)/python -m pytest -m databases tests/e2e/test_databases.py
 
 compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, with its one GPU
 	$(BIN)/simclr compile --config $(CONFIG) --set pretraining.num_gpus=1 --target $(TARGET) --output $(PIPELINE)

@@ -1,41 +1,38 @@
-"""A cluster's preparation: ML Metadata's database and schema, created by one process before any run.
+"""Creates ML Metadata's database and schema once, before the first run; harmless when they are there.
 
-ML Metadata creates what is missing when it connects, but several first nodes of a run that do so at once can fail.
+Takes the connection from the environment, as every node does; the exit code is 0 once the database can be used.
 """
 
 import logging
 import sys
 
-from ml_metadata import errors, metadata_store
-
 from components.contracts.configuration import ConfigError
-from pipeline import metadata_connection, node_process
+from pipeline import node_process
 
 _logger = logging.getLogger(__name__)
 
-_EXIT_FAILED = 1
-_EXIT_USAGE = 2
+_PATIENCE_SECONDS = 300  # a database that is deployed at the same time first has to start
 
 
 def main() -> int:
-    """Create what is not there yet; what is there stays.
+    """Create what is missing.
 
     Returns:
-        0 where the database can be used, 1 where it could not be reached, 2 where the connection can't be read.
+        0 where the database can be used now, 1 where it cannot be reached, 2 where the connection cannot be read.
     """
     node_process.configure_logging()
+    from pipeline import metadata_connection
+
     try:
         connection = metadata_connection.from_environment()
+        metadata_connection.connect(connection, _PATIENCE_SECONDS)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
-        return _EXIT_USAGE
-    place = metadata_connection.place(connection)
-    try:
-        metadata_store.MetadataStore(connection).get_context_types()
-    except (RuntimeError, errors.StatusError) as error:
-        sys.stderr.write(f"Error: ML Metadata in {place}: {error}\n")
-        return _EXIT_FAILED
-    _logger.info("ML Metadata in %s is ready", place)
+        return 2
+    except metadata_connection.MetadataUnreachableError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 1
+    _logger.info("ML Metadata is ready: %s", metadata_connection.place(connection))
     return 0
 
 

@@ -1,6 +1,11 @@
-"""How a node outside of a local run reaches ML Metadata: one environment variable, which a Secret fills."""
+"""How a node outside of a local run reaches ML Metadata: one environment variable, which a Secret fills.
+
+ML Metadata's client creates the schema on an empty database, and of several first clients at once some fail; and what
+it says about a server that it cannot reach names no reason. ``connect`` mends both.
+"""
 
 import os
+import time
 
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2
@@ -8,6 +13,12 @@ from ml_metadata.proto import metadata_store_pb2
 from components.contracts.configuration import ConfigError
 
 VARIABLE = "SIMCLR_METADATA_CONNECTION"
+PATIENCE_SECONDS = 60  # of a node, for a database that is restarted just now; after that its pod is retried
+_WAIT_SECONDS = 1.0
+
+
+class MetadataUnreachableError(RuntimeError):
+    """The database did not answer, or refuses."""
 
 
 def from_environment() -> metadata_store_pb2.ConnectionConfig:
@@ -39,3 +50,37 @@ def place(config: metadata_store_pb2.ConnectionConfig) -> str:
         return kind
     database = getattr(config, kind)
     return f"{kind} at {database.host}:{database.port}"
+
+
+def connect(config: metadata_store_pb2.ConnectionConfig, patience_seconds: float) -> None:
+    """Wait until the database answers, and see to it that the schema is there.
+
+    Args:
+        config: of the database, which is created too where the user may.
+        patience_seconds: for a server that starts, or another client that creates the schema just now.
+
+    Raises:
+        MetadataUnreachableError: no connection in that time; the message holds no secret.
+    """
+    from ml_metadata import metadata_store
+
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            metadata_store.MetadataStore(config)
+            return
+        except RuntimeError as error:
+            if time.monotonic() >= deadline:
+                raise MetadataUnreachableError(_refusal(config, str(error))) from None
+        time.sleep(_WAIT_SECONDS)
+
+
+def _refusal(config: metadata_store_pb2.ConnectionConfig, said: str) -> str:
+    password = getattr(getattr(config, config.WhichOneof("config")), "password", "")
+    reason = (said.splitlines() or ["no reason given"])[0].strip()
+    if password:
+        reason = reason.replace(password, "…")
+    return (
+        f"no connection to ML Metadata, {place(config)} ({reason}): is the server up, and are address, user, password "
+        f"and database in {VARIABLE} right?"
+    )

@@ -78,8 +78,8 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     from pipeline import intermediate_representation as representation
 
     connection = metadata_connection.from_environment()
-    # Errors of the database's client don't say where it looked.
     _logger.info("%s of run %s, ML Metadata in %s", parsed.node, parsed.run_id, metadata_connection.place(connection))
+    metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
     ir = representation.from_text(text)
     if parsed.node in _PRETRAINING_NODES:  # the only ones that need the file, and may alone have it mounted
         config = initial_weights.pinned(config)

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pipeline import metadata_connection, states
 
         connection = metadata_connection.from_environment()
+        metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
         results = states.node_results(connection, ir_file.pipeline_name(text), parsed.run_id)
         _write(parsed, ir_file.node_ids(text), results)
     except ConfigError as error:

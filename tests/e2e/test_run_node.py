@@ -1,119 +1,25 @@
 """The compiled graph as a cluster runs it: one process per node, nothing shared but files and ML Metadata.
 
-The processes come from a server that has TFX imported, which saves each of them ten seconds and more; the first one is
-started from nothing, as a container is.
+The first process is started from nothing, as a container is; see ``cluster.py`` for the others.
 """
 
 import json
-import multiprocessing
 import os
 import pathlib
-import runpy
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts import evidence
-from pipeline import compilation, ir_file, run_parameters, states
-from pipeline import config as pipeline_config
+from pipeline import ir_file
 
-from . import tiny
+from .cluster import SECRET, Cluster
 
 pytestmark = pytest.mark.e2e
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_NODE_IN_PROCESS = str(pathlib.Path(__file__).with_name("node_in_process.py"))
-_SECRET = "planted-9f3c"
-_DEADLINE_SECONDS = 300
-_IMAGES_PER_CLASS = 30
-_OVERRIDES = (
-    "pretraining.epochs=6",
-    "pretraining.checkpoint_every_steps=1",
-    "pretraining.jit_compile=false",
-    "linear_evaluation.label_fractions=[1.0]",
-    "linear_evaluation.label_draws=1",
-    "gate.min_accuracy=0.2",
-)
-
-
-class Cluster:
-    """A folder that outlives the processes, and the processes."""
-
-    def __init__(self, root: pathlib.Path):
-        self.root = root
-        tiny.write(root, _IMAGES_PER_CLASS)
-        self.config = pipeline_config.load(str(root / "tiny.yaml"), _OVERRIDES)
-        self.graph = compilation.compile_graph(self.config)
-        (root / "graph.json").write_text(self.graph)
-        # A Secret: whatever else is in it, nothing of it may be seen anywhere.
-        database = str(root / _SECRET / "metadata.sqlite")
-        (root / _SECRET).mkdir()
-        self.connection = metadata_store_pb2.ConnectionConfig()
-        self.connection.sqlite.filename_uri = database
-        self.connection.sqlite.connection_mode = 3
-        self.environment = {
-            "SIMCLR_METADATA_CONNECTION": json.dumps({"sqlite": {"filename_uri": database, "connection_mode": 3}})
-        }
-        self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(["pipeline.node_launch", "pipeline.intermediate_representation"])
-
-    def arguments(self, node_id: str, run_id: str, *extra: str, gpus: int = 0) -> list[str]:
-        rooms = run_parameters.bindings(self.config, "", "")
-        values = {
-            "ir": str(self.root / "graph.json"),
-            "ir-digest": ir_file.digest(self.graph),
-            "run-id": run_id,
-            "node": node_id,
-            "gpus": str(gpus),
-            "pipeline-root": str(self.root / "pipeline_root"),
-            "registry": str(self.root / "registry"),
-            "data-root": str(self.root / "digits"),
-            "span-range": "latest",
-            **{room.replace("_", "-"): rooms[room] for room in run_parameters.ROOMS},
-        }
-        return [*(word for name, value in values.items() for word in (f"--{name}", value)), *extra]
-
-    def start(self, node_id: str, run_id: str, *extra: str) -> multiprocessing.Process:
-        arguments = self.arguments(node_id, run_id, *extra)
-        log = self.root / "logs" / f"{run_id}-{node_id}.log"
-        log.parent.mkdir(exist_ok=True)
-        given = {"ARGUMENTS": arguments, "ENVIRONMENT": self.environment, "LOG": str(log)}
-        process = self._processes.Process(target=runpy.run_path, args=(_NODE_IN_PROCESS, given, "__main__"))
-        process.start()
-        return process
-
-    def run(self, node_id: str, run_id: str, *extra: str) -> int:
-        process = self.start(node_id, run_id, *extra)
-        process.join(_DEADLINE_SECONDS)
-        assert process.exitcode is not None, f"{node_id} did not end"
-        return process.exitcode
-
-    def run_and_kill(self, node_id: str, run_id: str, when: str) -> None:
-        """Start a node and kill it as soon as a path fits the pattern ``when``."""
-        process = self.start(node_id, run_id)
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while not any(self.root.glob(when)):
-            assert process.is_alive() and time.monotonic() < deadline, f"{node_id} ended before {when}"
-            time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
-
-    def check(self, node_id: str, run_id: str) -> tuple[int, str | None]:
-        answer = self.root / "answers" / f"{run_id}-{node_id}"
-        code = self.run(node_id, run_id, "--check", str(answer))
-        return code, answer.read_text() if answer.exists() else None
-
-    def results(self, run_id: str) -> dict[str, states.NodeResult]:
-        return states.node_results(self.connection, "tiny", run_id)
-
-    def log(self, run_id: str, node_id: str) -> str:
-        return (self.root / "logs" / f"{run_id}-{node_id}.log").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +33,7 @@ def test_a_container_runs_the_first_node(cluster):
         command, cwd=_ROOT, env={**os.environ, **cluster.environment}, capture_output=True, text=True
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
-    assert _SECRET not in finished.stdout + finished.stderr
+    assert SECRET not in finished.stdout + finished.stderr
     assert cluster.results("first")["ImageExampleGen"].state == "COMPLETE"
 
 
@@ -218,7 +124,7 @@ def _summary(cluster, run_id):
         command, cwd=_ROOT, env={**os.environ, **cluster.environment}, capture_output=True, text=True
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
-    assert _SECRET not in finished.stdout + finished.stderr
+    assert SECRET not in finished.stdout + finished.stderr
     files = {name: (folder / name).read_text() for name in ("report", "verdict", "metrics")}
     return {**files, "executor output": json.loads((folder / "output.json").read_text())}
 
@@ -237,8 +143,8 @@ def test_a_second_run_comes_from_the_cache_and_its_check_says_so(cluster):
 
 def test_no_log_and_no_record_holds_the_secret(cluster):
     for log in (cluster.root / "logs").iterdir():
-        assert _SECRET not in log.read_text(), log.name
+        assert SECRET not in log.read_text(), log.name
     store = metadata_store.MetadataStore(cluster.connection)
     records = [*store.get_executions(), *store.get_artifacts(), *store.get_contexts()]
     assert len(records) > 30
-    assert not [record for record in records if _SECRET in str(record)]
+    assert not [record for record in records if SECRET in str(record)]

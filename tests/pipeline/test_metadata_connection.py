@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from google.protobuf import json_format
+from ml_metadata.proto import metadata_store_pb2
 
 from pipeline import metadata_connection
 
@@ -20,3 +22,14 @@ def test_the_variable_is_read_and_told_without_secrets(monkeypatch, given, place
     connection = metadata_connection.from_environment()
     assert connection.WhichOneof("config") == next(iter(given))
     assert metadata_connection.place(connection) == place
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+def test_a_database_that_does_not_answer_is_one_sentence_without_secrets(kind):
+    given = {"host": "127.0.0.1", "port": 9 if kind == "mysql" else "9", "user": "planted", "password": "planted"}
+    connection = json_format.ParseDict({kind: given}, metadata_store_pb2.ConnectionConfig())
+    with pytest.raises(metadata_connection.MetadataUnreachableError) as error:
+        metadata_connection.connect(connection, patience_seconds=0)
+    told = str(error.value)
+    assert told.startswith(f"no connection to ML Metadata, {kind} at 127.0.0.1:9 (")
+    assert "planted" not in told and "\n" not in told
