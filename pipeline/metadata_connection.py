@@ -15,6 +15,11 @@ from components.contracts.configuration import ConfigError
 VARIABLE = "SIMCLR_METADATA_CONNECTION"
 PATIENCE_SECONDS = 60  # of a node, for a database that is restarted just now; after that its pod is retried
 _WAIT_SECONDS = 1.0
+_REQUIRED = {
+    "sqlite": ("filename_uri",),
+    "mysql": ("host", "port", "user", "database"),
+    "postgresql": ("host", "port", "user", "dbname"),
+}
 
 
 class MetadataUnreachableError(RuntimeError):
@@ -40,7 +45,16 @@ def from_environment() -> metadata_store_pb2.ConnectionConfig:
             f"environment variable {VARIABLE}: expected JSON with one of the keys sqlite, mysql or postgresql, such as "
             '{"sqlite": {"filename_uri": "/runs/metadata.sqlite", "connection_mode": "READWRITE_OPENCREATE"}}'
         )
+    _require_whole(config)
     return config
+
+
+def _require_whole(config: metadata_store_pb2.ConnectionConfig) -> None:
+    """Refuse what ML Metadata's client would end the process for."""
+    kind = config.WhichOneof("config")
+    missing = [key for key in _REQUIRED[kind] if not getattr(getattr(config, kind), key)]
+    if missing:
+        raise ConfigError(f"environment variable {VARIABLE}: {kind}: {', '.join(missing)}: required, but missing")
 
 
 def place(config: metadata_store_pb2.ConnectionConfig) -> str:
@@ -53,7 +67,7 @@ def place(config: metadata_store_pb2.ConnectionConfig) -> str:
 
 
 def connect(config: metadata_store_pb2.ConnectionConfig, patience_seconds: float) -> None:
-    """Wait until the database answers, and see to it that the schema is there.
+    """Wait until the database answers, and see to it that the schema is there; to be called before any other use.
 
     Args:
         config: of the database, which is created too where the user may.
@@ -64,6 +78,10 @@ def connect(config: metadata_store_pb2.ConnectionConfig, patience_seconds: float
     """
     from ml_metadata import metadata_store
 
+    if config.WhichOneof("config") == "postgresql":
+        from pipeline import postgresql_strings
+
+        postgresql_strings.install()
     deadline = time.monotonic() + patience_seconds
     while True:
         try:

@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2
 
+from components.contracts.configuration import ConfigError
 from pipeline import metadata_connection
 
 
@@ -13,8 +14,14 @@ from pipeline import metadata_connection
     ("given", "place"),
     [
         ({"sqlite": {"filename_uri": "/planted/db", "connection_mode": "READWRITE_OPENCREATE"}}, "sqlite"),
-        ({"mysql": {"host": "db", "port": 3306, "user": "planted", "password": "planted"}}, "mysql at db:3306"),
-        ({"postgresql": {"host": "db", "port": "5432", "password": "planted"}}, "postgresql at db:5432"),
+        (
+            {"mysql": {"host": "db", "port": 3306, "user": "planted", "password": "planted", "database": "planted"}},
+            "mysql at db:3306",
+        ),
+        (
+            {"postgresql": {"host": "db", "port": "5432", "user": "planted", "password": "p", "dbname": "planted"}},
+            "postgresql at db:5432",
+        ),
     ],
 )
 def test_the_variable_is_read_and_told_without_secrets(monkeypatch, given, place):
@@ -24,9 +31,25 @@ def test_the_variable_is_read_and_told_without_secrets(monkeypatch, given, place
     assert metadata_connection.place(connection) == place
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"sqlite": {}}, "sqlite: filename_uri"),
+        ({"mysql": {"host": "db", "user": "planted"}}, "mysql: port, database"),
+        ({"postgresql": {"password": "planted"}}, "postgresql: host, port, user, dbname"),
+    ],
+)
+def test_what_would_end_the_process_is_refused(monkeypatch, given, missing):
+    monkeypatch.setenv(metadata_connection.VARIABLE, json.dumps(given))
+    with pytest.raises(ConfigError, match=f"{missing}: required, but missing") as error:
+        metadata_connection.from_environment()
+    assert "planted" not in str(error.value)
+
+
 @pytest.mark.parametrize("kind", ["mysql", "postgresql"])
 def test_a_database_that_does_not_answer_is_one_sentence_without_secrets(kind):
-    given = {"host": "127.0.0.1", "port": 9 if kind == "mysql" else "9", "user": "planted", "password": "planted"}
+    given = {"host": "127.0.0.1", "user": "planted", "password": "planted"}
+    given |= {"port": 9, "database": "db"} if kind == "mysql" else {"port": "9", "dbname": "db"}
     connection = json_format.ParseDict({kind: given}, metadata_store_pb2.ConnectionConfig())
     with pytest.raises(metadata_connection.MetadataUnreachableError) as error:
         metadata_connection.connect(connection, patience_seconds=0)

@@ -1,0 +1,68 @@
+"""Lets ML Metadata on PostgreSQL hold strings with backslashes, such as JSON in JSON.
+
+Its client (seen in 1.16) quotes such a string wrongly, and the database refuses the statement. Once ``install`` was
+called, strings on their way to the database have another character in place of each backslash, and strings on their
+way back have it again; nothing else of a string changes.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.protobuf import descriptor, message
+from ml_metadata.metadata_store import metadata_store
+
+_MARK = "\u29f5"  # reverse solidus operator, which looks like a backslash
+_STORED = {"\\": _MARK + "b", _MARK: _MARK + "m"}
+_READ = {stored: character for character, stored in _STORED.items()}
+
+
+def install() -> None:
+    """Have every client that this process makes from now on translate its strings; once is enough."""
+    client = metadata_store.MetadataStore
+    if not hasattr(client, "_untranslated_call"):
+        client._untranslated_call = client._pywrap_cc_call
+        client._pywrap_cc_call = _translated_call
+
+
+def stored(text: str) -> str:
+    """``text`` as it stands in the database: without a backslash."""
+    return re.sub(r"[\\\u29f5]", lambda found: _STORED[found[0]], text)
+
+
+def read(text: str) -> str:
+    """What ``stored`` was given."""
+    return re.sub(r"\u29f5[bm]", lambda found: _READ[found[0]], text)
+
+
+def _translated_call(
+    client: metadata_store.MetadataStore, method: Callable, request: message.Message, response: message.Message
+) -> None:
+    outgoing = type(request)()
+    outgoing.CopyFrom(request)
+    _translate(outgoing, stored)
+    client._untranslated_call(method, outgoing, response)
+    _translate(response, read)
+
+
+def _translate(record: message.Message, change: Callable[[str], str]) -> None:
+    """Change every string in ``record``, at any depth; keys of maps, which are names of properties, stay."""
+    for field, value in record.ListFields():
+        if field.message_type is not None:
+            for inner in _messages(field, value):
+                _translate(inner, change)
+        elif field.type != field.TYPE_STRING:
+            continue
+        elif isinstance(value, str):
+            setattr(record, field.name, change(value))
+        else:
+            value[:] = [change(text) for text in value]
+
+
+def _messages(field: descriptor.FieldDescriptor, value: Any) -> Iterable[message.Message]:
+    if isinstance(value, message.Message):
+        return [value]
+    if not field.message_type.GetOptions().map_entry:
+        return value
+    holds_messages = field.message_type.fields_by_name["value"].message_type is not None
+    return value.values() if holds_messages else []
