@@ -26,6 +26,7 @@ from components.linear_evaluation.config import GateConfig, LinearEvaluationConf
 from components.pretraining.config import PretrainingConfig
 from components.report.config import ReportConfig
 from components.simclr.config import IMAGENET
+from components.validation.config import ValidationConfig
 
 CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
 
@@ -69,6 +70,7 @@ class PipelineConfig:
     )
     image: ImageConfig = Field(ImageConfig(), description="what the encoder sees")
     ingestion: IngestionConfig = Field(IngestionConfig(), description="image files to split, stored records")
+    validation: ValidationConfig = Field(ValidationConfig(), description="how far spans may drift apart")
     views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
     linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")

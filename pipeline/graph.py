@@ -10,7 +10,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import Channel, standard_artifacts
 
 from components.augmentation.component import ViewGen
-from components.contracts import records
+from components.contracts import artifacts, records
 from components.export.component import Pusher
 from components.ingestion.component import ImageExampleGen
 from components.linear_evaluation import blessing_resolver
@@ -19,8 +19,8 @@ from components.linear_evaluation.evaluator_component import Evaluator
 from components.preprocessing.component import Transform
 from components.pretraining.component import Trainer
 from components.report.component import Report
-from components.validation import schema_resolver
-from components.validation.component import AnomalyGate, SchemaGen, StatisticsGen
+from components.validation import schema_resolver, statistics_resolver
+from components.validation.component import AnomalyGate, DistributionValidator, SchemaGen, StatisticsGen
 from pipeline import run_parameters
 from pipeline.config import PipelineConfig
 
@@ -62,6 +62,8 @@ class _Data(NamedTuple):
     inferred_schema: SchemaGen
     schema_in_use: Resolver
     validator: ExampleValidator
+    previous_statistics: Resolver
+    drift: DistributionValidator
     anomaly_gate: AnomalyGate
 
     @property
@@ -108,8 +110,34 @@ def _data(rooms: _Rooms) -> _Data:
         schema=in_use.outputs["schema"],
         exclude_splits=[records.UNLABELED],
     )
-    anomaly_gate = AnomalyGate(anomalies=validator.outputs["anomalies"])
-    return _Data(examples, statistics, inferred, in_use, validator, anomaly_gate)
+    previous = _previous_statistics(statistics)
+    drift = DistributionValidator(
+        statistics=statistics.outputs["statistics"],
+        baseline_statistics=previous.outputs[statistics_resolver.BASELINE],
+        accepted_statistics=previous.outputs[statistics_resolver.ACCEPTED],
+        config=rooms["validation"],
+    )
+    anomaly_gate = AnomalyGate(
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        drift=drift.outputs["anomalies"],
+    )
+    return _Data(examples, statistics, inferred, in_use, validator, previous, drift, anomaly_gate)
+
+
+def _previous_statistics(statistics: StatisticsGen) -> Resolver:
+    of_all_runs = Channel(
+        type=standard_artifacts.ExampleStatistics, producer_component_id=statistics.id, output_key="statistics"
+    )
+    return Resolver(
+        strategy_class=statistics_resolver.PreviousStatistics,
+        **{
+            statistics_resolver.STATISTICS: statistics.outputs["statistics"],
+            statistics_resolver.BASELINE: of_all_runs,
+            statistics_resolver.ACCEPTED: of_all_runs,
+            statistics_resolver.CLEARANCE: Channel(type=artifacts.AnomalyClearance),
+        },
+    ).with_id("PreviousStatistics")
 
 
 def _encoder(rooms: _Rooms, data: _Data) -> _Encoder:
@@ -170,6 +198,7 @@ def _consumers(rooms: _Rooms, data: _Data, encoder: _Encoder, verdict: _Verdict)
     )
     report = Report(
         examples=data.images,
+        drift=data.drift.outputs["anomalies"],
         views=encoder.views.outputs["views"],
         pretrained_model=encoder.model,
         probe_report=verdict.probe.outputs["probe_report"],

@@ -1,4 +1,4 @@
-"""A person's say in the schema: look at the one in use, or accept the one of the latest run's data."""
+"""A person's say in what is normal: look at the schema in use, or accept what the latest run's data is like."""
 
 import pathlib
 import time
@@ -10,6 +10,7 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
+from components.contracts import artifacts, span_artifacts
 from components.validation import schema_resolver
 from pipeline.places import Places
 
@@ -25,24 +26,33 @@ def show(workdir: pathlib.Path) -> str:
         NoSchemaError: no run has come as far as a schema.
     """
     with _open(workdir) as handle:
-        schema = schema_resolver.choose(_schemas(handle, workdir))
+        schema = schema_resolver.choose(_all(handle, workdir, standard_artifacts.Schema))
     return pathlib.Path(io_utils.get_only_uri_in_dir(schema.uri)).read_text(encoding="utf-8")
 
 
 def accept(workdir: pathlib.Path) -> str:
-    """Take over the schema that the latest run inferred from its data.
+    """Take over the schema that the latest run inferred from its data, and that data's distributions.
+
+    The schema is in use from now on. The distributions are accepted of these very images: they may differ from the span
+    before, and the next span is held against them.
 
     Returns:
-        A sentence that names the accepted schema.
+        A sentence that names what was accepted.
 
     Raises:
         NoSchemaError: no run has come as far as a schema.
     """
     with _open(workdir) as handle:
-        latest = _latest(handle, workdir)
-        latest.set_int_custom_property(schema_resolver.ACCEPTED_AT, int(time.time()))
-        handle.store.put_artifacts([latest.mlmd_artifact])
-    return f"Accepted {io_utils.get_only_uri_in_dir(latest.uri)}; the next run holds its data against it."
+        schema = _latest(handle, workdir, standard_artifacts.Schema, "SchemaGen")
+        statistics = _latest(handle, workdir, standard_artifacts.ExampleStatistics, "StatisticsGen")
+        for artifact in (schema, statistics):
+            artifact.set_int_custom_property(artifacts.ACCEPTED_AT, int(time.time()))
+        handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
+    return (
+        f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it. Accepted the "
+        f"distributions of span {span_artifacts.span_of(statistics)} as they are, {statistics.uri}; the next span is "
+        "held against them."
+    )
 
 
 def _open(workdir: pathlib.Path) -> metadata.Metadata:
@@ -52,14 +62,14 @@ def _open(workdir: pathlib.Path) -> metadata.Metadata:
     return metadata.Metadata(metadata.sqlite_metadata_connection_config(str(database)))
 
 
-def _schemas(handle: metadata.Metadata, workdir: pathlib.Path) -> list[types.Artifact]:
+def _all(handle: metadata.Metadata, workdir: pathlib.Path, kind: type[types.Artifact]) -> list[types.Artifact]:
     try:
-        artifact_type = handle.store.get_artifact_type(standard_artifacts.Schema.TYPE_NAME)
+        artifact_type = handle.store.get_artifact_type(kind.TYPE_NAME)
     except errors.NotFoundError:
         artifact_type = None
     live = [
         artifact
-        for artifact in handle.store.get_artifacts_by_type(standard_artifacts.Schema.TYPE_NAME)
+        for artifact in handle.store.get_artifacts_by_type(kind.TYPE_NAME)
         if artifact.state == metadata_store_pb2.Artifact.LIVE
     ]
     if artifact_type is None or not live:
@@ -67,17 +77,19 @@ def _schemas(handle: metadata.Metadata, workdir: pathlib.Path) -> list[types.Art
     return [artifact_utils.deserialize_artifact(artifact_type, artifact) for artifact in live]
 
 
-def _latest(handle: metadata.Metadata, workdir: pathlib.Path) -> types.Artifact:
-    """The output of SchemaGen's newest execution, which may come from the cache and so be an older artifact."""
-    schemas = {schema.id: schema for schema in _schemas(handle, workdir)}
+def _latest(
+    handle: metadata.Metadata, workdir: pathlib.Path, kind: type[types.Artifact], producer: str
+) -> types.Artifact:
+    """The output of a step's newest execution, which may come from the cache and so be an older artifact."""
+    found = {artifact.id: artifact for artifact in _all(handle, workdir, kind)}
     outputs = [
         event
-        for event in handle.store.get_events_by_artifact_ids(list(schemas))
-        if event.type == metadata_store_pb2.Event.OUTPUT and event.path.steps[0].key == "schema"
+        for event in handle.store.get_events_by_artifact_ids(list(found))
+        if event.type == metadata_store_pb2.Event.OUTPUT
     ]
     executions = {
         execution.id: execution
         for execution in handle.store.get_executions_by_id([event.execution_id for event in outputs])
     }
-    generated = [event for event in outputs if executions[event.execution_id].type.endswith("SchemaGen")]
-    return schemas[max(generated, key=lambda event: event.execution_id).artifact_id]
+    produced = [event for event in outputs if executions[event.execution_id].type.endswith(producer)]
+    return found[max(produced, key=lambda event: event.execution_id).artifact_id]

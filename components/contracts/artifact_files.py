@@ -10,6 +10,7 @@ NEAR_DUPLICATES_FILE = "near_duplicates.jsonl"  # Examples of ImageExampleGen: o
 INGESTION_SUMMARY_FILE = "ingestion_summary.json"  # Examples of ImageExampleGen: counts per split, class and reason
 VIEWS_SUMMARY_FILE = "views_summary.json"  # Examples of ViewGen: counts, bytes, content digest
 ANOMALIES_PAGE = "anomalies.md"  # ExampleAnomalies, written by AnomalyGate for people
+DRIFT_FILE = "drift.json"  # ExampleAnomalies of DistributionValidator: see ``drift_record``
 
 ENCODER_FILE = "encoder.keras"  # Model of Trainer: (n, size, size, channels) float32 -> (n, d) float32
 INITIAL_ENCODER_FILE = "initial_encoder.keras"  # Model of Trainer: the same encoder before the first step
@@ -30,6 +31,10 @@ CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of 
 VERDICT = "verdict"
 REASON = "reason"
 VERSION = "version"
+SPAN = "span"  # int; TFX's driver of ExampleGen writes it under this name
+# Of data root and settings of ingestion: spans with the same one are parts of one series.
+SERIES_DIGEST = "series_digest"
+ACCEPTED_AT = "accepted_at"  # Unix time, in seconds, at which a person accepted a schema or statistics
 SECONDS = "seconds"
 # Examples, models and blessings made from a span; absent where the data has no spans. (TFX's own "span" is then 0.)
 DATA_SPAN = "data_span"

@@ -13,6 +13,8 @@ from components.ingestion import sources
 
 # Pillow itself refuses above twice its MAX_IMAGE_PIXELS; a higher limit of ours would be no limit.
 _PILLOW_PIXEL_LIMIT = 178_956_970
+# Settings in which spans of one series may differ: which is read, when the step fails, how the files are cut.
+NOT_OF_A_SERIES = ("span", "max_undecodable_fraction", "min_images_per_class", "shard_bytes", "min_shards")
 _SPAN_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(:[1-9][0-9]*)?\}|\{(YYYY|MM|DD)\}")
 
 

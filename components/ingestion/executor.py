@@ -12,10 +12,10 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.contracts import artifacts
-from components.contracts.configuration import digest, from_json
+from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
 from components.ingestion import listing
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import NOT_OF_A_SERIES, IngestionConfig
 from components.ingestion.ingest import ingest
 
 _logger = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         summary = ingest(root, examples.uri, config, image_config, self._make_beam_pipeline)
         _describe(examples, summary)
         artifacts.set_data_span(examples, exec_properties[utils.SPAN_PROPERTY_NAME] if config.span_pattern else None)
+        series = _series(exec_properties[standard_component_specs.INPUT_BASE_KEY], config, image_config)
+        examples.set_string_custom_property(artifacts.SERIES_DIGEST, digest(series))
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",
             ", ".join(f"{number} {split}" for split, number in summary["records"].items()),
@@ -58,6 +60,12 @@ def _data_root(exec_properties: dict[str, Any]) -> str:
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], input_config)
     [split] = input_config.splits
     return listing.join(exec_properties[standard_component_specs.INPUT_BASE_KEY], split.pattern)
+
+
+def _series(input_base: str, config: IngestionConfig, image_config: ImageConfig) -> dict[str, Any]:
+    """What spans that are used together share: data root, and every setting that decides what a record holds."""
+    settings = {name: value for name, value in to_mapping(config).items() if name not in NOT_OF_A_SERIES}
+    return {**settings, "data_root": input_base.rstrip("/"), "color": image_config.color}
 
 
 def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:

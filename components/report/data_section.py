@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.contracts import drift_record
 from components.report.run_record import RunRecord
 from components.report.scales import byte_size, percent, significant
 
@@ -22,6 +23,18 @@ class Data:
     def split_numbers(self) -> list[int]:
         """Columns that hold numbers."""
         return list(range(1, len(self.split_heads)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """How the images differ from those of the span before."""
+
+    heading: str
+    rows: list[tuple[str, ...]]  # under DRIFT_HEADS
+    notes: list[str]
+
+
+DRIFT_HEADS = ("split", "of", "before", "now", "distance", "limit", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +97,27 @@ def _balance(counts: Mapping[str, int]) -> str:
     if len(counts) < 2 or not min(counts.values()):
         return ""
     return f"{max(counts.values()) / min(counts.values()):.2f} to 1"
+
+
+def drift_table(drift: Mapping[str, Any]) -> Drift:
+    """What DistributionValidator measured; where nothing was compared, only why."""
+    accepted = drift[drift_record.ACCEPTED]
+    rows = [
+        (
+            str(comparison[drift_record.SPLIT]),
+            str(comparison[drift_record.FEATURE]).replace("_", " "),
+            str(comparison[drift_record.BEFORE]),
+            str(comparison[drift_record.NOW]),
+            significant(comparison[drift_record.DISTANCE]),
+            significant(comparison[drift_record.LIMIT]),
+            ("drifted, accepted" if accepted else "drifted") if comparison[drift_record.DRIFTED] else "",
+        )
+        for comparison in drift[drift_record.COMPARISONS]
+    ]
+    heading = f"Span {drift[drift_record.SPAN]}"
+    if drift[drift_record.BASELINE_SPAN] is not None:
+        heading += f" beside span {drift[drift_record.BASELINE_SPAN]}"
+    return Drift(heading, rows, [str(note) for note in drift[drift_record.NOTES]])
 
 
 def refused_files(record: RunRecord, limit: int) -> list[RefusedFiles]:

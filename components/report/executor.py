@@ -19,6 +19,7 @@ from components.report.page import render_page
 from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
 
 EXAMPLES = "examples"
+DRIFT = "drift"
 VIEWS = "views"
 PRETRAINED_MODEL = "pretrained_model"
 PROBE_REPORT = "probe_report"
@@ -30,6 +31,7 @@ PIPELINE_CONFIG = "pipeline_config"
 # The step that writes each input, by the name people know.
 _STEPS = {
     EXAMPLES: "ImageExampleGen",
+    DRIFT: "DistributionValidator",
     VIEWS: "ViewGen",
     PRETRAINED_MODEL: "Trainer",
     PROBE_REPORT: "LinearProbe",
@@ -89,6 +91,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         view_grid=_read(f"{model_folder}/{artifacts.VIEW_GRID_FILE}") if has_model else None,
         ingestion=json_of(EXAMPLES, artifacts.INGESTION_SUMMARY_FILE),
         quarantine=read_json_lines(_read, f"{uris.get(EXAMPLES)}/{artifacts.QUARANTINE_FILE}"),
+        drift=json_of(DRIFT, artifacts.DRIFT_FILE),
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
         seconds=_seconds(inputs, pretraining or {}),
         settings=settings,

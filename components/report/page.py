@@ -104,6 +104,8 @@ def _contents(record: RunRecord, config: ReportConfig) -> dict[str, Any]:
         "view_grid": _view_grid(record.view_grid),
         "views_facts": data_section.view_facts(record.views) if record.views else [],
         "data": data_section.data_section(record.ingestion) if record.ingestion else None,
+        "drift": data_section.drift_table(record.drift) if record.drift else None,
+        "drift_heads": data_section.DRIFT_HEADS,
         "refused": data_section.refused_files(record, config.quarantine_files),
         "cost": _cost(record.seconds),
         "settings": settings_section(record.settings),

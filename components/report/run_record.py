@@ -26,6 +26,7 @@ class RunRecord:
     view_grid: bytes | None = None  # PNG: views as the encoder saw them
     ingestion: Mapping[str, Any] | None = None  # what ImageExampleGen counted
     quarantine: tuple[Mapping[str, Any], ...] = ()  # files it refused
+    drift: Mapping[str, Any] | None = None  # contracts.drift_record: drift.json
     views: Mapping[str, Any] | None = None  # what ViewGen counted
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)  # step -> seconds
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the whole configuration

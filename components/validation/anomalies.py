@@ -39,6 +39,6 @@ def page(found: list[str]) -> str:
 def error_message(found: list[str], page_uri: str) -> str:
     """The sentence a stopped run ends with."""
     return (
-        f"{len(found)} anomalies in the new data, so nothing is trained on it: {'; '.join(found[:5])}"
-        f"{' …' if len(found) > 5 else ''} The page {page_uri} lists all. {_REMEDY}"
+        f"{len(found)} {'anomaly' if len(found) == 1 else 'anomalies'} in the new data, so nothing is trained on it: "
+        f"{'; '.join(found[:5])}{' …' if len(found) > 5 else ''} The page {page_uri} lists all. {_REMEDY}"
     )

@@ -1,5 +1,6 @@
 """Anomalies in; a clearance out, or an error that stops the run."""
 
+import json
 import logging
 import os
 import time
@@ -11,19 +12,22 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.contracts import artifacts
+from components.contracts import artifacts, span_artifacts
 from components.validation import anomalies as anomaly_text
+from components.validation import drift
 
 _logger = logging.getLogger(__name__)
 
+STATISTICS = "statistics"
 ANOMALIES = "anomalies"
+DRIFT = "drift"
 CLEARANCE = "clearance"
 # TFX's ExampleValidator names its file so (tfx.components.example_validator.executor.DEFAULT_FILE_NAME).
 _ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 class AnomaliesFoundError(RuntimeError):
-    """The new data differs from the schema in use; the message holds the anomalies and the way out."""
+    """The new data is not as the schema or the span before has it; the message holds the anomalies and the way out."""
 
 
 class Executor(base_executor.BaseExecutor):
@@ -35,7 +39,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Read the anomalies of every split.
+        """Read the anomalies and the drift of every split.
 
         Raises:
             AnomaliesFoundError: there is at least one.
@@ -43,13 +47,15 @@ class Executor(base_executor.BaseExecutor):
         started = time.monotonic()
         validated = artifact_utils.get_single_instance(input_dict[ANOMALIES])
         _logger.info("AnomalyGate reads %s", validated.uri)
-        found = anomaly_text.sentences(_read(validated))
+        drifted = artifact_utils.get_single_instance(input_dict[DRIFT])
+        found = anomaly_text.sentences(_read(validated)) + drift.sentences(_read_drift(drifted))
         if found:
             page_uri = os.path.join(validated.uri, artifacts.ANOMALIES_PAGE)
             with fileio.open(page_uri, "w") as file:
                 file.write(anomaly_text.page(found))
             raise AnomaliesFoundError(anomaly_text.error_message(found, page_uri))
         clearance = artifact_utils.get_single_instance(output_dict[CLEARANCE])
+        span_artifacts.copy_identity(artifact_utils.get_single_instance(input_dict[STATISTICS]), clearance)
         clearance.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         _logger.info("AnomalyGate found no anomaly")
 
@@ -61,3 +67,8 @@ def _read(validated: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
         with fileio.open(uri, "rb") as file:
             by_split[split] = anomalies_pb2.Anomalies.FromString(file.read())
     return by_split
+
+
+def _read_drift(drifted: types.Artifact) -> dict[str, Any]:
+    with fileio.open(os.path.join(drifted.uri, artifacts.DRIFT_FILE)) as file:
+        return json.loads(file.read())

@@ -1,16 +1,19 @@
-"""The nodes between ingestion and everything that learns: statistics, schema with the image declared, AnomalyGate."""
+"""The nodes between ingestion and everything that learns: statistics, schema, drift, AnomalyGate."""
 
 from tfx import types
+from tfx.components import DistributionValidator as TfxDistributionValidator
 from tfx.components import SchemaGen as TfxSchemaGen
 from tfx.components import StatisticsGen as TfxStatisticsGen
 from tfx.dsl.components.base import base_beam_component, base_component, executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, records
+from components.contracts import artifacts, configuration, records
 from components.contracts.code_digest import code_digest
-from components.validation import anomaly_gate_executor, schema_executor, statistics_executor
+from components.validation import anomaly_gate_executor, drift_executor, schema_executor, statistics_executor
+from components.validation.config import ValidationConfig
 
 
 class StatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
@@ -50,25 +53,87 @@ class SchemaGen(TfxSchemaGen):
         super().__init__(statistics=statistics, infer_feature_shape=False, exclude_splits=[records.UNLABELED])
 
 
+class DistributionValidatorSpec(ComponentSpec):
+    """Statistics of a span and, except for the first, of the span before in; how far they are apart out."""
+
+    PARAMETERS = {
+        artifacts.CONFIG: ExecutionParameter(type=str),
+        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        drift_executor.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        drift_executor.BASELINE: ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+        drift_executor.ACCEPTED: ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+    }
+    OUTPUTS = {drift_executor.ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
+
+
+class DistributionValidator(TfxDistributionValidator):
+    """Compares label shares and image statistics with those of the span before; AnomalyGate judges what it finds."""
+
+    SPEC_CLASS = DistributionValidatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(drift_executor.Executor)
+
+    def __init__(
+        self,
+        statistics: types.BaseChannel,
+        baseline_statistics: types.BaseChannel,
+        accepted_statistics: types.BaseChannel,
+        config: ValidationConfig | RuntimeParameter,
+    ):
+        """Make the step.
+
+        Args:
+            statistics: of the new span.
+            baseline_statistics: of the span before; may resolve to nothing.
+            accepted_statistics: of the new span's images, if a person accepted them; may resolve to nothing.
+            config: the limits.
+        """
+        spec = DistributionValidatorSpec(
+            **{
+                drift_executor.STATISTICS: statistics,
+                drift_executor.BASELINE: baseline_statistics,
+                drift_executor.ACCEPTED: accepted_statistics,
+                drift_executor.ANOMALIES: types.Channel(type=standard_artifacts.ExampleAnomalies),
+                artifacts.CONFIG: configuration.to_parameter(config),
+                artifacts.CODE_DIGEST: code_digest("validation"),
+            }
+        )
+        base_component.BaseComponent.__init__(self, spec=spec)
+
+
 class AnomalyGateSpec(ComponentSpec):
-    """Anomalies of a span in, a clearance out."""
+    """What was found in a span in, a clearance out."""
 
     PARAMETERS = {artifacts.CODE_DIGEST: ExecutionParameter(type=str)}
-    INPUTS = {anomaly_gate_executor.ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
+    INPUTS = {
+        anomaly_gate_executor.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        anomaly_gate_executor.ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        anomaly_gate_executor.DRIFT: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+    }
     OUTPUTS = {anomaly_gate_executor.CLEARANCE: ChannelParameter(type=artifacts.AnomalyClearance)}
 
 
 class AnomalyGate(base_component.BaseComponent):
-    """Stops the run where the data has anomalies; TFX's ExampleValidator only writes them down."""
+    """Stops the run where the data has anomalies; TFX's validators only write them down."""
 
     SPEC_CLASS = AnomalyGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(anomaly_gate_executor.Executor)
 
-    def __init__(self, anomalies: types.BaseChannel):
+    def __init__(self, statistics: types.BaseChannel, anomalies: types.BaseChannel, drift: types.BaseChannel):
+        """Make the step.
+
+        Args:
+            statistics: of the new span, which say what the clearance is for.
+            anomalies: of ExampleValidator.
+            drift: of DistributionValidator.
+        """
         spec = AnomalyGateSpec(
             **{
                 artifacts.CODE_DIGEST: code_digest("validation"),
+                anomaly_gate_executor.STATISTICS: statistics,
                 anomaly_gate_executor.ANOMALIES: anomalies,
+                anomaly_gate_executor.DRIFT: drift,
                 anomaly_gate_executor.CLEARANCE: types.Channel(type=artifacts.AnomalyClearance),
             }
         )

@@ -9,9 +9,9 @@ from typing import Any
 import tensorflow_data_validation as tfdv
 from tfx import types
 from tfx.components.statistics_gen import executor as statistics_gen_executor
-from tfx.types import standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
 
-from components.contracts import records
+from components.contracts import records, span_artifacts
 
 
 class Executor(statistics_gen_executor.Executor):
@@ -27,3 +27,7 @@ class Executor(statistics_gen_executor.Executor):
         options = tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES))
         exec_properties[standard_component_specs.STATS_OPTIONS_JSON_KEY] = options.to_json()
         super().Do(input_dict, output_dict, exec_properties)
+        span_artifacts.copy_identity(
+            artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]),
+            artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY]),
+        )

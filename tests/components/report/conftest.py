@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import evidence
+from components.contracts import drift_record, evidence
 from components.report.run_record import RunRecord
 
 HOSTILE = '<script>alert("x")</script>'
@@ -152,6 +152,27 @@ def make_ingestion() -> dict:
     }
 
 
+def make_drift() -> dict:
+    return {
+        drift_record.SPAN: 4,
+        drift_record.BASELINE_SPAN: 3,
+        drift_record.ACCEPTED: False,
+        drift_record.NOTES: ["split test is not compared: 12 images before"],
+        drift_record.COMPARISONS: [
+            {
+                drift_record.SPLIT: "train",
+                drift_record.FEATURE: "pixel_mean",
+                drift_record.MEASURE: drift_record.DIVERGENCE,
+                drift_record.DISTANCE: 0.31254,
+                drift_record.LIMIT: 0.2,
+                drift_record.BEFORE: "120.1 ± 9",
+                drift_record.NOW: "90.2 ± 8",
+                drift_record.DRIFTED: True,
+            }
+        ],
+    }
+
+
 def make_view_grid() -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((16, 24), np.uint8)).save(stream, "PNG")
@@ -171,6 +192,7 @@ def record() -> RunRecord:
         view_grid=make_view_grid(),
         ingestion=make_ingestion(),
         quarantine=tuple(quarantine),
+        drift=make_drift(),
         views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
         seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
         settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},

@@ -15,7 +15,7 @@ import sys
 import numpy as np
 import pytest
 
-from components.contracts import evidence
+from components.contracts import drift_record, evidence
 from components.report.config import ReportConfig
 from components.report.page import render_page
 from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
@@ -192,6 +192,16 @@ def test_data_quality_is_told(page):
     assert page.says(
         "duplicate: 3 files", "dog/0.png as dog/9.png", "truncated: 1 file", "largest to smallest train class 3.00 to 1"
     )
+
+
+def test_drift_is_told_with_its_limit(page, record):
+    assert page.says("Span 4 beside span 3", "train pixel mean 120.1 ± 9 90.2 ± 8 0.3125 0.2 drifted")
+    assert page.says("split test is not compared: 12 images before")
+    accepted = dataclasses.replace(record, drift={**record.drift, drift_record.ACCEPTED: True})
+    assert Page(render_page(accepted, ReportConfig())).says("0.3125 0.2 drifted, accepted")
+    first = {**record.drift, drift_record.BASELINE_SPAN: None, drift_record.COMPARISONS: []}
+    shown = Page(render_page(dataclasses.replace(record, drift=first), ReportConfig()))
+    assert shown.says("Span 4 split test is not compared")
 
 
 def test_views_are_told(page):

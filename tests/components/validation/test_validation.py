@@ -1,5 +1,6 @@
 """Statistics to schema to anomalies to a stopped run, with TFX's own steps in between."""
 
+import json
 import pathlib
 
 import pandas as pd
@@ -11,7 +12,7 @@ from tfx.components.example_validator import executor as validator_executor
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifacts, records
+from components.contracts import artifacts, drift_record, records
 from components.validation import anomalies, anomaly_gate_executor, schema_executor, schema_resolver
 
 _SPLITS = ["train", "test", "unlabeled"]
@@ -53,9 +54,17 @@ def _validate(folder, statistics, schema):
 
 
 def _judge(found, folder):
-    clearance = artifacts.AnomalyClearance()
-    clearance.uri = str(folder)
-    anomaly_gate_executor.Executor().Do({"anomalies": [found]}, {"clearance": [clearance]}, {})
+    clearance, statistics, drift = (
+        artifacts.AnomalyClearance(),
+        standard_artifacts.ExampleStatistics(),
+        standard_artifacts.ExampleAnomalies(),
+    )
+    clearance.uri, drift.uri = str(folder), str(folder)
+    folder.mkdir()
+    record = {drift_record.ACCEPTED: False, drift_record.SPAN: 0, drift_record.BASELINE_SPAN: None}
+    (folder / artifacts.DRIFT_FILE).write_text(json.dumps({**record, drift_record.COMPARISONS: []}))
+    inputs = {"anomalies": [found], "drift": [drift], "statistics": [statistics]}
+    anomaly_gate_executor.Executor().Do(inputs, {"clearance": [clearance]}, {})
     return clearance
 
 
@@ -94,7 +103,7 @@ def _schema(identity, accepted_at=None):
     schema.mlmd_artifact.id = identity
     schema.mlmd_artifact.state = metadata_store_pb2.Artifact.LIVE
     if accepted_at is not None:
-        schema.set_int_custom_property(schema_resolver.ACCEPTED_AT, accepted_at)
+        schema.set_int_custom_property(artifacts.ACCEPTED_AT, accepted_at)
     return schema
 
 

@@ -1,0 +1,109 @@
+"""The TFX DistributionValidator executor, told by this room's config what to compare, and ``drift.json`` for people.
+
+TFX writes distances and nothing that says what they mean; this adds what was measured before and now, what was not
+compared, and whether a person accepted the new data.
+"""
+
+import json
+import logging
+import os
+import time
+from typing import Any
+
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tfx import types
+from tfx.components.distribution_validator import executor as tfx_executor
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.io import fileio
+from tfx.proto import distribution_validator_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import json_utils
+
+from components.contracts import artifacts, configuration, drift_record, records, span_artifacts
+from components.validation import drift
+from components.validation.config import ValidationConfig
+
+_logger = logging.getLogger(__name__)
+
+STATISTICS = standard_component_specs.STATISTICS_KEY
+BASELINE = standard_component_specs.BASELINE_STATISTICS_KEY
+ACCEPTED = "accepted_statistics"
+ANOMALIES = standard_component_specs.ANOMALIES_KEY
+
+
+class Executor(tfx_executor.Executor):
+    """Holds the statistics of a span against those of the span before."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Run TFX's DistributionValidator on the splits that both spans have enough images of."""
+        started = time.monotonic()
+        config = configuration.from_json(ValidationConfig, exec_properties[artifacts.CONFIG], "DistributionValidator")
+        current = artifact_utils.get_single_instance(input_dict[STATISTICS])
+        before = next(iter(input_dict.get(BASELINE, [])), None)
+        splits = _both(before, current) if before else {}
+        chosen, notes = drift.comparable(splits, config.min_drift_images)
+        if not before:
+            span = span_artifacts.span_of(current)
+            notes = [f"span {span} has no span before it, so there is nothing to compare with"]
+        pairs = json_utils.dumps([[split, split] for split in chosen])
+        properties = {
+            **exec_properties,
+            standard_component_specs.INCLUDE_SPLIT_PAIRS_KEY: pairs,
+            standard_component_specs.DISTRIBUTION_VALIDATOR_CONFIG_KEY: tfx_config(config),
+        }
+        # Without a pair TFX would compare all; without a baseline it compares none.
+        inputs = {STATISTICS: [current], BASELINE: [before] if chosen else []}
+        super().Do(inputs, output_dict, properties)
+        found = artifact_utils.get_single_instance(output_dict[ANOMALIES])
+        compared = [
+            comparison
+            for split in chosen
+            for comparison in drift.comparisons(split, _measured(found, split), splits[split], config)
+        ]
+        record = {
+            drift_record.SPAN: span_artifacts.span_of(current),
+            drift_record.BASELINE_SPAN: span_artifacts.span_of(before) if before else None,
+            drift_record.ACCEPTED: bool(input_dict.get(ACCEPTED)),
+            drift_record.NOTES: notes,
+            drift_record.COMPARISONS: compared,
+        }
+        with fileio.open(os.path.join(found.uri, artifacts.DRIFT_FILE), "w") as file:
+            file.write(json.dumps(record, indent=2, ensure_ascii=False))
+        found.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        for sentence in notes:
+            _logger.info("DistributionValidator: %s", sentence)
+        _logger.info("DistributionValidator compared %d distributions, %s", len(compared), found.uri)
+
+
+def tfx_config(config: ValidationConfig) -> distribution_validator_pb2.DistributionValidatorConfig:
+    """The limits as TFX takes them: a class's share by the largest change, everything else by divergence."""
+    validator_config = distribution_validator_pb2.DistributionValidatorConfig()
+    for feature, limit in drift.limits(config).items():
+        compared = validator_config.default_slice_config.feature.add()
+        compared.path.step.append(feature)
+        comparator = compared.distribution_comparator
+        norm = comparator.infinity_norm if feature == records.LABEL else comparator.jensen_shannon_divergence
+        norm.threshold = limit
+    return validator_config
+
+
+def _both(before: types.Artifact, current: types.Artifact) -> dict[str, drift.SplitStatistics]:
+    """Statistics of the splits that are in both."""
+    earlier, new = (artifact_utils.decode_split_names(artifact.split_names) for artifact in (before, current))
+    shared = [split for split in new if split in earlier]
+    return {split: drift.SplitStatistics(_load(before, split), _load(current, split)) for split in shared}
+
+
+def _load(statistics: types.Artifact, split: str) -> statistics_pb2.DatasetFeatureStatistics:
+    return stats_artifact_utils.load_statistics(statistics, split).proto().datasets[0]
+
+
+def _measured(found: types.Artifact, split: str) -> anomalies_pb2.Anomalies:
+    path = os.path.join(found.uri, f"SplitPair-{split}_{split}", tfx_executor.DEFAULT_FILE_NAME)
+    with fileio.open(path, "rb") as file:
+        return anomalies_pb2.Anomalies.FromString(file.read())

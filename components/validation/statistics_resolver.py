@@ -1,0 +1,43 @@
+"""Which statistics a span is compared with: those of the span before it that the AnomalyGate let pass.
+
+A span that was refused is no measure for the next one. What a person accepted is known by the content of the images,
+so that the same data ingested or counted anew need not be accepted again.
+"""
+
+import ml_metadata as mlmd
+from tfx import types
+from tfx.dsl.components.common import resolver
+
+from components.contracts import artifacts, span_artifacts
+
+STATISTICS = "statistics"
+BASELINE = "baseline_statistics"
+ACCEPTED = "accepted_statistics"
+CLEARANCE = "clearance"
+
+
+class PreviousStatistics(resolver.ResolverStrategy):
+    """Inputs: ``STATISTICS`` of this run; ``BASELINE`` and ``ACCEPTED``, both all there are; all ``CLEARANCE``."""
+
+    def resolve_artifacts(
+        self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]] | None:
+        """Return at most one artifact under ``BASELINE`` and ``ACCEPTED``; None where there are no statistics."""
+        if not input_dict.get(STATISTICS):
+            return None
+        [current] = input_dict[STATISTICS]
+        earlier = span_artifacts.cleared_before(
+            store, current, input_dict.get(BASELINE, []), input_dict.get(CLEARANCE, [])
+        )
+        accepted = [
+            statistics
+            for statistics in input_dict.get(ACCEPTED, [])
+            if statistics.has_custom_property(artifacts.ACCEPTED_AT)
+            and span_artifacts.content_of(statistics) == span_artifacts.content_of(current)
+        ]
+        return {
+            STATISTICS: [current],
+            BASELINE: earlier[:1],
+            ACCEPTED: sorted(accepted, key=lambda statistics: statistics.id)[:1],
+            CLEARANCE: [],
+        }

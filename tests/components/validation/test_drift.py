@@ -1,0 +1,255 @@
+"""A span held against the one before it: statistics to distances to a stopped run, with TFX's own step in between."""
+
+import json
+import pathlib
+
+import ml_metadata as mlmd
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow_data_validation as tfdv
+from ml_metadata.proto import metadata_store_pb2
+from tfx.types import Channel, standard_artifacts
+from tfx.types.artifact_utils import encode_split_names
+
+from components.contracts import artifacts, configuration, drift_record, records
+from components.validation import anomaly_gate_executor, drift_executor, statistics_resolver
+from components.validation.component import DistributionValidator
+from components.validation.config import ValidationConfig
+
+CONFIG = ValidationConfig(max_label_drift=0.2, max_image_drift=0.2, min_drift_images=150)
+
+
+def make_frame(images, seed, cats=0.5, brightness=120.0, labelled=True):
+    """Light features of gray images of one size."""
+    rng = np.random.default_rng(seed)
+    sizes = {name: [32] * images for name in (records.HEIGHT, records.WIDTH)}
+    frame = pd.DataFrame({**sizes, records.CHANNELS: [1] * images})
+    frame[records.ENCODED_BYTES] = rng.integers(900, 1100, images)
+    frame[records.PIXEL_MEAN] = rng.normal(brightness, 10, images).astype(np.float32)
+    frame[records.PIXEL_STD] = rng.normal(40, 5, images).astype(np.float32)
+    if labelled:
+        frame[records.LABEL] = np.where(np.arange(images) < images * cats, "cat", "dog")
+    return frame
+
+
+def make_statistics(folder, span, frames):
+    statistics = standard_artifacts.ExampleStatistics()
+    statistics.uri = str(folder)
+    statistics.split_names = encode_split_names(list(frames))
+    statistics.set_int_custom_property(artifacts.SPAN, span)
+    statistics.set_string_custom_property(artifacts.CONTENT_DIGEST, f"content {span}")
+    for split, frame in frames.items():
+        path = pathlib.Path(folder) / f"Split-{split}" / "FeatureStats.pb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(tfdv.generate_statistics_from_dataframe(frame).SerializeToString())
+    return statistics
+
+
+@pytest.fixture(scope="module")
+def spans(tmp_path_factory):
+    """Statistics of spans by name; ``same`` differs from ``first`` by chance alone."""
+    folder = tmp_path_factory.mktemp("statistics")
+    made = {
+        "first": (1, {"train": make_frame(400, 0), "test": make_frame(40, 1)}),
+        "same": (2, {"train": make_frame(300, 2), "test": make_frame(40, 3)}),
+        "labels": (2, {"train": make_frame(300, 4, cats=0.8), "test": make_frame(40, 5)}),
+        "dark": (2, {"train": make_frame(300, 6, brightness=80.0), "test": make_frame(40, 7)}),
+        "unlabeled": (1, {"train": make_frame(300, 8), "unlabeled": make_frame(300, 9, labelled=False)}),
+        "unlabeled dark": (2, {"train": make_frame(300, 10), "unlabeled": make_frame(300, 11, 0.5, 80.0, False)}),
+    }
+    return {name: make_statistics(folder / name, *content) for name, content in made.items()}
+
+
+def compare(folder, current, before=None, accepted=None, config=CONFIG):
+    """What DistributionValidator gives, and its record."""
+    found = standard_artifacts.ExampleAnomalies()
+    found.uri = str(folder)
+    folder.mkdir()
+    inputs = {"statistics": [current], "baseline_statistics": [before] if before else []}
+    inputs["accepted_statistics"] = [accepted] if accepted else []
+    drift_executor.Executor().Do(inputs, {"anomalies": [found]}, {artifacts.CONFIG: configuration.to_json(config)})
+    return found, json.loads((folder / artifacts.DRIFT_FILE).read_text())
+
+
+def judge(folder, statistics, drift):
+    """The clearance of a span without anomalies."""
+    anomalies, clearance = standard_artifacts.ExampleAnomalies(), artifacts.AnomalyClearance()
+    anomalies.uri, anomalies.split_names = str(folder), encode_split_names([])
+    inputs = {"statistics": [statistics], "anomalies": [anomalies], "drift": [drift]}
+    anomaly_gate_executor.Executor().Do(inputs, {"clearance": [clearance]}, {})
+    return clearance
+
+
+def by_feature(record, split="train"):
+    return {
+        comparison[drift_record.FEATURE]: comparison
+        for comparison in record[drift_record.COMPARISONS]
+        if comparison[drift_record.SPLIT] == split
+    }
+
+
+def test_the_first_span_passes_and_says_that_nothing_was_compared(spans, tmp_path):
+    found, record = compare(tmp_path / "drift", spans["first"])
+    assert record[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
+    assert (record[drift_record.BASELINE_SPAN], record[drift_record.COMPARISONS]) == (None, [])
+    clearance = judge(tmp_path, spans["first"], found)
+    assert clearance.get_int_custom_property(artifacts.SPAN) == 1
+    assert clearance.get_string_custom_property(artifacts.CONTENT_DIGEST) == "content 1"
+
+
+def test_a_span_like_the_one_before_passes(spans, tmp_path):
+    found, record = compare(tmp_path / "drift", spans["same"], spans["first"])
+    compared = by_feature(record)
+    assert set(compared) == set(records.STATISTICS_FEATURES)
+    assert not any(comparison[drift_record.DRIFTED] for comparison in compared.values())
+    assert compared[records.HEIGHT][drift_record.DISTANCE] == 0
+    assert 0 < compared[records.PIXEL_MEAN][drift_record.DISTANCE] < 0.1
+    judge(tmp_path, spans["same"], found)
+
+
+def test_another_mixture_of_classes_stops_the_run(spans, tmp_path):
+    found, record = compare(tmp_path / "drift", spans["labels"], spans["first"])
+    labels = by_feature(record)[records.LABEL]
+    assert labels[drift_record.DISTANCE] == pytest.approx(0.3)
+    assert [name for name, comparison in by_feature(record).items() if comparison[drift_record.DRIFTED]] == ["label"]
+    message = (
+        r"1 anomaly .* feature label drifted: class (cat 80.0%|dog 20.0%) in span 2, class (cat|dog) 50.0% in span 1 "
+        r".*0\.300, validation\.max_label_drift is 0\.2\).*simclr schema accept"
+    )
+    with pytest.raises(anomaly_gate_executor.AnomaliesFoundError, match=message):
+        judge(tmp_path, spans["labels"], found)
+    assert "feature label drifted" in (tmp_path / artifacts.ANOMALIES_PAGE).read_text()
+
+
+def test_darker_images_stop_the_run_labelled_or_not(spans, tmp_path):
+    found, record = compare(tmp_path / "drift", spans["dark"], spans["first"])
+    assert by_feature(record)[records.PIXEL_MEAN][drift_record.DISTANCE] > 0.5
+    with pytest.raises(
+        anomaly_gate_executor.AnomaliesFoundError, match=r"pixel_mean drifted: 79.96 ± 10 in span 2, 119.6"
+    ):
+        judge(tmp_path, spans["dark"], found)
+    found, record = compare(tmp_path / "unlabeled", spans["unlabeled dark"], spans["unlabeled"])
+    assert set(by_feature(record, "unlabeled")) == set(records.STATISTICS_FEATURES) - {records.LABEL}
+    with pytest.raises(anomaly_gate_executor.AnomaliesFoundError, match="split unlabeled, feature pixel_mean drifted"):
+        judge(tmp_path, spans["unlabeled dark"], found)
+
+
+def test_splits_too_small_to_tell_are_named_and_not_compared(spans, tmp_path):
+    _, record = compare(tmp_path / "drift", spans["same"], spans["first"])
+    assert {comparison[drift_record.SPLIT] for comparison in record[drift_record.COMPARISONS]} == {"train"}
+    [note] = record[drift_record.NOTES]
+    assert note.startswith("split test is not compared: 40 images before and 40 now")
+    few = ValidationConfig(min_drift_images=1000)
+    _, record = compare(tmp_path / "none", spans["dark"], spans["first"], config=few)
+    assert (len(record[drift_record.NOTES]), record[drift_record.COMPARISONS]) == (2, [])
+
+
+def test_limits_can_be_moved_and_switched_off(spans, tmp_path):
+    wide = ValidationConfig(max_label_drift=0.35, max_image_drift=None, min_drift_images=150)
+    found, record = compare(tmp_path / "drift", spans["labels"], spans["first"], config=wide)
+    assert list(by_feature(record)) == [records.LABEL]
+    judge(tmp_path, spans["labels"], found)
+    neither = ValidationConfig(max_label_drift=None, max_image_drift=None, min_drift_images=150)
+    assert compare(tmp_path / "none", spans["dark"], spans["first"], config=neither)[1][drift_record.COMPARISONS] == []
+
+
+def test_a_drift_that_a_person_accepted_is_shown_and_passes(spans, tmp_path):
+    found, record = compare(tmp_path / "drift", spans["dark"], spans["first"], accepted=spans["dark"])
+    assert record[drift_record.ACCEPTED]
+    assert by_feature(record)[records.PIXEL_MEAN][drift_record.DRIFTED]
+    judge(tmp_path, spans["dark"], found)
+
+
+def test_the_step_needs_no_baseline():
+    statistics, before, accepted = (Channel(type=standard_artifacts.ExampleStatistics) for _ in range(3))
+    step = DistributionValidator(statistics, before, accepted, CONFIG)
+    assert step.spec.INPUTS["baseline_statistics"].optional
+    assert step.exec_properties[artifacts.CONFIG] == configuration.to_json(CONFIG)
+
+
+class Series:
+    """Statistics and clearances in ML Metadata, as runs leave them."""
+
+    def __init__(self):
+        connection = metadata_store_pb2.ConnectionConfig()
+        connection.fake_database.SetInParent()
+        self.store = mlmd.MetadataStore(connection)
+        self._execution_type = self.store.put_execution_type(metadata_store_pb2.ExecutionType(name="StatisticsGen"))
+        self._types = {}
+        self.statistics, self.clearances = [], []
+
+    def ingest(self, span, content, cleared=True, series="a"):
+        made = self._put(standard_artifacts.ExampleStatistics(), span, content, series)
+        self.statistics.append(made)
+        if cleared:
+            self.clearances.append(self._put(artifacts.AnomalyClearance(), span, content, series))
+        self.give_out(made)
+        return made
+
+    def give_out(self, artifact):
+        """Another execution has the artifact as its output: it came from the cache."""
+        [execution] = self.store.put_executions([metadata_store_pb2.Execution(type_id=self._execution_type)])
+        event = metadata_store_pb2.Event(artifact_id=artifact.id, execution_id=execution)
+        event.type = metadata_store_pb2.Event.OUTPUT
+        self.store.put_events([event])
+
+    def _put(self, artifact, span, content, series):
+        artifact.set_int_custom_property(artifacts.SPAN, span)
+        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, content)
+        artifact.set_string_custom_property(artifacts.SERIES_DIGEST, series)
+        name = artifact.artifact_type.name
+        if name not in self._types:
+            self._types[name] = self.store.put_artifact_type(artifact.artifact_type)
+        artifact.type_id = self._types[name]
+        [artifact.id] = self.store.put_artifacts([artifact.mlmd_artifact])
+        return artifact
+
+    def resolve(self, current):
+        """Content of the baseline and of what is accepted, each None where there is none."""
+        resolved = statistics_resolver.PreviousStatistics().resolve_artifacts(
+            self.store,
+            {
+                "statistics": [current],
+                "baseline_statistics": list(self.statistics),
+                "accepted_statistics": list(self.statistics),
+                "clearance": list(self.clearances),
+            },
+        )
+        assert resolved["statistics"] == [current]
+        return tuple(
+            found[0].get_string_custom_property(artifacts.CONTENT_DIGEST) if found else None
+            for found in (resolved["baseline_statistics"], resolved["accepted_statistics"])
+        )
+
+
+def test_the_baseline_is_the_last_span_before_that_passed():
+    series = Series()
+    first = series.ingest(1, "one")
+    assert series.resolve(first) == (None, None)
+    series.ingest(3, "three, refused", cleared=False)
+    series.ingest(5, "five, of another source", series="b")
+    assert series.resolve(series.ingest(7, "seven")) == ("one", None)
+    assert series.resolve(series.ingest(5, "five")) == ("one", None)  # not a later one
+    assert series.resolve(series.ingest(8, "eight")) == ("seven", None)
+
+
+def test_of_a_span_ingested_again_the_one_given_out_last_counts():
+    series = Series()
+    old = series.ingest(1, "one")
+    series.ingest(1, "one, mended")
+    current = series.ingest(2, "two")
+    assert series.resolve(current) == ("one, mended", None)
+    series.give_out(old)  # the files were put back, so it came from the cache
+    assert series.resolve(current) == ("one", None)
+
+
+def test_what_was_accepted_is_known_by_its_content():
+    series = Series()
+    series.ingest(1, "one")
+    refused = series.ingest(2, "two", cleared=False)
+    refused.set_int_custom_property(artifacts.ACCEPTED_AT, 1)
+    assert series.resolve(refused) == ("one", "two")
+    assert series.resolve(series.ingest(2, "two")) == ("one", "two")  # counted anew
+    assert series.resolve(series.ingest(2, "other images")) == ("one", None)
+    assert statistics_resolver.PreviousStatistics().resolve_artifacts(series.store, {"statistics": []}) is None
