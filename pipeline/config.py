@@ -68,6 +68,12 @@ class PipelineConfig:
     bundled_data: BundledData | None = Field(
         None, description="data written out under the work directory where a run names none; null: it must"
     )
+    training_spans: int = Field(
+        1,
+        ge=1,
+        le=255,
+        description="spans that are trained on: the new one and those before it; built into the compiled graph",
+    )
     image: ImageConfig = Field(ImageConfig(), description="what the encoder sees")
     ingestion: IngestionConfig = Field(IngestionConfig(), description="image files to split, stored records")
     validation: ValidationConfig = Field(ValidationConfig(), description="how far spans may drift apart")
@@ -91,6 +97,10 @@ class PipelineConfig:
             raise ValueError(
                 f"ingestion.stored_short_side_px ({self.ingestion.stored_short_side_px}) is less than image.size_px "
                 f"({self.image.size_px}): images would be shrunk and enlarged again"
+            )
+        if self.training_spans > 1 and not self.ingestion.span_pattern:
+            raise ValueError(
+                f"training_spans ({self.training_spans}) needs ingestion.span_pattern: without it the data is one span"
             )
         if self.pretraining.encoder.initial_weights == IMAGENET and self.image.channels != 3:
             raise ValueError("pretraining.encoder.initial_weights: imagenet needs image.color: rgb")

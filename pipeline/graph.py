@@ -21,9 +21,12 @@ from components.pretraining.component import Trainer
 from components.report.component import Report
 from components.validation import schema_resolver, statistics_resolver
 from components.validation.component import AnomalyGate, DistributionValidator, SchemaGen, StatisticsGen
+from components.window import span_resolver
+from components.window.component import TrainingWindow
 from pipeline import run_parameters
 from pipeline.config import PipelineConfig
 
+_Window = tuple[Resolver, TrainingWindow] | tuple[()]
 _Rooms = dict[str, RuntimeParameter]  # the rooms' configs, by name of the room
 
 
@@ -33,8 +36,9 @@ def create_pipeline(
     """Wire the steps.
 
     Args:
-        config: of which the graph itself has the name and the Beam options. The rooms' settings and the places are
-            run-time parameters (``run_parameters``), each a whole execution property: one graph serves every run.
+        config: of which the graph itself has the name, the Beam options and how many spans are trained on. The rooms'
+            settings and the places are run-time parameters (``run_parameters``), each a whole execution property: one
+            graph serves every run.
         connection: of ML Metadata; None where whoever runs a node brings it.
 
     Returns:
@@ -42,12 +46,14 @@ def create_pipeline(
     """
     rooms = {room: RuntimeParameter(room, str) for room in run_parameters.ROOMS}
     data = _data(rooms)
-    encoder = _encoder(rooms, data)
-    verdict = _verdict(rooms, data, encoder)
+    window = _window(data, config.training_spans)
+    images = window[-1].outputs["window"] if window else data.images
+    encoder = _encoder(rooms, data, images)
+    verdict = _verdict(rooms, encoder, images)
     return pipeline.Pipeline(
         pipeline_name=config.pipeline_name,
         pipeline_root="",  # a run-time parameter, as the compiler makes it
-        components=[*data, *encoder, *verdict, *_consumers(rooms, data, encoder, verdict)],
+        components=[*data, *window, *encoder, *verdict, *_consumers(rooms, data, window, encoder, verdict)],
         enable_cache=True,
         metadata_connection_config=connection,
         beam_pipeline_args=list(config.beam.pipeline_args),
@@ -126,9 +132,8 @@ def _data(rooms: _Rooms) -> _Data:
 
 
 def _previous_statistics(statistics: StatisticsGen) -> Resolver:
-    of_all_runs = Channel(
-        type=standard_artifacts.ExampleStatistics, producer_component_id=statistics.id, output_key="statistics"
-    )
+    # A channel that named its producer would hold this run's artifacts only.
+    of_all_runs = Channel(type=standard_artifacts.ExampleStatistics)
     return Resolver(
         strategy_class=statistics_resolver.PreviousStatistics,
         **{
@@ -140,10 +145,27 @@ def _previous_statistics(statistics: StatisticsGen) -> Resolver:
     ).with_id("PreviousStatistics")
 
 
-def _encoder(rooms: _Rooms, data: _Data) -> _Encoder:
+def _window(data: _Data, spans: int) -> _Window:
+    """What makes one data set of the last spans; nothing where only the new one is trained on."""
+    if spans == 1:
+        return ()
+    in_window = Resolver(
+        strategy_class=span_resolver.SpansInWindow,
+        config={"spans": spans},
+        **{
+            span_resolver.CURRENT: data.images,
+            span_resolver.EXAMPLES: Channel(type=standard_artifacts.Examples),
+            span_resolver.CLEARANCE: Channel(type=artifacts.AnomalyClearance),
+        },
+    ).with_id("SpansInWindow")
+    in_window.add_upstream_node(data.anomaly_gate)
+    return in_window, TrainingWindow(examples=in_window.outputs[span_resolver.EXAMPLES])
+
+
+def _encoder(rooms: _Rooms, data: _Data, images: Channel) -> _Encoder:
     schema = data.schema_in_use.outputs["schema"]
-    transform = Transform(examples=data.images, schema=schema, image_config=rooms["image"])
-    views = ViewGen(examples=data.images, config=rooms["views"], image_config=rooms["image"])
+    transform = Transform(examples=images, schema=schema, image_config=rooms["image"])
+    views = ViewGen(examples=images, config=rooms["views"], image_config=rooms["image"])
     trainer = Trainer(
         views=views.outputs["views"],
         transform_graph=transform.outputs["transform_graph"],
@@ -155,9 +177,9 @@ def _encoder(rooms: _Rooms, data: _Data) -> _Encoder:
     return _Encoder(transform, views, trainer)
 
 
-def _verdict(rooms: _Rooms, data: _Data, encoder: _Encoder) -> _Verdict:
+def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
     probe = LinearProbe(
-        examples=data.images,
+        examples=images,
         encoder=encoder.model,
         transform_graph=encoder.transform.outputs["transform_graph"],
         config=rooms["linear_evaluation"],
@@ -170,7 +192,7 @@ def _verdict(rooms: _Rooms, data: _Data, encoder: _Encoder) -> _Verdict:
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("BlessedBaseline")
     evaluator = Evaluator(
-        examples=data.images,
+        examples=images,
         model=probe.outputs["model"],
         baseline_model=baseline.outputs["model"],
         config=rooms["gate"],
@@ -186,7 +208,9 @@ def _verdict(rooms: _Rooms, data: _Data, encoder: _Encoder) -> _Verdict:
     return _Verdict(probe, baseline, evaluator, gate)
 
 
-def _consumers(rooms: _Rooms, data: _Data, encoder: _Encoder, verdict: _Verdict) -> tuple[Pusher, Report]:
+def _consumers(
+    rooms: _Rooms, data: _Data, window: _Window, encoder: _Encoder, verdict: _Verdict
+) -> tuple[Pusher, Report]:
     blessing = verdict.gate.outputs["blessing"]
     pusher = Pusher(
         model=verdict.probe.outputs["model"],
@@ -199,6 +223,7 @@ def _consumers(rooms: _Rooms, data: _Data, encoder: _Encoder, verdict: _Verdict)
     report = Report(
         examples=data.images,
         drift=data.drift.outputs["anomalies"],
+        window=window[-1].outputs["window"] if window else None,
         views=encoder.views.outputs["views"],
         pretrained_model=encoder.model,
         probe_report=verdict.probe.outputs["probe_report"],

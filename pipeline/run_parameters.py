@@ -15,7 +15,7 @@ from components.contracts.configuration import ConfigError
 from pipeline.config import PipelineConfig
 
 # What is built into the compiled graph, or only of use before a run.
-_NOT_OF_A_RUN = ("pipeline_name", "bundled_data", "beam")
+_NOT_OF_A_RUN = ("pipeline_name", "bundled_data", "training_spans", "beam")
 ROOMS = tuple(field.name for field in dataclasses.fields(PipelineConfig) if field.name not in _NOT_OF_A_RUN)
 
 DATA_ROOT = "data_root"

@@ -8,6 +8,7 @@ A file name or property key that two rooms share is typed here once.
 QUARANTINE_FILE = "quarantine.jsonl"  # Examples of ImageExampleGen: one JSON object per refused file
 NEAR_DUPLICATES_FILE = "near_duplicates.jsonl"  # Examples of ImageExampleGen: one JSON object per pair
 INGESTION_SUMMARY_FILE = "ingestion_summary.json"  # Examples of ImageExampleGen: counts per split, class and reason
+WINDOW_FILE = "window.json"  # Examples of TrainingWindow: spans, counts, what was left out
 VIEWS_SUMMARY_FILE = "views_summary.json"  # Examples of ViewGen: counts, bytes, content digest
 ANOMALIES_PAGE = "anomalies.md"  # ExampleAnomalies, written by AnomalyGate for people
 DRIFT_FILE = "drift.json"  # ExampleAnomalies of DistributionValidator: see ``drift_record``

@@ -23,6 +23,7 @@ class ReportSpec(ComponentSpec):
     INPUTS = {
         executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
         executor.DRIFT: ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
+        executor.WINDOW: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         executor.VIEWS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         executor.PRETRAINED_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
         executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport, optional=True),
@@ -44,6 +45,7 @@ class Report(base_component.BaseComponent):
         config: ReportConfig | RuntimeParameter,
         pipeline_config: str | RuntimeParameter,
         drift: types.BaseChannel | None = None,
+        window: types.BaseChannel | None = None,
         views: types.BaseChannel | None = None,
         pretrained_model: types.BaseChannel | None = None,
         probe_report: types.BaseChannel | None = None,
@@ -57,6 +59,7 @@ class Report(base_component.BaseComponent):
             config: settings of this room.
             pipeline_config: canonical JSON of all settings, which the page shows.
             drift: channel of how far the images are from those of the span before.
+            window: channel of the spans that were trained on together.
             views: channel of ViewGen's views.
             pretrained_model: channel of the Trainer's model.
             probe_report: channel of what linear evaluation found.
@@ -66,6 +69,7 @@ class Report(base_component.BaseComponent):
         inputs = {
             executor.EXAMPLES: examples,
             executor.DRIFT: drift,
+            executor.WINDOW: window,
             executor.VIEWS: views,
             executor.PRETRAINED_MODEL: pretrained_model,
             executor.PROBE_REPORT: probe_report,

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.contracts import drift_record
+from components.contracts import drift_record, window_record
 from components.report.run_record import RunRecord
 from components.report.scales import byte_size, percent, significant
 
@@ -32,6 +32,15 @@ class Drift:
     heading: str
     rows: list[tuple[str, ...]]  # under DRIFT_HEADS
     notes: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """The images of each span that was trained on."""
+
+    heads: list[str]
+    rows: list[list[str]]  # a row per span, then one for all
+    facts: list[tuple[str, str]]
 
 
 DRIFT_HEADS = ("split", "of", "before", "now", "distance", "limit", "")
@@ -118,6 +127,22 @@ def drift_table(drift: Mapping[str, Any]) -> Drift:
     if drift[drift_record.BASELINE_SPAN] is not None:
         heading += f" beside span {drift[drift_record.BASELINE_SPAN]}"
     return Drift(heading, rows, [str(note) for note in drift[drift_record.NOTES]])
+
+
+def window_table(window: Mapping[str, Any]) -> Window:
+    """What TrainingWindow kept of each span."""
+    totals = window[window_record.RECORDS]
+    rows = [
+        [f"span {span[window_record.SPAN]}", *(_count(span[window_record.RECORDS].get(split)) for split in totals)]
+        for span in window[window_record.SPANS]
+    ]
+    rows.append(["all", *(_count(count) for count in totals.values())])
+    facts = [
+        ("left out, because a span has them in test", _count(window[window_record.ALSO_IN_TEST])),
+        ("left out, because a span has them too", _count(window[window_record.DUPLICATES])),
+        ("under another label in another span", _count(window[window_record.LABEL_CONFLICTS])),
+    ]
+    return Window(["trained on", *totals], rows, facts)
 
 
 def refused_files(record: RunRecord, limit: int) -> list[RefusedFiles]:

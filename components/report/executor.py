@@ -20,6 +20,7 @@ from components.report.run_record import RunRecord, read_arrays, read_json, read
 
 EXAMPLES = "examples"
 DRIFT = "drift"
+WINDOW = "window"
 VIEWS = "views"
 PRETRAINED_MODEL = "pretrained_model"
 PROBE_REPORT = "probe_report"
@@ -32,6 +33,7 @@ PIPELINE_CONFIG = "pipeline_config"
 _STEPS = {
     EXAMPLES: "ImageExampleGen",
     DRIFT: "DistributionValidator",
+    WINDOW: "TrainingWindow",
     VIEWS: "ViewGen",
     PRETRAINED_MODEL: "Trainer",
     PROBE_REPORT: "LinearProbe",
@@ -92,6 +94,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         ingestion=json_of(EXAMPLES, artifacts.INGESTION_SUMMARY_FILE),
         quarantine=read_json_lines(_read, f"{uris.get(EXAMPLES)}/{artifacts.QUARANTINE_FILE}"),
         drift=json_of(DRIFT, artifacts.DRIFT_FILE),
+        window=json_of(WINDOW, artifacts.WINDOW_FILE),
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
         seconds=_seconds(inputs, pretraining or {}),
         settings=settings,

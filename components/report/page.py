@@ -106,6 +106,7 @@ def _contents(record: RunRecord, config: ReportConfig) -> dict[str, Any]:
         "data": data_section.data_section(record.ingestion) if record.ingestion else None,
         "drift": data_section.drift_table(record.drift) if record.drift else None,
         "drift_heads": data_section.DRIFT_HEADS,
+        "window": data_section.window_table(record.window) if record.window else None,
         "refused": data_section.refused_files(record, config.quarantine_files),
         "cost": _cost(record.seconds),
         "settings": settings_section(record.settings),

@@ -27,6 +27,7 @@ class RunRecord:
     ingestion: Mapping[str, Any] | None = None  # what ImageExampleGen counted
     quarantine: tuple[Mapping[str, Any], ...] = ()  # files it refused
     drift: Mapping[str, Any] | None = None  # contracts.drift_record: drift.json
+    window: Mapping[str, Any] | None = None  # contracts.window_record: window.json
     views: Mapping[str, Any] | None = None  # what ViewGen counted
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)  # step -> seconds
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the whole configuration

@@ -24,7 +24,7 @@ from . import tiny
 pytestmark = pytest.mark.e2e
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_RESOLVERS = {"SchemaInUse", "BlessedBaseline"}
+_RESOLVERS = {"SchemaInUse", "PreviousStatistics", "BlessedBaseline"}
 _IMAGES_PER_CLASS = 40
 
 
@@ -74,7 +74,7 @@ def _versions(workplace, workdir="work"):
 
 def test_the_first_run_executes_every_node_and_pushes(workplace):
     finished = _run(workplace)
-    assert len(finished.results) == 15
+    assert len(finished.results) == 17
     assert all(result.state == "COMPLETE" for result in finished.results.values())
     assert finished.outcome.verdict == evidence.BLESSED
     assert finished.outcome.probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] > 0.3
@@ -94,7 +94,7 @@ def test_the_second_run_comes_from_the_cache_and_pushes_nothing(workplace):
 def test_the_other_runner_walks_the_same_graph(workplace):
     finished = _run(workplace, runner="beam")
     assert _executed(finished) == set()
-    assert len(finished.results) == 15
+    assert len(finished.results) == 17
 
 
 def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):

@@ -31,6 +31,7 @@ def test_a_resolved_config_loads_to_itself(tmp_path):
         ("pipeline_name: Has Spaces", "pipeline_name: "),
         ("views: {views_per_image: 0}", "views.views_per_image .* contradict each other"),
         ("image: {size_px: 512}", "stored_short_side_px .* is less than image.size_px"),
+        ("training_spans: 2", r"training_spans \(2\) needs ingestion.span_pattern"),
         ("linear_evaluation: {random_encoder: false}", "gate.must_beat_random_knn needs"),
         (
             "{image: {color: gray}, pretraining: {encoder: {architecture: resnet50_v1, initial_weights: imagenet}}}",

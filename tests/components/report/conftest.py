@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import drift_record, evidence
+from components.contracts import drift_record, evidence, window_record
 from components.report.run_record import RunRecord
 
 HOSTILE = '<script>alert("x")</script>'
@@ -173,6 +173,19 @@ def make_drift() -> dict:
     }
 
 
+def make_window() -> dict:
+    return {
+        window_record.SPANS: [
+            {window_record.SPAN: 4, window_record.RECORDS: {"train": 60, "test": 12}},
+            {window_record.SPAN: 3, window_record.RECORDS: {"train": 41, "unlabeled": 7}},
+        ],
+        window_record.RECORDS: {"train": 101, "test": 12, "unlabeled": 7},
+        window_record.ALSO_IN_TEST: 5,
+        window_record.DUPLICATES: 19,
+        window_record.LABEL_CONFLICTS: 2,
+    }
+
+
 def make_view_grid() -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((16, 24), np.uint8)).save(stream, "PNG")
@@ -193,6 +206,7 @@ def record() -> RunRecord:
         ingestion=make_ingestion(),
         quarantine=tuple(quarantine),
         drift=make_drift(),
+        window=make_window(),
         views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
         seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
         settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},

@@ -16,6 +16,7 @@ from components.report.executor import Executor
 INPUTS = {
     "examples": standard_artifacts.Examples,
     "drift": standard_artifacts.ExampleAnomalies,
+    "window": standard_artifacts.Examples,
     "views": standard_artifacts.Examples,
     "pretrained_model": standard_artifacts.Model,
     "probe_report": artifacts.ProbeReport,
@@ -39,6 +40,7 @@ def inputs(tmp_path, record) -> dict[str, types.Artifact]:
     for path, content in (
         (tmp_path / "examples" / artifacts.INGESTION_SUMMARY_FILE, record.ingestion),
         (tmp_path / "drift" / artifacts.DRIFT_FILE, record.drift),
+        (tmp_path / "window" / artifacts.WINDOW_FILE, record.window),
         (tmp_path / "views" / artifacts.VIEWS_SUMMARY_FILE, record.views),
         (model / artifacts.PRETRAINING_FILE, record.pretraining),
         (tmp_path / "probe_report" / artifacts.PROBE_FILE, record.probe),
@@ -70,6 +72,7 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
         "Nothing was pushed.",
         "exact duplicates left out",
         "Span 4 beside span 3",
+        "Spans that were trained on",
         "stored views per image",
         "peak learning rate",
         "Most confident mistakes",
@@ -79,7 +82,7 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
     ):
         assert text in page, text
     assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
-    assert "1 min 44 s" in page  # six steps and the 95 s of training
+    assert "1 min 46 s" in page  # seven steps and the 95 s of training
     assert report.get_float_custom_property(artifacts.SECONDS) > 0
     assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
 

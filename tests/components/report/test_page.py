@@ -194,6 +194,11 @@ def test_data_quality_is_told(page):
     )
 
 
+def test_the_window_is_told_span_by_span(page):
+    assert page.says("trained on train test unlabeled span 4 60 12 span 3 41 7 all 101 12 7")
+    assert page.says("left out, because a span has them in test 5", "because a span has them too 19")
+
+
 def test_drift_is_told_with_its_limit(page, record):
     assert page.says("Span 4 beside span 3", "train pixel mean 120.1 ± 9 90.2 ± 8 0.3125 0.2 drifted")
     assert page.says("split test is not compared: 12 images before")

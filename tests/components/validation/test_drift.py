@@ -3,12 +3,10 @@
 import json
 import pathlib
 
-import ml_metadata as mlmd
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
-from ml_metadata.proto import metadata_store_pb2
 from tfx.types import Channel, standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
@@ -168,88 +166,57 @@ def test_the_step_needs_no_baseline():
     assert step.exec_properties[artifacts.CONFIG] == configuration.to_json(CONFIG)
 
 
-class Series:
-    """Statistics and clearances in ML Metadata, as runs leave them."""
+@pytest.fixture
+def resolve(make_series):
+    """A series of statistics, and what a run with ``current`` is given: content of the baseline and of the accepted."""
+    series = make_series(standard_artifacts.ExampleStatistics)
 
-    def __init__(self):
-        connection = metadata_store_pb2.ConnectionConfig()
-        connection.fake_database.SetInParent()
-        self.store = mlmd.MetadataStore(connection)
-        self._execution_type = self.store.put_execution_type(metadata_store_pb2.ExecutionType(name="StatisticsGen"))
-        self._types = {}
-        self.statistics, self.clearances = [], []
-
-    def ingest(self, span, content, cleared=True, series="a"):
-        made = self._put(standard_artifacts.ExampleStatistics(), span, content, series)
-        self.statistics.append(made)
-        if cleared:
-            self.clearances.append(self._put(artifacts.AnomalyClearance(), span, content, series))
-        self.give_out(made)
-        return made
-
-    def give_out(self, artifact):
-        """Another execution has the artifact as its output: it came from the cache."""
-        [execution] = self.store.put_executions([metadata_store_pb2.Execution(type_id=self._execution_type)])
-        event = metadata_store_pb2.Event(artifact_id=artifact.id, execution_id=execution)
-        event.type = metadata_store_pb2.Event.OUTPUT
-        self.store.put_events([event])
-
-    def _put(self, artifact, span, content, series):
-        artifact.set_int_custom_property(artifacts.SPAN, span)
-        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, content)
-        artifact.set_string_custom_property(artifacts.SERIES_DIGEST, series)
-        name = artifact.artifact_type.name
-        if name not in self._types:
-            self._types[name] = self.store.put_artifact_type(artifact.artifact_type)
-        artifact.type_id = self._types[name]
-        [artifact.id] = self.store.put_artifacts([artifact.mlmd_artifact])
-        return artifact
-
-    def resolve(self, current):
-        """Content of the baseline and of what is accepted, each None where there is none."""
-        resolved = statistics_resolver.PreviousStatistics().resolve_artifacts(
-            self.store,
+    def resolved(current):
+        found = statistics_resolver.PreviousStatistics().resolve_artifacts(
+            series.store,
             {
                 "statistics": [current],
-                "baseline_statistics": list(self.statistics),
-                "accepted_statistics": list(self.statistics),
-                "clearance": list(self.clearances),
+                "baseline_statistics": list(series.given),
+                "accepted_statistics": list(series.given),
+                "clearance": list(series.clearances),
             },
         )
-        assert resolved["statistics"] == [current]
+        assert found["statistics"] == [current]
         return tuple(
-            found[0].get_string_custom_property(artifacts.CONTENT_DIGEST) if found else None
-            for found in (resolved["baseline_statistics"], resolved["accepted_statistics"])
+            chosen[0].get_string_custom_property(artifacts.CONTENT_DIGEST) if chosen else None
+            for chosen in (found["baseline_statistics"], found["accepted_statistics"])
         )
 
-
-def test_the_baseline_is_the_last_span_before_that_passed():
-    series = Series()
-    first = series.ingest(1, "one")
-    assert series.resolve(first) == (None, None)
-    series.ingest(3, "three, refused", cleared=False)
-    series.ingest(5, "five, of another source", series="b")
-    assert series.resolve(series.ingest(7, "seven")) == ("one", None)
-    assert series.resolve(series.ingest(5, "five")) == ("one", None)  # not a later one
-    assert series.resolve(series.ingest(8, "eight")) == ("seven", None)
+    return series, resolved
 
 
-def test_of_a_span_ingested_again_the_one_given_out_last_counts():
-    series = Series()
-    old = series.ingest(1, "one")
-    series.ingest(1, "one, mended")
-    current = series.ingest(2, "two")
-    assert series.resolve(current) == ("one, mended", None)
+def test_the_baseline_is_the_last_span_before_that_passed(resolve):
+    series, resolved = resolve
+    first = series.add(1, "one")
+    assert resolved(first) == (None, None)
+    series.add(3, "three, refused", cleared=False)
+    series.add(5, "five, of another source", series="b")
+    assert resolved(series.add(7, "seven")) == ("one", None)
+    assert resolved(series.add(5, "five")) == ("one", None)  # not a later one
+    assert resolved(series.add(8, "eight")) == ("seven", None)
+
+
+def test_of_a_span_ingested_again_the_one_given_out_last_counts(resolve):
+    series, resolved = resolve
+    old = series.add(1, "one")
+    series.add(1, "one, mended")
+    current = series.add(2, "two")
+    assert resolved(current) == ("one, mended", None)
     series.give_out(old)  # the files were put back, so it came from the cache
-    assert series.resolve(current) == ("one", None)
+    assert resolved(current) == ("one", None)
 
 
-def test_what_was_accepted_is_known_by_its_content():
-    series = Series()
-    series.ingest(1, "one")
-    refused = series.ingest(2, "two", cleared=False)
+def test_what_was_accepted_is_known_by_its_content(resolve):
+    series, resolved = resolve
+    series.add(1, "one")
+    refused = series.add(2, "two", cleared=False)
     refused.set_int_custom_property(artifacts.ACCEPTED_AT, 1)
-    assert series.resolve(refused) == ("one", "two")
-    assert series.resolve(series.ingest(2, "two")) == ("one", "two")  # counted anew
-    assert series.resolve(series.ingest(2, "other images")) == ("one", None)
+    assert resolved(refused) == ("one", "two")
+    assert resolved(series.add(2, "two")) == ("one", "two")  # counted anew
+    assert resolved(series.add(2, "other images")) == ("one", None)
     assert statistics_resolver.PreviousStatistics().resolve_artifacts(series.store, {"statistics": []}) is None

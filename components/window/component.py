@@ -1,0 +1,44 @@
+"""TrainingWindow: what the step takes and gives."""
+
+from tfx import types
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.contracts import artifacts
+from components.contracts.code_digest import code_digest
+from components.window import executor
+
+
+class TrainingWindowSpec(ComponentSpec):
+    """Examples of several spans in, one data set out."""
+
+    PARAMETERS = {artifacts.CODE_DIGEST: ExecutionParameter(type=str)}
+    INPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
+    OUTPUTS = {executor.WINDOW: ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class TrainingWindow(base_beam_component.BaseBeamComponent):
+    """Spans as one data set in which every image is there once, and in test if any span has it there.
+
+    Output ``window`` is like the Examples of ImageExampleGen, so that all who read it see the same images. Files of
+    which nothing is left out become links where the file system knows them, else copies.
+    """
+
+    SPEC_CLASS = TrainingWindowSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
+
+    def __init__(self, examples: types.BaseChannel):
+        """Make the step.
+
+        Args:
+            examples: image records, one artifact per span, latest span first.
+        """
+        spec = TrainingWindowSpec(
+            **{
+                executor.EXAMPLES: examples,
+                executor.WINDOW: types.Channel(type=standard_artifacts.Examples),
+                artifacts.CODE_DIGEST: code_digest("window"),
+            }
+        )
+        super().__init__(spec=spec)

@@ -1,0 +1,124 @@
+"""Which copy of an image that several spans hold is kept, and the files without the others.
+
+An image is in the window once, and in test if any span has it there. Only digests are put side by side: 35 bytes per
+image; the images themselves are read twice from front to back, or not at all where a file is kept as it is.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from components.contracts import records
+
+_INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8")])  # half of the digest; 0 for no label
+
+
+class SpanFile(NamedTuple):
+    """A file of image records."""
+
+    path: str
+    split: str
+    age: int  # 0 for the latest span of the window, 1 for the one before, ...
+
+
+class Kept(NamedTuple):
+    """What of all files is kept."""
+
+    skipped: list[np.ndarray]  # per file: positions of the records left out, ascending
+    records: list[int]  # per file: records kept
+    also_in_test: int  # left out of train or unlabeled, because a span has the image in test
+    duplicates: int  # left out because another span has the image too
+    label_conflicts: int  # images that spans have under different labels
+
+
+def index_file(path: str) -> np.ndarray:
+    """(records,) of digest and label of each record, in order.
+
+    Raises:
+        tf.errors.DataLossError: the file is damaged.
+    """
+    found = []
+    for serialized in _read(path):
+        features = tf.train.Example.FromString(serialized).features.feature
+        [digest] = features[records.DIGEST].bytes_list.value
+        label = features[records.LABEL].bytes_list.value if records.LABEL in features else ()
+        hashed = hashlib.blake2b(label[0], digest_size=8).digest() if label else b"\0" * 8
+        half = int(digest[:32], 16)
+        found.append(((half >> 64, half & (2**64 - 1)), int.from_bytes(hashed, "little")))
+    return np.array(found, _INDEX)
+
+
+def choose(files: Sequence[SpanFile], indices: Sequence[np.ndarray]) -> Kept:
+    """Keep one copy of every image.
+
+    A copy in test comes before others, so that train gives way; then a labelled one before one without a label; then
+    that of the latest span, whose label is the last that was given.
+
+    Args:
+        files: all files of the window.
+        indices: of each file, as ``index_file`` gives it.
+    """
+    lengths = [len(index) for index in indices]
+    merged = np.concatenate(indices)
+    is_test, age = (
+        np.repeat(np.array(values, np.uint8), lengths)
+        for values in ([file.split == records.TEST for file in files], [file.age for file in files])
+    )
+    high, low = merged["digest"].T
+    order = np.lexsort((age, merged["label"] == 0, ~is_test.astype(bool), low, high))
+    ordered = merged["digest"][order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    keeper = order[np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))]
+    left_out = np.zeros(len(order), bool)
+    left_out[order[~is_first]] = True
+    other_label = (merged["label"][order] != merged["label"][keeper]) & (merged["label"][order] != 0)
+    moved = ~is_first & is_test[keeper].astype(bool) & ~is_test[order].astype(bool)
+    ends = np.cumsum(lengths)[:-1]
+    skipped = [np.flatnonzero(part) for part in np.split(left_out, ends)]
+    return Kept(
+        skipped=skipped,
+        records=[length - len(positions) for length, positions in zip(lengths, skipped, strict=True)],
+        also_in_test=int(moved.sum()),
+        duplicates=int(left_out.sum() - moved.sum()),
+        label_conflicts=len(np.unique(keeper[other_label])),
+    )
+
+
+def write_file(path: str, target: str, skipped: np.ndarray, scratch_dir: str) -> None:
+    """Write ``path`` without the records at the positions ``skipped`` to ``target``, whole or not at all.
+
+    Args:
+        path: gzipped TFRecord file.
+        target: likewise; replaced if it is there.
+        skipped: positions, ascending.
+        scratch_dir: for what is not finished, on the file system of ``target``.
+    """
+    unfinished = f"{scratch_dir}/{uuid.uuid4().hex}.gz"
+    if len(skipped):
+        positions = set(skipped.tolist())
+        with tf.io.TFRecordWriter(unfinished, "GZIP") as writer:
+            for position, serialized in enumerate(_read(path)):
+                if position not in positions:
+                    writer.write(serialized)
+    else:
+        _duplicate(path, unfinished)
+    tf.io.gfile.rename(unfinished, target, overwrite=True)
+
+
+def _duplicate(path: str, target: str) -> None:
+    """A second name for the same bytes where the file system has such a thing, else a copy."""
+    try:
+        os.link(path, target)
+    except OSError:
+        tf.io.gfile.copy(path, target)
+
+
+def _read(path: str) -> Iterator[bytes]:
+    for serialized in tf.data.TFRecordDataset(path, compression_type="GZIP"):
+        yield serialized.numpy()

@@ -1,0 +1,52 @@
+"""A series of spans in ML Metadata, for the tests of those who look at what came before."""
+
+import ml_metadata as mlmd
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+
+from components.contracts import artifacts
+
+
+class Series:
+    """Artifacts of one type and clearances, as runs leave them.
+
+    Args:
+        kind: of the artifacts.
+    """
+
+    def __init__(self, kind):
+        connection = metadata_store_pb2.ConnectionConfig()
+        connection.fake_database.SetInParent()
+        self.store = mlmd.MetadataStore(connection)
+        self._execution_type = self.store.put_execution_type(metadata_store_pb2.ExecutionType(name="Step"))
+        self._kind = kind
+        self.given, self.clearances = [], []
+
+    def add(self, span, content, cleared=True, series="a"):
+        """An artifact of another run."""
+        made = self._put(self._kind(), span, content, series)
+        self.given.append(made)
+        if cleared:
+            self.clearances.append(self._put(artifacts.AnomalyClearance(), span, content, series))
+        self.give_out(made)
+        return made
+
+    def give_out(self, artifact):
+        """Another execution has the artifact as its output: it came from the cache."""
+        [execution] = self.store.put_executions([metadata_store_pb2.Execution(type_id=self._execution_type)])
+        event = metadata_store_pb2.Event(artifact_id=artifact.id, execution_id=execution)
+        event.type = metadata_store_pb2.Event.OUTPUT
+        self.store.put_events([event])
+
+    def _put(self, artifact, span, content, series):
+        artifact.set_int_custom_property(artifacts.SPAN, span)
+        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, content)
+        artifact.set_string_custom_property(artifacts.SERIES_DIGEST, series)
+        artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
+        [artifact.id] = self.store.put_artifacts([artifact.mlmd_artifact])
+        return artifact
+
+
+@pytest.fixture(scope="session")
+def make_series():
+    return Series
