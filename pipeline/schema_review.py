@@ -10,7 +10,7 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.contracts import artifacts, span_artifacts
+from components.contracts import artifacts
 from components.validation import schema_resolver
 from pipeline.places import Places
 
@@ -48,11 +48,11 @@ def accept(workdir: pathlib.Path) -> str:
         for artifact in (schema, statistics):
             artifact.set_int_custom_property(artifacts.ACCEPTED_AT, int(time.time()))
         handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
-    return (
-        f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it. Accepted the "
-        f"distributions of span {span_artifacts.span_of(statistics)} as they are, {statistics.uri}; the next span is "
-        "held against them."
-    )
+    told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it."
+    span = artifacts.data_span(statistics)
+    if span is not None:
+        told += f" Accepted the distributions of span {span} as they are; the next span is held against them."
+    return told
 
 
 def _open(workdir: pathlib.Path) -> metadata.Metadata:

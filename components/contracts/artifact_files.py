@@ -32,7 +32,6 @@ CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of 
 VERDICT = "verdict"
 REASON = "reason"
 VERSION = "version"
-SPAN = "span"  # int; TFX's driver of ExampleGen writes it under this name
 # Of data root and settings of ingestion: spans with the same one are parts of one series.
 SERIES_DIGEST = "series_digest"
 ACCEPTED_AT = "accepted_at"  # Unix time, in seconds, at which a person accepted a schema or statistics

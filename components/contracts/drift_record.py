@@ -3,7 +3,7 @@
 ``NOTES`` says what was not compared, and why; a difference above its limit stops the run unless a person accepted it.
 """
 
-SPAN = "span"  # of the new data
+SPAN = "span"  # of the new data; null where it has no spans
 BASELINE_SPAN = "baseline_span"  # null where there is nothing to compare with
 ACCEPTED = "accepted"  # whether a person accepted the new data as it is
 NOTES = "notes"  # sentences

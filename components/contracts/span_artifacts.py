@@ -1,6 +1,6 @@
 """Artifacts of spans: which belong to one series, which of a span is the newest, which span passed the AnomalyGate.
 
-Examples, statistics and clearances carry the same identity (``IDENTITY``), so that no step follows lineage.
+Examples, statistics and clearances carry the same identity, so that no step follows lineage.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,9 @@ from components.contracts import artifacts
 
 def copy_identity(source: types.Artifact, target: types.Artifact) -> None:
     """Say that ``target`` is about the span of ``source``: series, span and digest of the content."""
-    target.set_int_custom_property(artifacts.SPAN, source.get_int_custom_property(artifacts.SPAN))
+    artifacts.set_data_span(target, artifacts.data_span(source))
     for key in (artifacts.SERIES_DIGEST, artifacts.CONTENT_DIGEST):
         target.set_string_custom_property(key, source.get_string_custom_property(key))
-
-
-def span_of(artifact: types.Artifact) -> int:
-    """The span that ``artifact`` is about; 0 where the source has none."""
-    return artifact.get_int_custom_property(artifacts.SPAN)
 
 
 def content_of(artifact: types.Artifact) -> str:
@@ -44,21 +39,23 @@ def cleared_before(
         clearances: of all runs.
 
     Returns:
-        The artifact given out last of each span, latest span first.
+        The artifact given out last of each span, latest span first; none where the data has no spans.
     """
+    span = artifacts.data_span(current)
     cleared = {content_of(clearance) for clearance in clearances}
     series = current.get_string_custom_property(artifacts.SERIES_DIGEST)
     earlier = [
         artifact
         for artifact in candidates
         if artifact.get_string_custom_property(artifacts.SERIES_DIGEST) == series
-        and span_of(artifact) < span_of(current)
+        and span is not None
+        and artifacts.data_span(artifact) < span
         and content_of(artifact) in cleared
     ]
     given_out = _last_executions(store, earlier)
     newest: dict[int, types.Artifact] = {}
     for artifact in sorted(earlier, key=lambda artifact: (given_out.get(artifact.id, 0), artifact.id)):
-        newest[span_of(artifact)] = artifact
+        newest[artifacts.data_span(artifact)] = artifact
     return [newest[span] for span in sorted(newest, reverse=True)]
 
 

@@ -123,9 +123,9 @@ def drift_table(drift: Mapping[str, Any]) -> Drift:
         )
         for comparison in drift[drift_record.COMPARISONS]
     ]
-    heading = f"Span {drift[drift_record.SPAN]}"
+    heading = "Drift from span to span"
     if drift[drift_record.BASELINE_SPAN] is not None:
-        heading += f" beside span {drift[drift_record.BASELINE_SPAN]}"
+        heading = f"Span {drift[drift_record.SPAN]} beside span {drift[drift_record.BASELINE_SPAN]}"
     return Drift(heading, rows, [str(note) for note in drift[drift_record.NOTES]])
 
 

@@ -54,6 +54,12 @@ def comparable(splits: Mapping[str, SplitStatistics], min_images: int) -> tuple[
     return chosen, notes
 
 
+def nothing_before(span: int | None) -> str:
+    """A sentence about a span without one to compare it with; None where the data has no spans."""
+    what = "the data has no spans" if span is None else f"span {span} has no span before it"
+    return f"{what}, so there is nothing to compare with"
+
+
 def comparisons(
     split: str, measured: anomalies_pb2.Anomalies, statistics: SplitStatistics, config: ValidationConfig
 ) -> list[dict[str, Any]]:

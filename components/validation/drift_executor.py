@@ -19,7 +19,7 @@ from tfx.proto import distribution_validator_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, configuration, drift_record, records, span_artifacts
+from components.contracts import artifacts, configuration, drift_record, records
 from components.validation import drift
 from components.validation.config import ValidationConfig
 
@@ -48,8 +48,7 @@ class Executor(tfx_executor.Executor):
         splits = _both(before, current) if before else {}
         chosen, notes = drift.comparable(splits, config.min_drift_images)
         if not before:
-            span = span_artifacts.span_of(current)
-            notes = [f"span {span} has no span before it, so there is nothing to compare with"]
+            notes = [drift.nothing_before(artifacts.data_span(current))]
         pairs = json_utils.dumps([[split, split] for split in chosen])
         properties = {
             **exec_properties,
@@ -66,8 +65,8 @@ class Executor(tfx_executor.Executor):
             for comparison in drift.comparisons(split, _measured(found, split), splits[split], config)
         ]
         record = {
-            drift_record.SPAN: span_artifacts.span_of(current),
-            drift_record.BASELINE_SPAN: span_artifacts.span_of(before) if before else None,
+            drift_record.SPAN: artifacts.data_span(current),
+            drift_record.BASELINE_SPAN: artifacts.data_span(before) if before else None,
             drift_record.ACCEPTED: bool(input_dict.get(ACCEPTED)),
             drift_record.NOTES: notes,
             drift_record.COMPARISONS: compared,

@@ -15,7 +15,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.contracts import artifacts, records, span_artifacts, window_record
+from components.contracts import artifacts, records, window_record
 from components.window import beam_transforms, merging
 
 _logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         started = time.monotonic()
         spans = input_dict[EXAMPLES]
         window = artifact_utils.get_single_instance(output_dict[WINDOW])
-        numbers = [span_artifacts.span_of(examples) for examples in spans]
+        numbers = [artifacts.data_span(examples) for examples in spans]
         _logger.info("TrainingWindow: spans %s, from %s", numbers, [examples.uri for examples in spans])
         scratch_dir = _clear(window.uri)
         files = [file for age, examples in enumerate(spans) for file in _files(examples, age)]
@@ -126,6 +126,7 @@ def _publish(window: types.Artifact, summary: dict[str, Any], seconds: float) ->
     examples_utils.set_file_format(window, "tfrecords_gzip")
     for split, number in summary[window_record.RECORDS].items():
         window.set_int_custom_property(f"records_{split}", number)
+    artifacts.set_data_span(window, summary[window_record.SPANS][0][window_record.SPAN])
     window.set_float_custom_property(artifacts.SECONDS, seconds)
     tf.io.gfile.rmtree(os.path.join(window.uri, _SCRATCH_FOLDER))
     with tf.io.gfile.GFile(os.path.join(window.uri, artifacts.WINDOW_FILE), "w") as file:

@@ -1,7 +1,7 @@
 """Which copy of an image that several spans hold is kept, and the files without the others.
 
-An image is in the window once, and in test if any span has it there. Only digests are put side by side: 35 bytes per
-image; the images themselves are read twice from front to back, or not at all where a file is kept as it is.
+An image is in the window once, and in test if any span has it there. Only digests are put side by side, about 100
+bytes per image; the images themselves are read twice from front to back, or not at all where a file is kept as it is.
 """
 
 import hashlib

@@ -6,7 +6,7 @@ import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 
-from components.contracts import span_artifacts
+from components.contracts import artifacts, span_artifacts
 
 _logger = logging.getLogger(__name__)
 
@@ -36,5 +36,5 @@ class SpansInWindow(resolver.ResolverStrategy):
             store, current, input_dict.get(EXAMPLES, []), input_dict.get(CLEARANCE, [])
         )
         chosen = [current, *earlier[: self._spans - 1]]
-        _logger.info("SpansInWindow: spans %s", [span_artifacts.span_of(examples) for examples in chosen])
+        _logger.info("SpansInWindow: spans %s", [artifacts.data_span(examples) for examples in chosen])
         return {CURRENT: [current], EXAMPLES: chosen, CLEARANCE: []}

@@ -39,7 +39,7 @@ class Series:
         self.store.put_events([event])
 
     def _put(self, artifact, span, content, series):
-        artifact.set_int_custom_property(artifacts.SPAN, span)
+        artifacts.set_data_span(artifact, span)
         artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, content)
         artifact.set_string_custom_property(artifacts.SERIES_DIGEST, series)
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)

@@ -206,7 +206,7 @@ def test_drift_is_told_with_its_limit(page, record):
     assert Page(render_page(accepted, ReportConfig())).says("0.3125 0.2 drifted, accepted")
     first = {**record.drift, drift_record.BASELINE_SPAN: None, drift_record.COMPARISONS: []}
     shown = Page(render_page(dataclasses.replace(record, drift=first), ReportConfig()))
-    assert shown.says("Span 4 split test is not compared")
+    assert shown.says("Drift from span to span split test is not compared")
 
 
 def test_views_are_told(page):

@@ -35,7 +35,7 @@ def make_statistics(folder, span, frames):
     statistics = standard_artifacts.ExampleStatistics()
     statistics.uri = str(folder)
     statistics.split_names = encode_split_names(list(frames))
-    statistics.set_int_custom_property(artifacts.SPAN, span)
+    artifacts.set_data_span(statistics, span)
     statistics.set_string_custom_property(artifacts.CONTENT_DIGEST, f"content {span}")
     for split, frame in frames.items():
         path = pathlib.Path(folder) / f"Split-{split}" / "FeatureStats.pb"
@@ -92,7 +92,7 @@ def test_the_first_span_passes_and_says_that_nothing_was_compared(spans, tmp_pat
     assert record[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
     assert (record[drift_record.BASELINE_SPAN], record[drift_record.COMPARISONS]) == (None, [])
     clearance = judge(tmp_path, spans["first"], found)
-    assert clearance.get_int_custom_property(artifacts.SPAN) == 1
+    assert artifacts.data_span(clearance) == 1
     assert clearance.get_string_custom_property(artifacts.CONTENT_DIGEST) == "content 1"
 
 

@@ -58,10 +58,10 @@ def ingest(root, folder, span):
     """Examples of a span, as ImageExampleGen gives them."""
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    examples.set_int_custom_property(artifacts.SPAN, span)  # by TFX's driver, in a pipeline
     config = IngestionConfig(source="manifest", span_pattern="span-{SPAN}", min_shards=3)
     split = example_gen_pb2.Input.Split(name="images", pattern=f"span-{span}")
     properties = {
+        "span": span,
         "input_base": str(root),
         "input_config": proto_utils.proto_to_json(example_gen_pb2.Input(splits=[split])),
         artifacts.CONFIG: configuration.to_json(config),
@@ -138,6 +138,7 @@ def test_the_record_says_what_was_left_out_of_which_span(window):
     assert record[window_record.DUPLICATES] == given - IMAGES - 4
     assert record[window_record.LABEL_CONFLICTS] == 0
     assert window.get_int_custom_property("records_train") == 28
+    assert artifacts.data_span(window) == 3
     assert window.get_float_custom_property(artifacts.SECONDS) > 0
     assert not window.has_custom_property(artifacts.SERIES_DIGEST)  # else the next window would take it for a span
     assert {path.name for path in pathlib.Path(window.uri).iterdir()} == {
@@ -221,5 +222,5 @@ def test_spans_without_a_train_image_are_refused(spans, tmp_path):
     pathlib.Path(everything_in_test.uri).mkdir()
     train = pathlib.Path(spans[0].uri, "Split-train")
     pathlib.Path(everything_in_test.uri, "Split-test").symlink_to(train)
-    with pytest.raises(ValueError, match=r"no train image is left of spans \[3, 0\]"):
+    with pytest.raises(ValueError, match=r"no train image is left of spans \[3, None\]"):
         merge([spans[0], everything_in_test], tmp_path / "window")
