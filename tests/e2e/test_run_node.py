@@ -137,7 +137,7 @@ def test_a_second_run_comes_from_the_cache_and_its_check_says_so(cluster):
         else:
             assert cluster.run(node_id, "second") == 0, cluster.log("second", node_id)[-2000:]
     results = cluster.results("second")
-    resolvers = {"SchemaInUse", "BlessedBaseline"}
+    resolvers = {"SchemaInUse", "PreviousStatistics", "BlessedBaseline"}
     assert {node_id for node_id, result in results.items() if not result.is_cached} == resolvers
     assert all(result.is_good for result in results.values())
 
