@@ -15,10 +15,11 @@ import tensorflow as tf
 from components.contracts import artifact_files, configuration, evidence, signatures
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.linear_evaluation import features, files, knn, probe, saved_model
+from components.linear_evaluation import features, files, probe, saved_model
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.features import LabelledFeatures, Preparation
 from components.preprocessing import moments
+from components.simclr import knn
 from components.simclr.encoder import weights_digest
 
 
@@ -187,7 +188,7 @@ def _count(measured: _Measured, config: LinearEvaluationConfig) -> dict[str, Any
         evidence.COUNTS: {"train": len(measured.train_labels), "test": len(measured.test_labels)},
         evidence.CONFIDENCE: config.confidence,
         evidence.FEATURES: {
-            name: probe.measure(predictions, measured.test_labels, measured.class_names, config)
+            name: probe.measure(predictions, right[name], measured.test_labels, measured.class_names, config)
             for name, predictions in measured.predictions.items()
         },
         evidence.DIFFERENCES: [

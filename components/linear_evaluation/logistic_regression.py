@@ -170,9 +170,3 @@ def _check(features: np.ndarray, labels: np.ndarray, classes: int) -> None:
         raise ValueError(f"expected labels from 0 to {classes - 1} of at least 2 classes, found {np.unique(labels)}")
     if not np.isfinite(features).all():
         raise ValueError("features hold values that are not finite")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """(n, k) logits -> (n, k) probabilities, same dtype."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -8,12 +8,14 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import scipy.special
 
 from components.contracts import evidence
-from components.linear_evaluation import intervals, knn, scores
+from components.linear_evaluation import intervals, scores
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
-from components.linear_evaluation.logistic_regression import FittingSet, LinearHead, softmax
+from components.linear_evaluation.logistic_regression import FittingSet, LinearHead
+from components.simclr import knn
 
 # Fits that only judge a strength may stop earlier than the fit that is kept.
 _JUDGING_SLACK = 10.0
@@ -87,10 +89,8 @@ def _path(
 
 
 def _cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
-    logits = logits.astype(np.float64)
-    highest = logits.max(axis=1)
-    total = np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=1)) + highest
-    return float(np.sum(total - logits[np.arange(len(labels)), labels]))
+    log_probabilities = scipy.special.log_softmax(logits.astype(np.float64), axis=1)
+    return -float(log_probabilities[np.arange(len(labels)), labels].sum())
 
 
 def predict_test(
@@ -121,7 +121,7 @@ def predict_test(
         for draw in draws:
             rows = draw_labels(train_labels, fraction, draw, config.seed)
             fitted.append(fit_head(train_features[rows], train_labels[rows], classes, config))
-            predicted.append(softmax(fitted[-1].head.logits(test_features)))
+            predicted.append(scipy.special.softmax(fitted[-1].head.logits(test_features), axis=1))
             on_fit()
         fractions.append(FractionPredictions(fraction, len(rows), tuple(fitted), np.stack(predicted)))
     indices, similarities = knn.nearest(test_features, train_features, config.knn_k)
@@ -151,10 +151,13 @@ def correctness(predictions: Predictions, test_labels: np.ndarray) -> Correctnes
 
 
 def measure(
-    predictions: Predictions, test_labels: np.ndarray, class_names: list[str], config: LinearEvaluationConfig
+    predictions: Predictions,
+    right: Correctness,
+    test_labels: np.ndarray,
+    class_names: list[str],
+    config: LinearEvaluationConfig,
 ) -> dict:
     """Count one kind of features: the entry under ``evidence.FEATURES`` that ``contracts.evidence`` describes."""
-    right = correctness(predictions, test_labels)
     final_scores, is_right = predictions.fractions[-1].scores[0], right.by_fraction[-1][0]
     bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
     counts = scores.confusion(test_labels, final_scores.argmax(axis=1), len(class_names))

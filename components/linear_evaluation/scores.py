@@ -1,6 +1,7 @@
 """Plain counts of right and wrong: confusion matrix, recall per class, area under the ROC curve."""
 
 import numpy as np
+from sklearn import metrics
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -36,10 +37,6 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
     Returns:
         0 to 1, ties counting half; None where test lacks one of the classes.
     """
-    positive = labels == 1
-    if positive.all() or not positive.any():
+    if len(np.unique(labels)) < 2:
         return None
-    _, inverse, counts = np.unique(scores[:, 1], return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]  # mean rank of equal scores, from 1
-    pairs = positive.sum() * (~positive).sum()
-    return float((ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / pairs)
+    return float(metrics.roc_auc_score(labels, scores[:, 1]))

@@ -24,6 +24,7 @@ from components.simclr.config import (
     ProjectionHeadConfig,
     ScheduleConfig,
     WatchConfig,
+    check_decay,
     momentum_by_data_size,
 )
 from components.simclr.policies import CropPolicy, OnlinePolicy
@@ -140,11 +141,7 @@ class PretrainingConfig:
             raise ValueError(
                 f"global_batch_size ({self.global_batch_size}) must be a multiple of num_gpus ({self.num_gpus})"
             )
-        if self.loss.weight_decay and self.optimizer.weight_decay:
-            raise ValueError(
-                f"weights would decay twice: set loss.weight_decay ({self.loss.weight_decay:g}) or "
-                f"optimizer.weight_decay ({self.optimizer.weight_decay:g}) to 0"
-            )
+        check_decay(self.loss, self.optimizer)
         self._check_gradient_cache()
         if self.method is Method.MOCO:
             self._check_moco()
@@ -190,11 +187,6 @@ class PretrainingConfig:
     def num_replicas(self) -> int:
         """One per GPU, or the CPU."""
         return max(self.num_gpus, 1)
-
-    @property
-    def per_replica_batch_size(self) -> int:
-        """Images per step on each replica."""
-        return self.global_batch_size // self.num_replicas
 
     @property
     def learning_rate(self) -> float:

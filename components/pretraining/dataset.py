@@ -10,7 +10,7 @@ import functools
 import pathlib
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 
 import cv2
@@ -180,11 +180,14 @@ class ViewPairs:
         count = self._views_per_image
         first = draws.integers(keys, Slot.VIEW_PAIR, 0, count)
         second = (first + draws.integers(keys, Slot.VIEW_PAIR + 1, 1, count)) % count
-        chosen = [*zip(rows, first, strict=True), *zip(rows, second, strict=True)]
-        return [self._decoded.get(int(row), int(view)) for row, view in chosen]
+        pairs = [
+            self._decoded.get(int(row), (int(one), int(other)))
+            for row, one, other in zip(rows, first, second, strict=True)
+        ]
+        return [pair[side] for side in (0, 1) for pair in pairs]
 
     def _crop_online(self, rows: np.ndarray, keys: list[np.ndarray]) -> list[np.ndarray]:
-        images = [self._decoded.get(int(row), 0) for row in rows]
+        images = [self._decoded.get(int(row), (0,))[0] for row in rows]
         heights, widths = (np.array([image.shape[axis] for image in images]) for axis in (0, 1))
         return [
             uint8_engine.random_resized_crop(image, box, self._size_px)
@@ -231,12 +234,18 @@ class _DecodedViews:
         self._free_bytes = limit_bytes
         self._lock = threading.Lock()
 
-    def get(self, index: int, view: int) -> np.ndarray:
-        """(h, w, c) uint8, not to be changed."""
-        kept = self._kept.get((index, view))
-        if kept is not None:
-            return kept
+    def get(self, index: int, views: Sequence[int]) -> list[np.ndarray]:
+        """Some views of one record, each (h, w, c) uint8, not to be changed."""
+        found = [self._kept.get((index, view)) for view in views]
+        if all(kept is not None for kept in found):
+            return found
         encoded = self._records.encoded_views(index)
+        for position, view in enumerate(views):
+            if found[position] is None:
+                found[position] = self._decode(index, view, encoded)
+        return found
+
+    def _decode(self, index: int, view: int, encoded: Sequence[bytes]) -> np.ndarray:
         if view >= len(encoded):
             raise ValueError(f"record {self._records.digests[index]!r} has {len(encoded)} views, view {view} was drawn")
         decoded = decode(encoded[view], self._channels)

@@ -1,12 +1,10 @@
 """Which devices train: the config's wish in, a distribution strategy out, or a clear error before anything else."""
 
 import contextlib
-import logging
 from collections.abc import Iterator
 
 import tensorflow as tf
-
-_logger = logging.getLogger(__name__)
+from tensorflow.python.framework import config as framework_config  # alone says, and undoes, what is set
 
 
 class MissingGpu(RuntimeError):
@@ -35,26 +33,11 @@ def replica_devices(num_gpus: int) -> list[str]:
 @contextlib.contextmanager
 def op_determinism(is_wanted: bool) -> Iterator[None]:
     """Deterministic operations inside, and the process as it was afterwards: other steps share it."""
-    was_enabled = tf.config.experimental.is_op_determinism_enabled() if _can_ask() else False
-    if not is_wanted or was_enabled:
+    if not is_wanted or framework_config.is_op_determinism_enabled():
         yield
         return
     tf.config.experimental.enable_op_determinism()
     try:
         yield
     finally:
-        _disable_op_determinism()
-
-
-def _can_ask() -> bool:
-    return hasattr(tf.config.experimental, "is_op_determinism_enabled")
-
-
-def _disable_op_determinism() -> None:
-    # TensorFlow has no public way back; without this one the process merely stays deterministic.
-    try:
-        from tensorflow.python.framework import config as framework_config
-
         framework_config.disable_op_determinism()
-    except (ImportError, AttributeError):
-        _logger.info("operations stay deterministic in this process")

@@ -27,6 +27,14 @@ from components.simclr.encoder import num_parameters, weights_digest
 
 _logger = logging.getLogger(__name__)
 
+# Settings that a run may be continued under: they decide how fast and how closely watched it is, not what it computes.
+_NO_PART_OF_THE_RESULT = frozenset(
+    {
+        *("input_threads", "prefetch_batches", "cache_megabytes"),
+        *("checkpoint_every_steps", "checkpoint_every_minutes", "watch"),
+    }
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -80,10 +88,11 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
 
 
 def checkpoint_directory(config: PretrainingConfig, task: Task, summary: dict[str, Any]) -> str:
-    """Where checkpoints of this very run live: the same for a retry, another for other settings, data or code."""
+    """Where checkpoints of this very run live: the same for a retry, also with less memory or other bounds."""
     hasher = hashlib.sha256()
+    settings = configuration.to_mapping(config)
     for part in (
-        configuration.digest(config),
+        configuration.digest({key: settings[key] for key in settings.keys() - _NO_PART_OF_THE_RESULT}),
         summary[artifact_files.CONTENT_DIGEST],
         np.asarray(task.mean, np.float32).tobytes().hex(),
         np.asarray(task.std, np.float32).tobytes().hex(),

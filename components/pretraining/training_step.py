@@ -4,7 +4,6 @@ On several GPUs each replica has its share of the batch, negatives come from all
 """
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,7 +88,7 @@ class TrainingStep:
 
     def run(self, batch: Batch) -> StepResult:
         """Take one step on a batch of the global size."""
-        with tf.device(self._device) if self._strategy is None else self._strategy.scope():
+        with self._scope():
             metrics, representations, projections = self._step(*self._distribute(batch))
         return StepResult(metrics, self._local(representations), self._local(projections))
 
@@ -241,4 +240,4 @@ def views_by_side(values: Sequence[tf.Tensor]) -> tuple[np.ndarray, np.ndarray]:
     """Rows of first and of second views, gathered from the replicas; two (N, d) arrays, row i the same image."""
     halves = [np.split(np.asarray(value), 2) for value in values]
     first, second = (list(side) for side in zip(*halves, strict=True))
-    return np.concatenate(list(itertools.chain(first))), np.concatenate(list(itertools.chain(second)))
+    return np.concatenate(first), np.concatenate(second)

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from components.simclr.layers import leaf_layers
+
 
 def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
     """Set the moving mean and variance of every BatchNorm of ``model`` to those of ``batches`` pooled.
@@ -28,7 +30,7 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
     Raises:
         ValueError: no batches.
     """
-    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in leaf_layers([model]) if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms:
         return 0
     means, variances, count = _collect(model, norms, batches)

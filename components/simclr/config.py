@@ -213,6 +213,19 @@ class OptimizerConfig:
         return self.learning_rate
 
 
+def check_decay(loss: LossConfig, optimizer: OptimizerConfig) -> None:
+    """Refuse two decays of the same weights.
+
+    Raises:
+        ValueError: loss and optimiser both decay them.
+    """
+    if loss.weight_decay and optimizer.weight_decay:
+        raise ValueError(
+            f"weights would decay twice: set loss.weight_decay ({loss.weight_decay:g}) or optimizer.weight_decay "
+            f"({optimizer.weight_decay:g}) to 0"
+        )
+
+
 @configuration
 class ScheduleConfig:
     """Learning rate over time: linear warm-up to the peak, then half a cosine down."""

@@ -73,13 +73,6 @@ def bits(keys: np.ndarray, slot: int) -> np.ndarray:
     return _absorb(keys, _words(slot))
 
 
-def normal(keys: np.ndarray, slot: int) -> np.ndarray:
-    """One standard normal number per key, (n,) float64 (Box and Muller 1958)."""
-    first = bits(keys, slot)
-    radius = np.sqrt(-2.0 * np.log1p(-_to_unit(first)))
-    return radius * np.cos(2.0 * np.pi * _to_unit(_mix64(first ^ _GOLDEN)))
-
-
 def bernoulli(keys: np.ndarray, slot: int, probability: float) -> np.ndarray:
     """(n,) bool, True with ``probability`` (0 to 1, both ends exact)."""
     return uniform(keys, slot) < probability

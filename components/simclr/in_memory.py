@@ -17,7 +17,14 @@ from typing_extensions import Self
 from components.contracts.configuration import configuration
 from components.simclr import augmentations, draws, models, nt_xent, optimizers
 from components.simclr.batch_norm import estimate_batch_norm_statistics
-from components.simclr.config import EncoderConfig, LossConfig, OptimizerConfig, ProjectionHeadConfig, ScheduleConfig
+from components.simclr.config import (
+    EncoderConfig,
+    LossConfig,
+    OptimizerConfig,
+    ProjectionHeadConfig,
+    ScheduleConfig,
+    check_decay,
+)
 from components.simclr.objective import SimClr
 from components.simclr.pixel_encoder import with_standardisation
 from components.simclr.policies import CropPolicy, OnlinePolicy
@@ -54,6 +61,7 @@ class InMemoryConfig:
             raise ValueError(
                 f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be shorter than epochs ({self.epochs})"
             )
+        check_decay(self.loss, self.optimizer)
         return self
 
 

@@ -33,13 +33,7 @@ def pinned(config: EncoderConfig) -> EncoderConfig:
     """
     if config.initial_weights in (None, IMAGENET):
         return config
-    digest = hashlib.sha256(_read(config.initial_weights)).hexdigest()
-    if config.initial_weights_digest not in (None, digest):
-        raise ValueError(
-            f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
-            f"{config.initial_weights_digest}: the file was changed since"
-        )
-    return dataclasses.replace(config, initial_weights_digest=digest)
+    return dataclasses.replace(config, initial_weights_digest=hashlib.sha256(_read_checked(config)).hexdigest())
 
 
 def load_initial_weights(
@@ -64,11 +58,21 @@ def load_initial_weights(
     if config.initial_weights == IMAGENET:
         copy_keras_resnet50(_download_resnet50(), encoder, mean, std)
         return
-    path = pinned(config).initial_weights
-    earlier, new = _layers(_read_model(path).layers), _layers(encoder.layers)
-    _require_equal(path, earlier, new, len(_layers(encoder.layers[:own_layers])))
+    earlier, new = _layers(_read_model(config).layers), _layers(encoder.layers)
+    _require_equal(config.initial_weights, earlier, new, len(_layers(encoder.layers[:own_layers])))
     for source, target in zip(earlier, new, strict=False):
         target.set_weights(source.get_weights())
+
+
+def _read_checked(config: EncoderConfig) -> bytes:
+    content = _read(config.initial_weights)
+    digest = hashlib.sha256(content).hexdigest()
+    if config.initial_weights_digest not in (None, digest):
+        raise ValueError(
+            f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
+            f"{config.initial_weights_digest}: the file was changed since"
+        )
+    return content
 
 
 def _read(path: str) -> bytes:
@@ -83,11 +87,12 @@ def _read(path: str) -> bytes:
     return file.read_bytes()
 
 
-def _read_model(path: str) -> keras.Model:
+def _read_model(config: EncoderConfig) -> keras.Model:
+    content = _read_checked(config)
     try:
-        return keras_files.from_bytes(_read(path))
+        return keras_files.from_bytes(content)
     except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"encoder.initial_weights: {path} is no Keras model: {error}") from None
+        raise ValueError(f"encoder.initial_weights: {config.initial_weights} is no Keras model: {error}") from None
 
 
 def _layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:

@@ -10,6 +10,7 @@ import keras
 
 from components.simclr.config import OptimizerConfig, OptimizerName
 from components.simclr.lars import LARS
+from components.simclr.layers import leaf_layers
 
 _WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.EinsumDense)
 _NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
@@ -17,7 +18,7 @@ _NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 
 def kernels(models: Sequence[keras.Model]) -> list[keras.Variable]:
     """The kernels of all dense and convolutional layers, those inside attention too, in the order of the layers."""
-    return [layer.kernel for layer in _leaf_layers(models) if isinstance(layer, _WITH_KERNEL)]
+    return [layer.kernel for layer in leaf_layers(models) if isinstance(layer, _WITH_KERNEL)]
 
 
 def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
@@ -30,7 +31,7 @@ def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
     kernel_ids = {id(kernel) for kernel in kernels(models)}
     others = [v for model in models for v in model.trainable_variables if id(v) not in kernel_ids]
     expected = 0
-    for layer in _leaf_layers(models):
+    for layer in leaf_layers(models):
         if isinstance(layer, _NORMS):
             expected += int(layer.scale) + int(layer.center)
         elif isinstance(layer, _WITH_KERNEL):
@@ -75,16 +76,3 @@ def _keras_optimizer(config: OptimizerConfig, learning_rate) -> keras.optimizers
         return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, beta_1=config.momentum)
     decay = config.weight_decay or None
     return keras.optimizers.SGD(learning_rate, momentum=config.momentum, nesterov=True, weight_decay=decay)
-
-
-def _leaf_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
-    return [leaf for model in models for layer in model.layers for leaf in _leaves(layer)]
-
-
-def _leaves(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The layers inside a model or an attention; any other layer alone."""
-    if isinstance(layer, keras.Model):
-        return _leaf_layers([layer])
-    if isinstance(layer, keras.layers.MultiHeadAttention):
-        return [layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense]
-    return [layer]

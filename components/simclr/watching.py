@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.contracts.pretraining_record import EFFECTIVE_RANK, LOSS, STD, TOP1
+from components.simclr import knn
 from components.simclr.config import WatchConfig
 
 CHANCE_MARGIN = 3  # top-1 below so many times its chance value counts as chance
@@ -103,14 +104,13 @@ def knn_accuracy(representations: np.ndarray, labels: Sequence, k: int, temperat
     Source: Wu et al. 2018, section 3.4.
     """
     classes, codes = np.unique(np.asarray(labels), return_inverse=True)
-    rows = normalise(representations)
-    similarity = rows @ rows.T  # (n, n)
-    np.fill_diagonal(similarity, -np.inf)
-    k = min(k, len(rows) - 1)
-    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]  # (n, k)
-    weights = np.exp((np.take_along_axis(similarity, nearest, axis=1) - 1.0) / temperature)
-    votes = np.zeros((len(rows), len(classes)))
-    np.add.at(votes, (np.arange(len(rows))[:, None], codes[nearest]), weights)
+    count = len(codes)
+    k = min(k, count - 1)
+    indices, similarities = knn.nearest(representations, representations, k + 1)
+    others = indices != np.arange(count)[:, None]
+    others[others.all(axis=1), -1] = False  # a row with so many equals that it is not among its own neighbours
+    voters, similarities = (values[others].reshape(count, k) for values in (indices, similarities))
+    votes = knn.vote(voters, similarities, codes, len(classes), temperature)
     return float(np.mean(np.argmax(votes, axis=1) == codes))
 
 

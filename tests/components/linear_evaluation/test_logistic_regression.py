@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from components.linear_evaluation.logistic_regression import FittingSet, softmax
+from components.linear_evaluation.logistic_regression import FittingSet
 
 
 def make_problem(rows: int, width: int, classes: int, seed: int = 0):
@@ -40,7 +41,8 @@ def test_reaches_the_optimum_of_scikit_learn(rows, width, classes, strength):
         weights, bias = reference.coef_.T, reference.intercept_
     best = objective(standardised, labels, weights, bias, strength)
     assert value == pytest.approx(best, rel=1e-5)
-    np.testing.assert_allclose(softmax(head.logits(features)), softmax(standardised @ weights + bias), atol=2e-3)
+    expected = softmax(standardised @ weights + bias, axis=1)
+    np.testing.assert_allclose(softmax(head.logits(features), axis=1), expected, atol=2e-3)
 
 
 def test_a_warm_start_changes_nothing_but_the_way():
@@ -62,11 +64,11 @@ def test_repeats_exactly():
 def test_constant_and_repeated_features_are_harmless():
     features, labels = make_problem(100, 6, 3)
     plain = FittingSet(features, labels, 3)
-    expected = softmax(plain.head(plain.fit(0.01, 1e-6, 2000)[0]).logits(features))
+    expected = softmax(plain.head(plain.fit(0.01, 1e-6, 2000)[0]).logits(features), axis=1)
     constant = np.hstack([features, np.full((100, 2), 7.3, np.float32)])
     widened = FittingSet(constant, labels, 3)
     head = widened.head(widened.fit(0.01, 1e-6, 2000)[0])
-    np.testing.assert_allclose(softmax(head.logits(constant)), expected, atol=1e-3)
+    np.testing.assert_allclose(softmax(head.logits(constant), axis=1), expected, atol=1e-3)
     assert np.isfinite(head.kernel).all() and not head.kernel[-2:].any()
     repeated = np.hstack([features, features])
     twice = FittingSet(repeated, labels, 3)

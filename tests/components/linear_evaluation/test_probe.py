@@ -36,7 +36,7 @@ def predictions(splits):
 
 def test_every_number_can_be_counted_again_from_the_predictions(splits, predictions):
     _, (_, labels) = splits
-    found = probe.measure(predictions, labels, NAMES, CONFIG)
+    found = probe.measure(predictions, probe.correctness(predictions, labels), labels, NAMES, CONFIG)
     predicted = predictions.fractions[-1].scores[0].argmax(axis=1)
     assert found[evidence.ACCURACY] == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert found[evidence.BALANCED_ACCURACY] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
@@ -122,6 +122,7 @@ def test_two_classes_have_an_area_under_the_curve():
     features, labels = make_split(100, 1.0, 0)
     two = labels < 2
     predictions = probe.predict_test(features[two], labels[two], features[two], 2, CONFIG)
-    found = probe.measure(predictions, labels[two], NAMES[:2], CONFIG)
+    right = probe.correctness(predictions, labels[two])
+    found = probe.measure(predictions, right, labels[two], NAMES[:2], CONFIG)
     positive = predictions.fractions[-1].scores[0][:, 1]
     assert found[evidence.AUROC] == pytest.approx(metrics.roc_auc_score(labels[two], positive))

@@ -67,7 +67,7 @@ def test_refusals_name_the_key(settings, message):
 
 
 def test_pairs_of_settings_that_fit_are_accepted():
-    assert load(num_gpus=2, jit_compile=False).per_replica_batch_size == 128
+    assert load(num_gpus=2, jit_compile=False).num_replicas == 2
     assert load(loss={"weight_decay": 1e-4}, optimizer={"weight_decay": 0.0}).loss.weight_decay == 1e-4
     assert load(num_gpus=0).num_replicas == 1
 

@@ -87,7 +87,7 @@ def test_all_pairs_of_views_are_chosen_about_equally(pairs):
     from components.simclr import draws
 
     chosen = []
-    pairs._decoded.get = lambda row, view: view
+    pairs._decoded.get = lambda row, views: views
     for epoch in range(100):
         keys = draws.view_keys(0, pairs._image_keys, epoch, 0)
         views = pairs._choose_stored(np.arange(40), keys)
@@ -155,10 +155,19 @@ def test_a_cache_changes_nothing(views, settings, tmp_path, megabytes):
         np.testing.assert_array_equal(pairs.batch(step).images, images)
 
 
+def test_a_record_is_read_once_for_both_views(views, settings, tmp_path):
+    records = records_of(views, tmp_path)
+    pairs = dataset.ViewPairs(records, config_of(settings(cache_megabytes=0)), SIZE_PX, 1, 4)
+    reads, read = [], records.read
+    records.read = lambda index: reads.append(index) or read(index)
+    batch = pairs.batch(0)
+    assert len(reads) == len(set(reads)) == len(batch.images) // 2
+
+
 def test_cache_is_bounded(views, tmp_path):
     kept = dataset._DecodedViews(records_of(views, tmp_path), 1, limit_bytes=10 * SIZE_PX * SIZE_PX)
     for index in range(40):
-        kept.get(index, 0)
+        kept.get(index, (0,))
     assert len(kept._kept) == 10
 
 

@@ -151,6 +151,11 @@ def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_p
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "code_digest": "other"}), summary),
     ]
     assert len({first, *others}) == 5
+    for unimportant in (
+        *({"input_threads": 7}, {"prefetch_batches": 9}, {"cache_megabytes": 1}),
+        *({"checkpoint_every_steps": 3}, {"checkpoint_every_minutes": 0.5}, {"watch": {"chance_fraction": 1.0}}),
+    ):
+        assert first == pretrain.checkpoint_directory(config_of(settings(**unimportant)), task, summary)
 
 
 def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_path):

@@ -63,3 +63,12 @@ def test_without_batch_norm_no_batch_is_asked_for():
     batches = iter([np.zeros((2, 5), np.float32)])
     assert estimate_batch_norm_statistics(model, batches) == 0
     assert len(list(batches)) == 1
+
+
+def test_layers_of_models_inside_a_model_are_estimated_too():
+    inner, batches = build_model(), np.random.default_rng(3).normal(size=(3, 20, 5)).astype(np.float32)
+    start = keras.Input((5,))
+    assert estimate_batch_norm_statistics(keras.Model(start, inner(start)), batches) == 3
+    alone = build_model()
+    estimate_batch_norm_statistics(alone, batches)
+    np.testing.assert_allclose(inner.layers[1].moving_mean, alone.layers[1].moving_mean, rtol=1e-5)

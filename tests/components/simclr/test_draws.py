@@ -98,16 +98,6 @@ def test_draws_are_the_same_for_ever():
     assert [f"{number:.12f}" for number in draws.uniform(keys, 122)] == FROZEN
 
 
-def test_normal_has_the_moments_of_a_normal(keys):
-    numbers = draws.normal(keys, 0)
-    assert np.isfinite(numbers).all()
-    moments = [(numbers**power).mean() for power in (1, 2, 3, 4)]
-    bounds = [5 * np.sqrt(variance / COUNT) for variance in (1, 2, 15, 96)]
-    for moment, expected, bound in zip(moments, (0, 1, 0, 3), bounds, strict=True):
-        assert abs(moment - expected) < bound
-    assert abs((np.abs(numbers) < 1).mean() - 0.6827) < 0.008
-
-
 def test_bernoulli_follows_its_probability_and_is_exact_at_the_ends(keys):
     assert not draws.bernoulli(keys, 0, 0.0).any()
     assert draws.bernoulli(keys, 0, 1.0).all()

@@ -15,6 +15,7 @@ from components.simclr.config import (
     Architecture,
     EncoderConfig,
     LearningRateScaling,
+    LossConfig,
     OptimizerConfig,
     OptimizerName,
     ProjectionHeadConfig,
@@ -105,6 +106,11 @@ def test_arrays_that_cannot_be_used_are_refused(images, message):
 def test_warm_up_must_end():
     with pytest.raises(ValueError, match=r"warmup_epochs \(10\) must be shorter than epochs \(5\)"):
         InMemoryConfig(epochs=5)
+
+
+def test_weights_decay_once():
+    with pytest.raises(ValueError, match="decay twice"):
+        InMemoryConfig(loss=LossConfig(weight_decay=1e-4))
 
 
 def test_a_notebook_needs_neither_tfx_nor_beam():

@@ -46,6 +46,11 @@ def test_knn_leaves_the_image_itself_out():
     assert watching.knn_accuracy(rows, ["a", "a", "b", "b"], k=50, temperature=0.07) == 1  # weights beat numbers
 
 
+def test_knn_counts_equal_images_but_never_the_image_itself():
+    rows = np.array([[1.0, 0.0]] * 5 + [[0.0, 1.0]])
+    assert watching.knn_accuracy(rows, ["a"] * 5 + ["b"], k=2, temperature=0.1) == pytest.approx(5 / 6)
+
+
 def test_knn_equals_a_loop():
     generator = np.random.default_rng(0)
     rows, labels = generator.normal(size=(40, 3)), generator.integers(0, 3, 40)

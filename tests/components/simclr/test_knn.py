@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from components.linear_evaluation import knn
+from components.simclr import knn
 
 
 def test_equals_the_loops_of_the_paper():

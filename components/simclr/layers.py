@@ -1,0 +1,18 @@
+"""The layers that hold variables, however deep models are nested."""
+
+from collections.abc import Sequence
+
+import keras
+
+
+def leaf_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
+    """The layers of ``models`` in order, those inside models and attentions in their place."""
+    return [leaf for model in models for layer in model.layers for leaf in _leaves(layer)]
+
+
+def _leaves(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    if isinstance(layer, keras.Model):
+        return leaf_layers([layer])
+    if isinstance(layer, keras.layers.MultiHeadAttention):
+        return [layer.query_dense, layer.key_dense, layer.value_dense, layer.output_dense]
+    return [layer]
