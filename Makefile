@@ -76,7 +76,7 @@ check: $(STAMP)  ## Lint and format check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-LOCK := $(BIN)/python -m uv pip compile --quiet --no-header --no-annotate
+LOCK := $(BIN)/python -m uv pip compile --upgrade --quiet --no-header --no-annotate
 lock: $(STAMP)  ## Resolve the lock files anew from requirements/*.in
 	$(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_31 requirements/compatible.in -o requirements/compatible.lock
 	$(LOCK) --python-version 3.11 --universal requirements/current.in -o requirements/current.lock

@@ -68,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = command_line.add_command(commands, "run", _run, "Run the whole pipeline on this machine.")
     command_line.add_config_arguments(parser)
-    command_line.add_workdir(parser)
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, help="holds all runs of one pipeline (default: runs/<name of the config>)"
+    )
     parser.add_argument("--data", help="folder (or URI) of the images; by default the config's bundled data")
     parser.add_argument("--runner", choices=("local", "beam"), default="local", help="LocalDagRunner or BeamDagRunner")
     parser.add_argument("--require-blessing", action="store_true", help="exit with 3 when the model is not blessed")
@@ -80,8 +82,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from pipeline.places import Places
 
     config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    workdir = (arguments.workdir or command_line.workdir_of(arguments.config)).resolve()
     data_root = _data_root(arguments, has_bundled_data=config.bundled_data is not None)
-    places = Places(workdir=arguments.workdir.resolve(), data_root=data_root)
+    places = Places(workdir=workdir, data_root=data_root or str(Places(workdir, "").bundled_data))
     finished = local_runner.run(config, places, local_runner.RunnerKind(arguments.runner))
     sys.stdout.write(f"{finished.outcome.text()}\nLog        {places.log(finished.run_id)}\n")
     if arguments.require_blessing and not finished.outcome.is_blessed:
@@ -89,14 +92,14 @@ def _run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str:
+def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str | None:
+    """The folder or URI of the images; None for the config's own."""
     from components.contracts.configuration import ConfigError
-    from pipeline.places import Places
 
     if arguments.data is None:
         if not has_bundled_data:
             raise ConfigError(f"--config {arguments.config} brings no data: name a folder of images with --data")
-        return str(Places(arguments.workdir.resolve(), "").bundled_data)
+        return None
     if "://" in arguments.data:
         return arguments.data
     folder = pathlib.Path(arguments.data).resolve()

@@ -33,10 +33,13 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:
-    """``--workdir``."""
-    parser.add_argument(
-        "--workdir", type=pathlib.Path, default=pathlib.Path("runs/digits"), help="holds all runs of one pipeline"
-    )
+    """``--workdir``, for commands about runs that took place."""
+    parser.add_argument("--workdir", type=pathlib.Path, required=True, help="of the runs, such as runs/digits")
+
+
+def workdir_of(config: str) -> pathlib.Path:
+    """Where the runs of a config go unless somebody says otherwise: each in a folder of its own, as in `make run`."""
+    return pathlib.Path("runs", pathlib.Path(config).stem)
 
 
 def silence_libraries() -> None:

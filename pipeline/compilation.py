@@ -80,4 +80,4 @@ def emit(described: dict[str, Any], output: pathlib.Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     finished = kfp_environment.run("kubeflow_runner.py", described, str(output))
     if finished.returncode:
-        raise EmitterError(f"kfp could not compile the pipeline: {finished.stderr.strip().splitlines()[-1]}")
+        raise EmitterError(f"kfp could not compile the pipeline: {kfp_environment.complaint(finished)}")

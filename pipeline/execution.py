@@ -46,6 +46,7 @@ def execute(config: PipelineConfig, places: Places, runner: RunnerKind, run_id: 
         Exception: whatever a node raised.
     """
     node_process.configure_logging()
+    node_process.open_filesystems(config.beam.pipeline_args)
     if config.bundled_data is BundledData.DIGITS and places.data_root == str(places.bundled_data):
         bundled_data.write_digits(places.bundled_data)
     connection = metadata.sqlite_metadata_connection_config(places.metadata_path)

@@ -30,6 +30,11 @@ def python() -> pathlib.Path:
     return interpreter
 
 
+def complaint(finished: "subprocess.CompletedProcess[str]") -> str:
+    """What a script that failed said last; one that was killed says nothing."""
+    return (finished.stderr.strip().splitlines() or [f"it ended with {finished.returncode} and no message"])[-1]
+
+
 def run(script: str, given: dict[str, Any], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run ``script``, a file beside this one, with ``given`` on its standard input, to its end.
 

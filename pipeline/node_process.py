@@ -1,10 +1,11 @@
-"""What every process of a remote run does first: find the graph, hide or count GPUs, set up logging."""
+"""What every process of a run does first: find the graph, hide or count GPUs, set up filesystems and logging."""
 
 import argparse
 import logging
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import absl.logging
 
@@ -39,6 +40,14 @@ def require_gpus(node_id: str, count: int) -> None:
             f"{node_id} was to have {count} GPUs, but TensorFlow sees {visible}: check the pod's limit, the node's "
             "driver and that the image has the CUDA libraries"
         )
+
+
+def open_filesystems(pipeline_args: Sequence[str]) -> None:
+    """Tell Beam's filesystems what they want to know; drivers list data roots before there is any Beam pipeline."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    FileSystems.set_options(PipelineOptions(list(pipeline_args)))
 
 
 def configure_logging() -> None:

@@ -67,7 +67,7 @@ def ask(action: str, request: dict[str, Any]) -> dict[str, Any]:
     try:
         answer = json.loads(finished.stdout)
     except json.JSONDecodeError:
-        raise ServerError(f"kfp failed: {(finished.stderr.strip().splitlines() or ['no message'])[-1]}") from None
+        raise ServerError(f"kfp failed: {kfp_environment.complaint(finished)}") from None
     if "error" in answer:
         raise ServerError(answer["error"])
     return answer

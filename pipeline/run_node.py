@@ -77,6 +77,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     from pipeline import finished_checkpoints, metadata_connection, node_launch
     from pipeline import intermediate_representation as representation
 
+    node_process.open_filesystems(config.beam.pipeline_args)
     connection = metadata_connection.from_environment()
     _logger.info("%s of run %s, ML Metadata in %s", parsed.node, parsed.run_id, metadata_connection.place(connection))
     metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, MatchResult
 from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion.refusals import Reason, RefusedImage, SourceError, has_image_suffix
@@ -264,10 +264,17 @@ class _RemoteTree:
     def _list(self) -> list[Listed]:
         if self._found is None:
             prefix = self._root.rstrip("/") + "/"
-            [match] = FileSystems.match([prefix + "**"])
+            match = self._match(prefix + "**")
             entries = (self._entry(metadata, metadata.path[len(prefix) :]) for metadata in match.metadata_list)
             self._found = sorted(entry for entry in entries if entry is not None)
         return self._found
+
+    def _match(self, pattern: str) -> MatchResult:
+        try:
+            [match] = FileSystems.match([pattern])
+        except Exception as error:  # each filesystem of Beam has its own, among them AttributeError for missing options
+            raise SourceError(f"data root {self._root}: cannot be listed: {error}") from error
+        return match
 
     def _entry(self, metadata: FileMetadata, path: str) -> Listed | None:
         if not path or path.endswith("/"):  # placeholders that browsers of object stores leave

@@ -14,6 +14,7 @@ import tensorflow as tf
 from components.ingestion import listing
 
 _FOLDER_PREFIX = "staging-"
+_MAX_OPEN_FILES = 32  # of one reader; a process may have one per thread and is often allowed no more than 1,024 files
 
 
 class Place(NamedTuple):
@@ -57,7 +58,7 @@ class StagingWriter:
 
 
 class StagingReader:
-    """Reads by place; keeps files open until it is closed."""
+    """Reads by place; keeps the files it opened last open until it is closed."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -69,14 +70,19 @@ class StagingReader:
         Raises:
             OSError: the file is shorter than it was then.
         """
-        if place.file not in self._files:
-            self._files[place.file] = _open(posixpath.join(self._folder, place.file), "rb")
-        file = self._files[place.file]
+        file = self._file(place.file)
         file.seek(place.offset)
         content = file.read(place.size)
         if len(content) != place.size:
             raise OSError(f"{posixpath.join(self._folder, place.file)}: {place} expected, found {len(content)} bytes")
         return content
+
+    def _file(self, name: str) -> BinaryIO:
+        if name not in self._files:
+            while len(self._files) >= _MAX_OPEN_FILES:
+                self._files.pop(next(iter(self._files))).close()
+            self._files[name] = _open(posixpath.join(self._folder, name), "rb")
+        return self._files[name]
 
     def close(self) -> None:
         """Close all files."""

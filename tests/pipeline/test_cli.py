@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline import cli
+from pipeline import cli, local_runner
 
 _HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "sklearn", "scipy", "pandas")
 
@@ -50,6 +50,19 @@ def test_a_missing_data_folder_is_named(capsys, tmp_path):
 def test_a_config_without_data_asks_for_it(capsys):
     assert cli.main(["run", "--config", "photos"]) == 2
     assert "--data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "folder"), [([], "runs/digits"), (["--config", "own.yaml"], "runs/own"), (["--workdir", "w"], "w")]
+)
+def test_each_config_has_a_work_directory_of_its_own(monkeypatch, tmp_path, arguments, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("bundled_data: digits\n")
+    started = []
+    monkeypatch.setattr(local_runner, "run", lambda config, places, runner: started.append(places) or 1 / 0)
+    assert cli.main(["run", *arguments]) == 1
+    assert started[0].workdir == tmp_path / folder
+    assert started[0].data_root == str(tmp_path / folder / "data")
 
 
 def test_config_show_prints_the_override(capsys):

@@ -26,25 +26,25 @@ class Digits:
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
-        number = len(_digits()[1])
+        number = len(bundled_digits()[1])
         for start in range(0, number, _IMAGES_PER_ITEM):
             yield Item("digits", start=start, count=min(_IMAGES_PER_ITEM, number - start))
 
     def fingerprint(self) -> str:
         """See ``Source.fingerprint``."""
-        images, classes = _digits()
+        images, classes = bundled_digits()
         return hashlib.sha256(images.tobytes() + classes.tobytes()).hexdigest()
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         """See ``Source.load``."""
-        images, classes = _digits()
+        images, classes = bundled_digits()
         for index in range(item.start, item.start + item.count):
             yield SourceImage(f"{item.path}#{index}", images[index], str(classes[index]), item.split)
 
 
 @functools.lru_cache(maxsize=1)
-def _digits() -> tuple[np.ndarray, np.ndarray]:
-    """(n, 8, 8) uint8 and (n,) int64."""
+def bundled_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, 8, 8) uint8 and the digit in each, (n,) int64."""
     from sklearn import datasets  # one second, and only this source needs it
 
     found = datasets.load_digits()

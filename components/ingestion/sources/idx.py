@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion import containers, labels, listing
 from components.ingestion.config import IngestionConfig
@@ -113,7 +114,7 @@ class Idx:
         if self._labels is None:
             self._labels = labels.open_labels(self._root, self._config)
         path = listing.join(self._root, _label_path(item.path))
-        if listing.look_at(path, path).problem is not None:
+        if not FileSystems.exists(path):
             return [None] * item.count
         with open_unpacked(path) as file:
             header = _read_header(file, path)

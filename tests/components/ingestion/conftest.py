@@ -70,6 +70,9 @@ class MemoryFileSystem(FileSystem):
             raise BeamIOError(f"no object {path}")
         return FileMetadata(path, len(self.objects[path]), 1700000000.5)
 
+    def exists(self, path):
+        return path in self.objects
+
     def has_dirs(self):
         return False
 
@@ -79,7 +82,7 @@ class MemoryFileSystem(FileSystem):
     def _unused(self, *args, **kwargs):
         raise NotImplementedError
 
-    split = mkdirs = create = copy = rename = exists = size = last_updated = checksum = delete = _unused
+    split = mkdirs = create = copy = rename = size = last_updated = checksum = delete = _unused
 
 
 @pytest.fixture

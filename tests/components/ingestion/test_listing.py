@@ -151,6 +151,12 @@ def test_a_root_that_is_no_folder(tmp_path, name):
             use()
 
 
+@pytest.mark.parametrize("root", ["s3://bucket/images", "nowhere://images"])
+def test_a_remote_root_that_cannot_be_listed_is_named(root):
+    with pytest.raises(SourceError, match=f"data root {root}: cannot be listed: "):
+        list(listing.open_tree(root).walk())
+
+
 def test_reading(tmp_path):
     path = str(write(tmp_path / "f", b"12345"))
     assert listing.read_file(path, 5) == b"12345"

@@ -52,6 +52,17 @@ def test_reads_pixels_labels_and_splits(tmp_path, monkeypatch, packed):
     assert (image.label, image.split) == ("9", "test")
 
 
+def test_a_label_file_that_cannot_be_read_is_no_missing_label(tmp_path):
+    write(tmp_path, "train-images-idx3-ubyte", idx(pixels(4)), False)
+    write(tmp_path, "train-labels-idx1-ubyte", idx(np.arange(4).astype(np.uint8)), False)
+    source = open_source(str(tmp_path), IngestionConfig(source="idx"))
+    [item] = source.items()
+    (tmp_path / "train-labels-idx1-ubyte").unlink()
+    (tmp_path / "train-labels-idx1-ubyte").mkdir()
+    with pytest.raises(SourceError, match="train-labels-idx1-ubyte"):
+        list(source.load(item))
+
+
 def test_a_packed_file_is_unpacked_a_bounded_number_of_times(tmp_path, monkeypatch):
     monkeypatch.setattr("components.ingestion.sources.idx._BYTES_PER_ITEM", 28 * 28)
     for packed, number in ((False, 100), (True, 15)):  # 15 slices of 7
