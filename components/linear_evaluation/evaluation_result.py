@@ -51,13 +51,13 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
     baseline_accuracy = baseline_location = None
     if has_baseline:
         baseline = tfma.load_eval_result(evaluation_dir, model_name=_BASELINE_NAME)
-        baseline_accuracy = _metrics_by_slice(baseline).get((), {})[ACCURACY_METRIC]
+        baseline_accuracy = exact_accuracy(_metrics_by_slice(baseline)[()])
         baseline_location = baseline.model_location
     return EvaluationResult(
-        accuracy=overall[ACCURACY_METRIC],
+        accuracy=exact_accuracy(overall),
         images=round(overall[EXAMPLE_COUNT_METRIC]),
         class_recall={
-            str(key[0][1]): found[ACCURACY_METRIC]
+            str(key[0][1]): exact_accuracy(found)
             for key, found in metrics.items()
             if key and key[0][0] == records.LABEL
         },
@@ -67,6 +67,12 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
         value_failures=value_failures,
         change_failures=change_failures,
     )
+
+
+def exact_accuracy(metrics: dict[str, float]) -> float:
+    """Accuracy of a slice: TFMA divides in float32, but as a fraction of images the number is exact."""
+    images = metrics[EXAMPLE_COUNT_METRIC]
+    return round(metrics[ACCURACY_METRIC] * images) / images
 
 
 def _metrics_by_slice(result) -> dict[tuple, dict[str, float]]:

@@ -213,7 +213,7 @@ def _threshold_checks(given: Evidence, config: GateConfig) -> list[Check]:
     images = given.evaluation.images
     checks = [
         _at_least("min_test_images", "the number of test images", images, config.min_test_images, ".0f"),
-        _at_least("min_accuracy", "test accuracy", _exact(given.evaluation.accuracy, images), config.min_accuracy),
+        _at_least("min_accuracy", "test accuracy", given.evaluation.accuracy, config.min_accuracy),
     ]
     if config.min_class_recall is not None:
         checks += [
@@ -223,11 +223,6 @@ def _threshold_checks(given: Evidence, config: GateConfig) -> list[Check]:
     if config.must_beat_random_knn:
         checks.append(_random_knn(encoder, given.probe[evidence.FEATURES].get(evidence.RANDOM_ENCODER)))
     return checks
-
-
-def _exact(accuracy: float, images: int) -> float:
-    """TFMA divides in float32; as a fraction of images the number is exact, and rounding decides nothing."""
-    return round(accuracy * images) / images
 
 
 def _at_least(name: str, what: str, value: float, threshold: float, form: str = ".4f") -> Check:
@@ -315,7 +310,7 @@ def _improvement(given: Evidence, config: GateConfig) -> Check:
     if given.evaluation.baseline_accuracy is None:
         return Check(name, False, "the Evaluator did not measure the model in use", threshold=config.min_improvement)
     images = given.evaluation.images
-    ours, theirs = _exact(given.evaluation.accuracy, images), _exact(given.evaluation.baseline_accuracy, images)
+    ours, theirs = given.evaluation.accuracy, given.evaluation.baseline_accuracy
     difference = round(images * (ours - theirs)) / images
     asked = f"more than {config.min_improvement:g} above it was asked ({name})"
     if difference > config.min_improvement:

@@ -55,7 +55,7 @@ def make_evidence(right: int = 190, baseline_right: int | None = None, images: i
         },
         predictions=make_predictions(right, images),
         evaluation=EvaluationResult(
-            accuracy=float(np.float32(right) / np.float32(images)),  # as TFMA divides
+            accuracy=right / images,
             images=images,
             class_recall={"cat": accuracy, "dog": accuracy},
             model_location="/runs/new/Format-Serving",
@@ -85,8 +85,7 @@ def test_the_first_good_model_is_blessed():
     assert all(check.passed for check in verdict.checks) and not verdict.warnings
 
 
-def test_a_threshold_is_met_exactly_in_spite_of_float32():
-    assert float(np.float32(190) / np.float32(200)) < 0.95
+def test_a_threshold_is_met_exactly():
     assert judge(make_evidence(190), GateConfig(min_accuracy=0.95)).verdict == evidence.BLESSED
     assert judge(make_evidence(189), GateConfig(min_accuracy=0.95)).verdict == evidence.NOT_BLESSED
 
