@@ -117,6 +117,7 @@ def _add_kubeflow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         ("compile", here.compile_pipeline, here.add_compile_arguments, "Write the graph and its Kubeflow pipeline."),
         ("submit", here.submit, here.add_submit_arguments, "Start a run on Kubeflow Pipelines."),
         ("schedule", here.schedule, here.add_schedule_arguments, "Start runs again and again, never two at once."),
+        ("backfill", here.backfill, here.add_backfill_arguments, "Run past spans in order, one at a time."),
         ("status", here.status, here.add_status_arguments, "List the latest runs on Kubeflow Pipelines."),
     ):
         parser = command_line.add_command(commands, name, command, text)

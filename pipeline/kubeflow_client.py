@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.request
 import warnings
@@ -16,6 +17,8 @@ from typing import Any
 _HOST, _TOKEN, _NAMESPACE = "SIMCLR_KFP_HOST", "SIMCLR_KFP_TOKEN", "SIMCLR_KFP_NAMESPACE"
 _TIMEOUT_SECONDS = 15
 _PAGE_SIZE = 100
+_PENDING, _SUCCEEDED = "PENDING", "SUCCEEDED"
+_ENDED = (_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
 
 
 class RequestRefused(Exception):
@@ -58,7 +61,7 @@ class Server:
         )
         # Not Client.run_pipeline, which has no place for a description.
         created = self._client._run_api.run_service_create_run(run=run)
-        return {"run_id": created.run_id, "url": f"{self._host}/#/runs/details/{created.run_id}"}
+        return {"run_id": created.run_id, "url": self._page(created.run_id)}
 
     def schedule(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start runs of a pinned version again and again, never two at once."""
@@ -123,12 +126,42 @@ class Server:
                 {
                     "run_id": run.run_id,
                     "name": run.display_name,
-                    "state": run.state or "PENDING",
+                    "state": run.state or _PENDING,
                     "created_at": run.created_at.isoformat() if run.created_at else "",
                 }
                 for run in found.runs or []
             ]
         }
+
+    def ensure_run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """As ``submit``, unless the newest run of that name goes on or succeeded: ``state``, None for a new one."""
+        experiment_id = self._experiment(request["pipeline_name"])
+        arguments = {"sort_by": "created_at desc", "experiment_id": experiment_id, "namespace": self._namespace}
+        for run in self._pages(self._client.list_runs, "runs", **arguments):
+            if run.display_name == request["run_name"]:
+                if run.state in _ENDED and run.state != _SUCCEEDED:
+                    break
+                return {"run_id": run.run_id, "url": self._page(run.run_id), "state": run.state or _PENDING}
+        return {**self.submit(request), "state": None}
+
+    def wait(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The ``state`` in which a run ends; a server that does not answer is asked again, so many times in a row."""
+        unanswered = 0
+        while True:
+            try:
+                state = self._client.get_run(request["run_id"]).state
+                unanswered = 0
+            except Exception:
+                unanswered += 1
+                if unanswered > request["unanswered_polls"]:
+                    raise
+                state = None
+            if state in _ENDED:
+                return {"state": state}
+            time.sleep(request["poll_seconds"])
+
+    def _page(self, run_id: str) -> str:
+        return f"{self._host}/#/runs/details/{run_id}"
 
     def _experiment(self, name: str) -> str:
         return self._client.create_experiment(name=name, namespace=self._namespace).experiment_id
@@ -176,7 +209,7 @@ class Server:
                 return items
 
 
-_ACTIONS = ("submit", "schedule", "list_schedules", "pause", "resume", "delete", "status")
+_ACTIONS = ("submit", "schedule", "list_schedules", "pause", "resume", "delete", "status", "ensure_run", "wait")
 
 
 def _require_answer(host: str, token: str | None) -> None:

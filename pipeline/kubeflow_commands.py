@@ -47,6 +47,7 @@ def compile_pipeline(arguments: argparse.Namespace) -> int:
 def add_submit_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``simclr submit`` beside the config's."""
     _add_run_arguments(parser)
+    _add_span_range(parser)
     parser.add_argument("--name", help="of the run; by default that of the pipeline and the span")
 
 
@@ -54,7 +55,7 @@ def submit(arguments: argparse.Namespace) -> int:
     """Start one run."""
     from pipeline import operations
 
-    request = _run_request(arguments)
+    request = _run_request(arguments, arguments.span_range)
     name = arguments.name or f"{request['pipeline_name']} {arguments.span_range}"
     answer = operations.ask("submit", {**request, "run_name": name, "description": arguments.notes})
     sys.stdout.write(f"Run        {answer['run_id']}\nPage       {answer['url']}\n")
@@ -69,6 +70,7 @@ def add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--catch-up", action="store_true", help="create: make up for times when the server was down")
     parser.add_argument("--name", help="of the schedule; by default that of the pipeline")
     _add_run_arguments(parser)
+    _add_span_range(parser)
 
 
 def schedule(arguments: argparse.Namespace) -> int:
@@ -83,7 +85,8 @@ def schedule(arguments: argparse.Namespace) -> int:
         if arguments.cron is None:
             raise ConfigError('--cron: required to create a schedule, such as --cron "0 2 * * MON"')
         when = {"cron": cron.with_seconds(arguments.cron), "catch_up": arguments.catch_up}
-        operations.ask("schedule", {**_run_request(arguments), **which, **when, "description": arguments.notes})
+        request = _run_request(arguments, arguments.span_range)
+        operations.ask("schedule", {**request, **which, **when, "description": arguments.notes})
         sys.stdout.write(f"{which['name']} runs at {arguments.cron}.\n")
     elif arguments.action == "list":
         for found in operations.ask("list_schedules", which)["schedules"]:
@@ -93,6 +96,31 @@ def schedule(arguments: argparse.Namespace) -> int:
         operations.ask(arguments.action, which)
         sys.stdout.write(f"{which['name']}: {arguments.action}d.\n")
     return 0
+
+
+def add_backfill_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``simclr backfill`` beside the config's."""
+    parser.add_argument(
+        "--spans", required=True, metavar="FIRST..LAST", help="which spans, as numbers or dates, such as 12..19"
+    )
+    parser.add_argument("--push", action="store_true", help="let a model that is good enough replace the one in use")
+    _add_run_arguments(parser)
+
+
+def backfill(arguments: argparse.Namespace) -> int:
+    """Run past spans, one after the other; without ``--push`` their models are measured only."""
+    from pipeline import backfill as row
+
+    spans = row.read_spans(arguments.spans)
+    may_bless = f"gate.may_bless={'true' if arguments.push else 'false'}"
+    request = _run_request(arguments, str(spans[0]), may_bless)
+    row.run(spans, request, arguments.notes, _tell)
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # hours may pass until the next
 
 
 def add_status_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,19 +147,20 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         "--pipeline", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="compiled pipeline"
     )
     parser.add_argument("--data", help="path or URI of the images; by default the target's data_root")
-    parser.add_argument(
-        "--span-range", default="latest", help="latest, a number, a date, or scheduled-date (of a schedule's run)"
-    )
     parser.add_argument("--notes", default="", help="the run's description")
 
 
-def _run_request(arguments: argparse.Namespace) -> dict[str, Any]:
+def _add_span_range(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--span-range", default="latest", help="latest, a number, a date, or scheduled-date (of a schedule's run)"
+    )
+
+
+def _run_request(arguments: argparse.Namespace, span_range: str, *overrides: str) -> dict[str, Any]:
     from pipeline import config as pipeline_config
     from pipeline import operations
     from pipeline import target as targets
 
-    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    config = pipeline_config.load(arguments.config, (*arguments.overrides, *overrides))
     target = targets.load(arguments.target)
-    return operations.run_request(
-        config, target, str(arguments.target), arguments.pipeline, arguments.data, arguments.span_range
-    )
+    return operations.run_request(config, target, str(arguments.target), arguments.pipeline, arguments.data, span_range)

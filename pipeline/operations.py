@@ -12,6 +12,7 @@ from pipeline.target import Target
 
 SCHEDULED_DATE = "scheduled-date"  # as --span-range: the date that the server writes into each run of a schedule
 _SCHEDULED_DATE_MACRO = "[[ScheduledTime.2006-01-02]]"  # Go's way to say YYYY-MM-DD
+_ANY_DATE = "2026-01-31"
 
 
 class ServerError(RuntimeError):
@@ -32,16 +33,15 @@ def run_request(
         span_range: as ``run_parameters.read_span`` reads it, or ``SCHEDULED_DATE``.
 
     Raises:
-        ConfigError: no such package, a span that can't be read, or another number of GPUs than the target's.
+        ConfigError: no such package, a span that can't be read or that the config has no place for, or another number
+            of GPUs than the target's.
     """
     compilation.check_gpus(config, target, source)
-    if span_range == SCHEDULED_DATE:
-        span_range = _SCHEDULED_DATE_MACRO
-    else:
-        run_parameters.read_span(span_range)
+    is_scheduled = span_range == SCHEDULED_DATE
+    rooms = run_parameters.bindings(config, target.data_root, target.registry)
+    run_parameters.read(config.pipeline_name, rooms, _ANY_DATE if is_scheduled else span_range)  # as every node does
     if not package.is_file():
         raise ConfigError(f"--pipeline {package}: no such file; `simclr compile` writes it")
-    rooms = run_parameters.bindings(config, target.data_root, target.registry)
     return {
         "pipeline": str(package.resolve()),
         "pipeline_name": config.pipeline_name,
@@ -49,7 +49,7 @@ def run_request(
         "version": hashlib.sha256(package.read_bytes()).hexdigest()[:16],
         "parameters": {
             run_parameters.DATA_ROOT: data_root or target.data_root,
-            run_parameters.SPAN_RANGE: span_range,
+            run_parameters.SPAN_RANGE: _SCHEDULED_DATE_MACRO if is_scheduled else span_range,
             **{room: rooms[room] for room in run_parameters.ROOMS},
         },
         "service_account": target.service_account,

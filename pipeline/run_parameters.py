@@ -75,7 +75,7 @@ def read_span(text: str) -> int | None:
     if _MACRO.search(text):
         raise ConfigError(
             f"parameter {SPAN_RANGE}: the server did not fill in the macro {text!r}; that takes a schedule (no single "
-            "run) and a server that fills in macros for v2 pipelines, in which kubeflow/pipelines issue 12494 is closed"
+            "run) and Kubeflow Pipelines newer than 2.16, in which its issue 12494 is closed; or use latest"
         )
     if text.isdecimal():
         return int(text)

@@ -19,6 +19,8 @@ class KfpServer(http.server.ThreadingHTTPServer):
         self.uploads: dict[str, bytes] = {}  # by id of the version
         self.complaints: list[str] = []
         self.refuse_runs = False
+        self.outcomes: list[str] = []  # of the next runs, which end when they were asked after twice; else at once well
+        self.unanswered = 0  # of the next questions after a run
         self._thread = threading.Thread(target=self.serve_forever, daemon=True)
         self._thread.start()
 
@@ -48,6 +50,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._answer({"multi_user": False})
         if len(parts) == 3 and parts[2] == "versions":
             return self._answer_list("pipeline_versions", self._of("pipeline_id", parts[1], self.server.versions))
+        if len(parts) == 2 and parts[0] == "runs":
+            return self._answer_about_run(*self._of("run_id", parts[1], self.server.runs))
         kinds = {
             "pipelines": self.server.pipelines,
             "experiments": self.server.experiments,
@@ -95,7 +99,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._answer({"error": "quota of runs is used up", "code": 8}, 429)
         self._check_run(item)
         if parts == ["runs"]:
+            self._check_that_no_run_goes_on(item)
             new = {"run_id": f"run-{len(server.runs)}", "state": "SUCCEEDED", "created_at": "2026-01-31T02:00:00Z"}
+            if server.outcomes:
+                new |= {"state": "PENDING", "ends as": server.outcomes.pop(0)}
             return self._add(server.runs, {**item, **new})
         if parts == ["recurringruns"]:
             return self._add(server.recurring, {**item, "recurring_run_id": f"schedule-{len(server.recurring)}"})
@@ -120,6 +127,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in item["runtime_config"]["parameters"].items():
             if not isinstance(value, str) or not value:
                 self.server.complaints.append(f"parameter {name}: {value!r}")
+
+    def _check_that_no_run_goes_on(self, item):
+        going_on = [run["display_name"] for run in self.server.runs if run["state"] in ("PENDING", "RUNNING")]
+        if going_on:
+            self.server.complaints.append(f"{item['display_name']} was started while {going_on} went on")
+
+    def _answer_about_run(self, run):
+        if self.server.unanswered:
+            self.server.unanswered -= 1
+            return self._answer({"error": "upstream is restarting", "code": 14}, 503)
+        run["state"] = {"PENDING": "RUNNING", "RUNNING": run.get("ends as")}.get(run["state"], run["state"])
+        self._answer({key: value for key, value in run.items() if key != "ends as"})
 
     def _is_refused(self) -> bool:
         if self.headers.get("Authorization") == f"Bearer {TOKEN}":

@@ -15,6 +15,7 @@ _HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "sklearn", "scipy", "pand
     [
         ["--help"],
         ["run", "--help"],
+        ["backfill", "--help"],
         ["run", "--set", "pretraining.epochs=0"],
         ["config", "show"],
         ["run", "--config", "x"],

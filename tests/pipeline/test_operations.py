@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from pipeline import backfill as backfill_module
 from pipeline import cli, kfp_environment, run_parameters
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -16,6 +17,7 @@ _SPEC.loader.exec_module(kfp_server)
 
 _ON_TARGET = ["--config", "digits", "--set", "pretraining.num_gpus=1"]
 _ON_TARGET += ["--target", str(_ROOT / "kubeflow" / "targets" / "example.yaml")]
+_SPANS = ["--set", "ingestion.span_pattern=span-{SPAN}"]
 
 try:
     kfp_environment.python()
@@ -47,7 +49,8 @@ def _schedule(package, *arguments):
 
 def test_a_run_is_submitted_with_its_parameters_and_a_pinned_version(server, package, capsys):
     arguments = ["submit", *_ON_TARGET, "--set", "pretraining.epochs=7", "--pipeline", str(package)]
-    assert cli.main([*arguments, "--span-range", "2026-01-31", "--data", "/runs/other", "--notes", "a try"]) == 0
+    arguments += [*_SPANS, "--span-range", "2026-01-31", "--data", "/runs/other", "--notes", "a try"]
+    assert cli.main(arguments) == 0
     assert "run-0" in capsys.readouterr().out
     [run] = server.runs
     parameters = run["runtime_config"]["parameters"]
@@ -73,7 +76,7 @@ def test_the_same_file_is_one_version_and_another_file_another(server, package, 
 
 
 def test_a_schedule_is_pinned_alone_and_does_not_catch_up(server, package, capsys):
-    assert _schedule(package, "--cron", "30 2 * * 7", "--span-range", "scheduled-date") == 0
+    assert _schedule(package, "--cron", "30 2 * * 7", *_SPANS, "--span-range", "scheduled-date") == 0
     [schedule] = server.recurring
     assert schedule["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 0"
     assert (schedule["max_concurrency"], schedule["no_catchup"], schedule["mode"]) == (1, True, "ENABLE")
@@ -83,6 +86,58 @@ def test_a_schedule_is_pinned_alone_and_does_not_catch_up(server, package, capsy
     assert "there is a schedule simclr already" in capsys.readouterr().err
     assert _schedule(package, "--cron", "0 3 * * *", "--name", "second", "--catch-up") == 0
     assert server.recurring[1]["no_catchup"] is False
+
+
+def test_spans_are_numbers_or_dates():
+    assert backfill_module.read_spans("12..14") == range(12, 15)
+    assert backfill_module.read_spans("2026-01-31..2026-02-01") == range(20484, 20486)
+
+
+@pytest.fixture
+def backfill(package, capsys, monkeypatch):
+    """Run the command; gives its exit code, what it printed, and its error."""
+    monkeypatch.setattr(backfill_module, "_POLL_SECONDS", 0.1)
+
+    def backfill(*arguments):
+        code = cli.main(["backfill", *_ON_TARGET, *_SPANS, "--pipeline", str(package), *arguments])
+        told = capsys.readouterr()
+        return code, told.out.splitlines(), told.err
+
+    return backfill
+
+
+def test_a_backfill_runs_spans_in_order_one_at_a_time_and_goes_on_after_a_failure(server, backfill):
+    server.outcomes = ["SUCCEEDED", "FAILED"]
+    server.unanswered = 1
+    code, told, error = backfill("--spans", "12..14", "--notes", "history")
+    assert (code, told[-1]) == (1, f"Span 13: run run-1 started, {server.url}/#/runs/details/run-1")
+    assert error == (
+        "Error: the backfill stops at span 13: its run run-1 ended as FAILED; once the cause is mended, the same "
+        "command goes on with this span\n"
+    )
+    server.outcomes = ["SUCCEEDED"] * 2
+    code, told, _ = backfill("--spans", "12..14", "--notes", "history")
+    assert (code, told[0]) == (0, f"Span 12: done before, {server.url}/#/runs/details/run-0")
+    assert told[-1] == "Span 14: succeeded"
+    # In order; the server complains where one starts before another's end.
+    assert [run["runtime_config"]["parameters"]["span_range"] for run in server.runs] == ["12", "13", "13", "14"]
+    for run in server.runs:
+        assert json.loads(run["runtime_config"]["parameters"]["gate"])["may_bless"] is False
+        assert run["description"] == "history"
+
+
+def test_a_backfill_goes_on_with_a_run_that_goes_on_and_pushes_only_where_told_to(server, backfill):
+    server.outcomes = ["SUCCEEDED"]
+    server.unanswered = backfill_module._UNANSWERED_POLLS + 1
+    code, told, error = backfill("--spans", "12..12")
+    assert (code, error) == (1, "Error: the server refuses: upstream is restarting\n")
+    code, told, _ = backfill("--spans", "12..12")
+    assert (code, told[0]) == (0, f"Span 12: run run-0 goes on, {server.url}/#/runs/details/run-0")
+    # Other settings are another backfill.
+    code, told, _ = backfill("--spans", "12..12", "--push")
+    assert (code, told[0]) == (0, f"Span 12: run run-1 started, {server.url}/#/runs/details/run-1")
+    of_gate = [json.loads(run["runtime_config"]["parameters"]["gate"])["may_bless"] for run in server.runs]
+    assert of_gate == [False, True]
 
 
 def test_schedules_are_listed_paused_resumed_and_deleted(server, package, capsys):
@@ -139,6 +194,13 @@ def test_a_server_that_is_not_there_is_one_sentence_soon(capsys, monkeypatch):
         (["schedule"], "--cron: required to create a schedule"),
         (["schedule", "--cron", "0 0 2 * * *"], "expected five fields"),
         (["submit", "--span-range", "newest"], "parameter span_range: expected latest"),
+        (["submit", "--span-range", "12"], "run parameters: ingestion: "),
+        (["schedule", "--cron", "0 2 * * *", "--span-range", "scheduled-date"], "run parameters: ingestion: "),
+        (["backfill", "--spans", "12..19"], "run parameters: ingestion: "),
+        (["backfill", *_SPANS, "--spans", "19..12"], "--spans: expected first..last, such as 12..19, found '19..12'"),
+        (["backfill", *_SPANS, "--spans", "12"], "--spans: expected first..last"),
+        (["backfill", *_SPANS, "--spans", "12..latest"], "--spans: expected first..last"),
+        (["backfill", *_SPANS, "--spans", "12..x"], "parameter span_range: expected latest, a number or a date"),
         (["submit", "--pipeline", "none.yaml"], "--pipeline none.yaml: no such file; `simclr compile` writes it"),
         (["submit", "--set", "pretraining.num_gpus=0"], "gives the Trainer 1 GPUs, but pretraining.num_gpus is 0"),
         (["submit", "--set", "pretraining.epochs=0"], "pretraining.epochs: "),
