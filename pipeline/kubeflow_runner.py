@@ -14,10 +14,13 @@ from kfp import compiler, dsl, kubernetes
 
 _METADATA_VARIABLE = "SIMCLR_METADATA_CONNECTION"  # as pipeline.metadata_connection.VARIABLE
 _WORK, _ANSWER = "work", "answer"
-_BACKOFF_FACTOR = 2.0
+# Argo counts what it calls the longest back-off from the start of the first attempt: attempts, waits, and how long a
+# pod is pending. It ends attempts then, too. So it must never be what decides; number of retries and time limits do.
+_PENDING_SECONDS = 86_400  # per attempt
 # The launcher replaces the image's entry point and takes dot-folders of the home for itself.
 _ENVIRONMENT = {"HOME": "/tmp", "PYTHONPATH": "/opt/simclr", "TF_CPP_MIN_LOG_LEVEL": "2"}
 _RUN_ID = "run_id"
+_TRAINING_NODES = ("Trainer", "Tuner")
 
 
 class _Container(NamedTuple):
@@ -48,7 +51,20 @@ class Emitter:
 
     def emit(self, path: str) -> None:
         """Compile to ``path``: pipeline and platform documents."""
-        compiler.Compiler().compile(self._pipeline(), path)
+        pipeline = self._pipeline()
+        self._widen_retry_windows(pipeline.pipeline_spec)
+        compiler.Compiler().compile(pipeline, path)
+
+    def _widen_retry_windows(self, spec: Any) -> None:
+        """``set_retry`` cuts the window in which a task is retried to an hour; see ``_PENDING_SECONDS``."""
+        target, retries = self._target, self._target["retries"]
+        longest = 60 * max([target["time_limit_minutes"], *target["node_time_limits_minutes"].values()])
+        waits = sum(retries["wait_seconds"] * retries["wait_factor"] ** number for number in range(retries["count"]))
+        window = (retries["count"] + 1) * (longest + _PENDING_SECONDS) + waits
+        for component in (spec.root, *spec.components.values()):
+            for task in component.dag.tasks.values():
+                if task.HasField("retry_policy"):
+                    task.retry_policy.backoff_max_duration.FromSeconds(window)
 
     def _pipeline(self) -> Any:
         # First, because kfp can't define a pipeline while it builds another.
@@ -95,6 +111,7 @@ class Emitter:
 
     def _node_container(self, node_id: str, name: str, gpus: int) -> _Container:
         target = self._target
+        lease = {"training-lease": json.dumps(target["training_lease"])} if node_id in _TRAINING_NODES else {}
         return _Container(
             name=name,
             module="pipeline.run_node",
@@ -104,6 +121,7 @@ class Emitter:
                 "gpus": str(gpus),
                 "pipeline-root": target["pipeline_root"],
                 "registry": target["registry"],
+                **lease,
             },
             parameters=self._parameters,
             outputs={},
@@ -139,8 +157,7 @@ class Emitter:
             task.set_retry(
                 num_retries=retries["count"],
                 backoff_duration=f"{retries['wait_seconds']}s",
-                backoff_factor=_BACKOFF_FACTOR,
-                backoff_max_duration=f"{retries['max_wait_seconds']}s",
+                backoff_factor=float(retries["wait_factor"]),
             )
         self._set_platform(task, container.time_limit_minutes)
         if container.uses_gpus and self._pool["count"]:

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     node_process.add_run_arguments(parser)
     parser.add_argument("--node", required=True, help="id of the node")
     parser.add_argument("--gpus", type=int, required=True, help="GPUs the node was given; 0 hides them all")
+    parser.add_argument("--training-lease", help="JSON of the terms on which a node that trains does so alone")
     parser.add_argument("--check", type=pathlib.Path, metavar="FILE", help="only say here whether there is work")
     parser.add_argument("--pipeline-root", required=True, help="path or URI of artifacts and checkpoints")
     parser.add_argument("--registry", required=True, help="folder of the model registry")
@@ -74,7 +75,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     if parsed.gpus and not parsed.check:
         node_process.require_gpus(parsed.node, parsed.gpus)
     # Only now, because these imports take ten seconds and more.
-    from pipeline import finished_checkpoints, metadata_connection, node_launch
+    from pipeline import finished_checkpoints, lone_launch, metadata_connection, node_launch
     from pipeline import intermediate_representation as representation
 
     node_process.open_filesystems(config.beam.pipeline_args)
@@ -87,6 +88,8 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
     launch = node_launch.NodeLaunch(ir, parsed.node, connection)
+    if parsed.training_lease:
+        launch = lone_launch.LoneLaunch(launch, connection, config.pipeline_name, parsed.run_id, parsed.training_lease)
     if parsed.check:
         answer = launch.check()
         parsed.check.parent.mkdir(parents=True, exist_ok=True)

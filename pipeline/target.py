@@ -3,6 +3,7 @@
 Nothing here decides what a run computes; that is the config's part. Secrets are named, never held.
 """
 
+import enum
 import pathlib
 import re
 from typing import Annotated
@@ -20,6 +21,8 @@ _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _MEMORY = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
 _CPU = r"^([1-9][0-9]*m|[0-9]*[1-9][0-9]*)$"
+
+_LONGEST_WAIT_SECONDS = 86_400
 
 Name = Annotated[str, Field(pattern=_NAME)]
 Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
@@ -90,11 +93,44 @@ class SecretKey:
 
 @configuration.configuration
 class Retries:
-    """What happens to a failed or preempted step; the first wait doubles with each retry."""
+    """What happens to a failed or preempted step."""
 
     count: int = Field(3, ge=0, le=20, description="retries after the first attempt")
     wait_seconds: int = Field(60, ge=1, le=3600, description="before the first retry")
-    max_wait_seconds: int = Field(1800, ge=1, le=3600, description="before any retry")
+    wait_factor: int = Field(2, ge=1, le=10, description="each further wait is this many times as long")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        longest = self.wait_seconds * self.wait_factor ** max(self.count - 1, 0)
+        if longest > _LONGEST_WAIT_SECONDS:
+            raise ValueError(
+                f"the last of {self.count} waits would be {longest} seconds, more than {_LONGEST_WAIT_SECONDS}: "
+                "fewer retries, or a smaller wait_factor"
+            )
+        return self
+
+
+class IfTaken(str, enum.Enum):
+    """What a run does that is to train while another one of its pipeline trains."""
+
+    WAIT = "wait"
+    FAIL = "fail"
+
+
+@configuration.configuration
+class TrainingLease:
+    """How runs of one pipeline keep from training at the same time."""
+
+    if_taken: IfTaken = Field(IfTaken.WAIT, description="wait for the run that trains, or fail and name it")
+    expires_seconds: int = Field(
+        300,
+        ge=1,
+        le=86_400,
+        description="how long a lease lasts that is not renewed; it is renewed four times as often",
+    )
+    handover_seconds: int = Field(
+        3600, ge=1, le=604_800, description="how long it is kept for the GPU pod after the check found work"
+    )
 
 
 @configuration.configuration
@@ -116,6 +152,7 @@ class Target:
     node_resources: dict[str, Resources] = Field({}, description="by node of the graph")
     gpu_pool: GpuPool | None = Field(None, description="null where everything runs on CPUs")
     retries: Retries = Field(Retries(), description="of every node")
+    training_lease: TrainingLease = Field(TrainingLease(), description="no two runs of a pipeline train at once")
     time_limit_minutes: int = Field(240, ge=1, description="of one attempt, for nodes that are not named below")
     node_time_limits_minutes: dict[str, Annotated[int, Field(ge=1)]] = Field({}, description="by node of the graph")
 

@@ -21,7 +21,9 @@ from . import tiny
 
 SECRET = "planted-9f3c"
 _NODE_IN_PROCESS = str(pathlib.Path(__file__).with_name("node_in_process.py"))
-_DEADLINE_SECONDS = 300
+_DEADLINE_SECONDS = 900
+_GRACE_SECONDS = 30  # Kubernetes' own, between SIGTERM and SIGKILL
+_LEASE = json.dumps({"if_taken": "fail", "expires_seconds": 600, "handover_seconds": 600})
 _IMAGES_PER_CLASS = 30
 _OVERRIDES = (
     "pretraining.epochs=6",
@@ -68,6 +70,8 @@ class Cluster:
             "span-range": "latest",
             **{room.replace("_", "-"): rooms[room] for room in run_parameters.ROOMS},
         }
+        if node_id == "Trainer":
+            values["training-lease"] = _LEASE
         return [*(word for name, value in values.items() for word in (f"--{name}", value)), *extra]
 
     def start(self, node_id: str, run_id: str, *extra: str) -> multiprocessing.Process:
@@ -92,16 +96,17 @@ class Cluster:
             process.join(_DEADLINE_SECONDS)
         return [process.exitcode for process in processes]
 
-    def run_and_kill(self, node_id: str, run_id: str, when: str) -> None:
-        """Start a node and kill it as soon as a path fits the pattern ``when``."""
+    def run_and_kill(self, node_id: str, run_id: str, when: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """Start a node and send it a signal as soon as a new path fits the pattern ``when``."""
+        before = set(self.root.glob(when))
         process = self.start(node_id, run_id)
         deadline = time.monotonic() + _DEADLINE_SECONDS
-        while not any(self.root.glob(when)):
+        while set(self.root.glob(when)) <= before:
             assert process.is_alive() and time.monotonic() < deadline, f"{node_id} ended before {when}"
             time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        os.kill(process.pid, how)
+        process.join(_GRACE_SECONDS)
+        assert process.exitcode == -how
 
     def check(self, node_id: str, run_id: str) -> tuple[int, str | None]:
         answer = self.root / "answers" / f"{run_id}-{node_id}"

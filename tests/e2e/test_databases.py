@@ -17,6 +17,7 @@ from .cluster import Cluster
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _PASSWORD = database_servers.PASSWORD
+_RESOLVERS = {"SchemaInUse", "PreviousStatistics", "BlessedBaseline"}
 _INSTALLED = shutil.which("mariadbd") and any(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 pytestmark = [
     pytest.mark.e2e,
@@ -50,6 +51,33 @@ def test_three_processes_may_be_the_first(connection):
     assert _PASSWORD not in "".join(told)
 
 
+def test_of_three_processes_one_gets_the_training_lease(connection):
+    code = (
+        "import sys\n"
+        "from pipeline import metadata_connection, target, training_lease\n"
+        "connection = metadata_connection.from_environment()\n"
+        "terms = target.TrainingLease(if_taken=target.IfTaken.FAIL)\n"
+        "lease = training_lease.Lease(connection, 'digits', sys.argv[1], terms)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "lease.acquire(600)\n"
+    )
+    environment = {**os.environ, metadata_connection.VARIABLE: json.dumps(connection)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, run_id], cwd=_ROOT, env=environment, **pipes) for run_id in "abc"
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    told = [process.communicate()[1] for process in processes]
+    assert sorted(process.returncode for process in processes) == [0, 1, 1], told
+    refused = [text for process, text in zip(processes, told, strict=True) if process.returncode]
+    assert all("trains pipeline digits and holds its lease" in text for text in refused), refused
+
+
 def test_three_runs_may_be_the_first(cluster):
     """Of any pipeline: they register all of TFX's types at the same time."""
     runs = ("one", "two", "three")
@@ -61,24 +89,26 @@ def test_three_runs_may_be_the_first(cluster):
 
 
 def test_a_killed_node_rejoins_its_execution(cluster):
-    cluster.run_and_kill("StatisticsGen", "one", "pipeline_root/StatisticsGen/statistics/*")
-    killed = cluster.results("one")["StatisticsGen"]
+    assert cluster.run("ImageExampleGen", "four") == 0
+    assert cluster.results("four")["ImageExampleGen"].is_cached
+    cluster.run_and_kill("StatisticsGen", "four", "pipeline_root/StatisticsGen/statistics/*")
+    killed = cluster.results("four")["StatisticsGen"]
     assert killed.state == "RUNNING"
-    assert cluster.run("StatisticsGen", "one") == 0
-    result = cluster.results("one")["StatisticsGen"]
+    assert cluster.run("StatisticsGen", "four") == 0
+    result = cluster.results("four")["StatisticsGen"]
     assert (result.state, result.execution_id) == ("COMPLETE", killed.execution_id)
 
 
 def test_a_whole_run_with_nodes_side_by_side(cluster):
     node_ids = ir_file.node_ids(cluster.graph)
     for node_id in node_ids[node_ids.index("StatisticsGen") + 1 : node_ids.index("AnomalyGate") + 1]:
-        assert cluster.run(node_id, "one") == 0, cluster.log("one", node_id)[-2000:]
+        assert cluster.run(node_id, "four") == 0, cluster.log("four", node_id)[-2000:]
     both = ("Transform", "ViewGen")
-    codes = cluster.run_at_once(*((node_id, "one") for node_id in both))
-    assert codes == [0, 0], [cluster.log("one", node_id)[-3000:] for node_id in both]
+    codes = cluster.run_at_once(*((node_id, "four") for node_id in both))
+    assert codes == [0, 0], [cluster.log("four", node_id)[-3000:] for node_id in both]
     for node_id in node_ids[node_ids.index("Trainer") :]:
-        assert cluster.run(node_id, "one") == 0, cluster.log("one", node_id)[-2000:]
-    results = cluster.results("one")
+        assert cluster.run(node_id, "four") == 0, cluster.log("four", node_id)[-2000:]
+    results = cluster.results("four")
     assert set(results) == set(node_ids)
     assert all(result.is_good for result in results.values())
     assert (cluster.root / "registry" / "image-encoder" / "1").is_dir()
@@ -86,11 +116,10 @@ def test_a_whole_run_with_nodes_side_by_side(cluster):
 
 def test_two_runs_come_from_the_cache_side_by_side(cluster):
     for node_id in ir_file.node_ids(cluster.graph):
-        assert cluster.run_at_once((node_id, "two"), (node_id, "three")) == [0, 0], node_id
-    for run_id in ("two", "three"):
+        assert cluster.run_at_once((node_id, "five"), (node_id, "six")) == [0, 0], node_id
+    for run_id in ("five", "six"):
         results = cluster.results(run_id)
-        uncached = {node_id for node_id, result in results.items() if not result.is_cached}
-        assert uncached <= {"SchemaInUse", "PreviousStatistics", "BlessedBaseline", "ImageExampleGen"}
+        assert {node_id for node_id, result in results.items() if not result.is_cached} == _RESOLVERS
         assert all(result.is_good for result in results.values())
 
 

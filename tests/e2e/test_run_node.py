@@ -6,6 +6,7 @@ The first process is started from nothing, as a container is; see ``cluster.py``
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,8 @@ from ml_metadata import metadata_store
 
 from components.contracts import evidence
 from pipeline import ir_file
+from pipeline.target import IfTaken, TrainingLease
+from pipeline.training_lease import Lease, LeaseTakenError
 
 from .cluster import SECRET, Cluster
 
@@ -72,13 +75,20 @@ def test_a_killed_training_goes_on_from_its_checkpoint(cluster):
     assert cluster.check("Trainer", "first") == (0, "work")
     registered = cluster.results("first")["Trainer"]
     assert registered.state == "RUNNING"
-    cluster.run_and_kill("Trainer", "first", "pipeline_root/checkpoints/*/*.npz")
+    checkpoints = "pipeline_root/checkpoints/*/*.npz"
+    cluster.run_and_kill("Trainer", "first", checkpoints)
+    cluster.run_and_kill("Trainer", "first", checkpoints, signal.SIGTERM)  # as an evicted or preempted pod gets
+    other = Lease(cluster.connection, "tiny", "other", TrainingLease(if_taken=IfTaken.FAIL))
+    with pytest.raises(LeaseTakenError, match=r"run first \(.*\) trains pipeline tiny"):
+        other.acquire(600)
     assert cluster.run("Trainer", "first") == 0, cluster.log("first", "Trainer")[-2000:]
+    other.acquire(600)
+    other.release()
     result = cluster.results("first")["Trainer"]
     assert (result.state, result.execution_id) == ("COMPLETE", registered.execution_id)
     [model] = result.outputs["model"]
     pretraining = json.loads(pathlib.Path(model.uri, "Format-Serving", "pretraining.json").read_text())
-    assert pretraining["resumed_from_steps"]
+    assert len(pretraining["resumed_from_steps"]) == 2
     assert not any((cluster.root / "pipeline_root/checkpoints").iterdir())
     assert cluster.check("Trainer", "first") == (0, "skip")
 

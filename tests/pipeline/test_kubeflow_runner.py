@@ -14,6 +14,7 @@ import subprocess
 import pytest
 import yaml
 
+from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from pipeline import (
     cli,
@@ -206,11 +207,13 @@ def test_every_task_is_retried_and_limited_and_never_cached(compiled):
     for name in compiled.containers:
         task = compiled.tasks[name]
         assert task["cachingOptions"] == {}, name
+        # Argo's window holds all attempts at full length, their waits and a day in which each waits for a node.
+        window = 6 * (172800 + 86400) + (60 + 120 + 240 + 480 + 960)
         assert task["retryPolicy"] == {
-            "maxRetryCount": 3,
+            "maxRetryCount": 5,
             "backoffDuration": "60s",
             "backoffFactor": 2.0,
-            "backoffMaxDuration": "1800s",
+            "backoffMaxDuration": f"{window}s",
         }, name
         seconds = 172800 if name.startswith("trainer") else 14400
         assert compiled.kubernetes[f"exec-{name}"]["activeDeadlineSeconds"] == str(seconds), name
@@ -230,6 +233,16 @@ def test_every_container_runs_as_the_images_user_with_its_volume_and_its_secrets
         assert on_cluster["imagePullSecret"][0]["secretName"] == "registry-credentials"
         assert {"HOME", "PYTHONPATH"} <= {variable["name"] for variable in container["env"]}
         assert container["image"] == targets.load(_EXAMPLE).image
+
+
+@needs_kfp
+def test_only_what_trains_takes_the_lease(emit, compiled):
+    lease = {name: compiled.arguments(name).get("training-lease") for name in compiled.containers}
+    assert {name for name, terms in lease.items() if terms} == {"trainer-check", "trainer-work"}
+    assert configuration.from_json(targets.TrainingLease, lease["trainer-work"], "x") == targets.TrainingLease()
+    without_waiting = targets.TrainingLease(if_taken=targets.IfTaken.FAIL, expires_seconds=60)
+    terms = emit(gpu_pool=None, training_lease=without_waiting).arguments("trainer")["training-lease"]
+    assert configuration.from_json(targets.TrainingLease, terms, "x") == without_waiting
 
 
 @needs_kfp

@@ -73,6 +73,8 @@ def test_everything_on_cpus(tmp_path):
         ({"node_resources": {"Trainer": {"cpu": "2"}}}, r"node_resources: Trainer have those of gpu_pool\.resources"),
         ({"run_as_user": 0}, "run_as_user: .*found 0"),
         ({"retries__wait_seconds": 0}, r"retries\.wait_seconds: .*found 0"),
+        ({"retries__count": 20}, "retries: the last of 20 waits would be 31457280 seconds, more than 86400: fewer ret"),
+        ({"training_lease__if_taken": "queue"}, r"training_lease\.if_taken: .*found 'queue'"),
         ({"environment_from_secrets": {"A B": {"secret": "s", "key": "k"}}}, "environment_from_secrets: names of var"),
     ],
 )
