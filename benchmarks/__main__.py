@@ -5,7 +5,17 @@ import importlib
 import os
 import sys
 
-SUBJECTS = ("nt_xent", "augmentations", "albumentations_policy", "logistic_regression", "ingestion", "view_gen")
+SUBJECTS = {
+    "nt_xent": "nt_xent.measure",
+    "augmentations": "augmentations.measure",
+    "albumentations_policy": "albumentations_policy.measure",
+    "logistic_regression": "logistic_regression.measure",
+    "ingestion": "ingestion.measure",
+    "view_gen": "view_gen.measure",
+    "resnet18_32px": "training.resnet18_32px",
+    "resnet50_32px": "training.resnet50_32px",
+    "resnet50_224px": "training.resnet50_224px",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -14,7 +24,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "subjects", nargs="*", metavar="subject", help=f"of {', '.join(SUBJECTS)}; all where none is named"
     )
-    parser.add_argument("--turns", type=int, default=7, help="of each side; the best counts")
+    parser.add_argument("--turns", type=int, default=7, help="of each side, the best counts; of training, seconds")
     parsed = parser.parse_args(arguments)
     unknown = sorted(set(parsed.subjects) - set(SUBJECTS))
     if unknown:
@@ -23,14 +33,23 @@ def main(arguments: list[str]) -> int:
     from benchmarks import table
 
     sys.stdout.write(table.header())
+    cores = os.sched_getaffinity(0)
     for subject in parsed.subjects or SUBJECTS:
+        os.sched_setaffinity(0, cores)  # another subject may have kept to one
         _write(table.title(subject))
         try:
-            measure = importlib.import_module(f"benchmarks.{subject}").measure
-            measure(lambda row: _write(table.line(row)), parsed.turns)
+            _measure(subject, parsed.turns)
         except table.SkippedError as reason:
             _write(f"skipped: {reason}")
     return 0
+
+
+def _measure(subject: str, turns: int) -> None:
+    from benchmarks import table
+
+    module, function = SUBJECTS[subject].split(".")
+    measure = getattr(importlib.import_module(f"benchmarks.{module}"), function)
+    measure(lambda row: _write(table.line(row)), turns)
 
 
 def _write(text: str) -> None:

@@ -7,13 +7,15 @@ turns is the least disturbed one. CPU time is measured beside wall time, for mac
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+KILLED = -signal.SIGKILL  # return code
 
 
 class Timing(NamedTuple):
@@ -60,6 +62,22 @@ def forget_peak() -> None:
     pathlib.Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
+def available_mib() -> float:
+    """Memory that a process can still take: of the machine, and of the container where it has a limit of its own."""
+    lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 1024
+    group = pathlib.Path("/sys/fs/cgroup")
+    limit, used = group / "memory.max", group / "memory.current"
+    if not limit.exists() or limit.read_text(encoding="ascii").strip() == "max":
+        return free
+    return min(free, (int(limit.read_text(encoding="ascii")) - int(used.read_text(encoding="ascii"))) / 2**20)
+
+
+def be_the_first_to_go() -> None:
+    """Where memory runs out, the system is to end this process and no other; it ends as one that was ``KILLED``."""
+    pathlib.Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def in_own_process(module: str, *arguments: str) -> dict[str, float]:
     """Run ``python -m module arguments`` and read the JSON object on its last line.
 
@@ -67,5 +85,5 @@ def in_own_process(module: str, *arguments: str) -> dict[str, float]:
         subprocess.CalledProcessError: it failed; its errors are on stderr.
     """
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -1,0 +1,123 @@
+"""Training steps of one network, timed for one batch size after the other; one JSON object per line, as they are found.
+
+For a process of its own, because a batch that does not fit may end it; before a step on the CPU is tried, the memory it
+needs is estimated. Views come from records on disk through the input of pretraining, the step is pretraining's own.
+"""
+
+import dataclasses
+import gc
+import json
+import math
+import os
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import measuring
+from components.pretraining import devices
+from components.pretraining.config import Precision, PretrainingConfig
+from components.pretraining.dataset import ViewPairs, ViewRecords
+from components.pretraining.training_step import ImageShape, TrainingStep
+from components.simclr.config import Architecture, EncoderConfig
+from components.simclr.policies import OnlinePolicy
+from components.simclr.presets import Preset
+
+BATCHES = (32, 64, 128, 256)
+VIEWS_PER_IMAGE = 4
+_MOST_STEPS = 100_000
+_MEAN, _STD = np.full(3, 128, np.float32), np.full(3, 64, np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is trained, and how."""
+
+    architecture: str
+    size_px: int
+    precision: str
+    jit_compile: bool
+    views_dir: str  # of view records, at least as many as the largest batch
+    seconds: float  # that each batch size is timed for, after the first step; one step at least
+
+    def config(self, batch: int) -> PretrainingConfig:
+        """Settings of a run on what this machine has, defaults where the case says nothing; no view is kept decoded."""
+        preset = Preset.SMALL_IMAGES if self.size_px <= 64 else Preset.PHOTOGRAPHS
+        return PretrainingConfig(
+            encoder=EncoderConfig(architecture=Architecture(self.architecture)),
+            augmentation=OnlinePolicy(preset=preset),
+            global_batch_size=batch,
+            precision=Precision(self.precision),
+            jit_compile=self.jit_compile,
+            num_gpus=int(bool(tf.config.list_physical_devices("GPU"))),
+            input_threads=len(os.sched_getaffinity(0)),
+            cache_megabytes=0,
+        )
+
+
+def main(case: Case) -> None:
+    """Time all batch sizes, from small to large."""
+    measuring.be_the_first_to_go()
+    for batch in BATCHES:
+        with devices.op_determinism(True), tempfile.TemporaryDirectory() as scratch:
+            found = _time(case, batch, scratch)
+        sys.stdout.write(json.dumps({"batch": batch, **found}) + "\n")
+        sys.stdout.flush()
+        gc.collect()
+
+
+def _time(case: Case, batch: int, scratch: str) -> dict[str, float | str]:
+    config = case.config(batch)
+    pairs = ViewPairs(ViewRecords(case.views_dir, scratch), config, case.size_px, 3, VIEWS_PER_IMAGE)
+    image = ImageShape(case.size_px, 3, _MEAN, _STD)
+    step = TrainingStep(config, image, 0, _MOST_STEPS, devices.replica_devices(config.num_gpus))
+    if not config.num_gpus:
+        needed, free = _needed_mib(step.encoder, case, batch), measuring.available_mib()
+        if needed > free:
+            return {"reason": f"needs more than {needed:,.0f} MiB, {free:,.0f} MiB are free"}
+    _forget_peak(config.num_gpus)
+    try:
+        return _run(step, pairs, case.seconds) | {"peak_mib": _peak_mib(config.num_gpus)}
+    except tf.errors.ResourceExhaustedError:
+        return {"reason": "the GPU's memory is too small"}
+
+
+def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> dict[str, float]:
+    """Each step is waited for, so that waiting for views is the time in which nothing is computed."""
+    batches = pairs.iterate(0, _MOST_STEPS)
+    np.asarray(step.run(next(batches)).metrics)  # traces and compiles
+    start, cpu_start, steps, waited = time.perf_counter(), time.process_time(), 0, 0.0
+    while steps == 0 or time.perf_counter() - start < seconds:
+        asked = time.perf_counter()
+        batch = next(batches)
+        waited += time.perf_counter() - asked
+        np.asarray(step.run(batch).metrics)
+        steps += 1
+    taken, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    batches.close()
+    per_step = {"seconds_per_step": taken / steps, "cpu_seconds_per_step": cpu / steps}
+    return per_step | {"input_wait": waited / taken, "steps": steps}
+
+
+def _needed_mib(encoder: keras.Model, case: Case, batch: int) -> float:
+    """A lower bound: what the layers put out for both views of the batch, which the backward pass needs."""
+    values = sum(math.prod(layer.output.shape[1:]) for layer in encoder.layers)
+    return 2 * batch * values * (4 if case.precision == "float32" else 2) / 2**20
+
+
+def _forget_peak(num_gpus: int) -> None:
+    if num_gpus:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    else:
+        measuring.forget_peak()
+
+
+def _peak_mib(num_gpus: int) -> float:
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] / 2**20 if num_gpus else measuring.peak_mib()
+
+
+if __name__ == "__main__":
+    main(Case(**json.loads(sys.argv[1])))
