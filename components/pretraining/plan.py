@@ -66,13 +66,14 @@ def log_plan(plan: Plan, config: PretrainingConfig) -> None:
     chance = "no chance loss" if plan.chance_loss is None else f"chance loss {plan.chance_loss:.3f}"
     momentum = "" if plan.momentum is None else f"momentum {plan.momentum:.4g}, "
     _logger.info(
-        "%s of %s for %d epochs: peak learning rate %.4g (%s), %d images and %d views per step, %d negatives per view, "
-        "%d steps (%d per epoch, %d warm-up), %s, %s%d + %d parameters",
+        "%s of %s for %d epochs: peak learning rate %.4g (%s, %s), %d images and %d views per step, %d negatives per "
+        "view, %d steps (%d per epoch, %d warm-up), %s, %s%d + %d parameters",
         plan.method,
         config.encoder.architecture.value,
         config.epochs,
         plan.learning_rate,
         config.optimizer.name.value,
+        _decay(config),
         plan.images_per_step,
         plan.views_per_step,
         plan.negatives_per_anchor,
@@ -84,3 +85,12 @@ def log_plan(plan: Plan, config: PretrainingConfig) -> None:
         plan.encoder_parameters,
         plan.projection_head_parameters,
     )
+
+
+def _decay(config: PretrainingConfig) -> str:
+    """What decays; where decay is a part of the loss, kernels only."""
+    weight_decay = config.optimizer.weight_decay or config.loss.weight_decay
+    if not weight_decay:
+        return "no weight decay"
+    decays_all = config.optimizer.weight_decay and config.optimizer.decays_batch_norm_and_biases
+    return f"weight decay {weight_decay:g} {'with' if decays_all else 'without'} BatchNorm and biases"

@@ -19,17 +19,19 @@ SIZE_PX = 16
 class Views:
     uri: str
     num_train: int
-    images: dict[bytes, np.ndarray]  # digest to stored image, (16, 16, 1) uint8
+    images: dict[bytes, np.ndarray]  # digest to stored image, (16, 16, 1 or 3) uint8
 
 
-def draw_image(index: int) -> np.ndarray:
-    """Stripes whose angle and width are the class, with noise of their own."""
+def draw_image(index: int, channels: int = 1) -> np.ndarray:
+    """Stripes whose angle and width are the class, with noise of their own and, where there is any, a colour too."""
     generator = np.random.default_rng(index)
     label = index % 4
     rows, columns = np.mgrid[0:SIZE_PX, 0:SIZE_PX]
     phase = (rows * np.cos(label) + columns * np.sin(label)) / (1.5 + label)
     stripes = 128 + 90 * np.sin(phase + generator.uniform(0, 6))
-    return np.clip(stripes + generator.normal(0, 8, stripes.shape), 0, 255).astype(np.uint8)[..., None]
+    gray = (stripes + generator.normal(0, 8, stripes.shape))[..., None]
+    values = gray if channels == 1 else gray * generator.uniform(0.3, 1, channels)
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def digest_of(image: np.ndarray) -> bytes:
@@ -53,9 +55,11 @@ def encode(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
-def write_views(uri: pathlib.Path, num_train: int, views_per_image: int, num_eval: int = 24, shards: int = 3) -> Views:
+def write_views(
+    uri: pathlib.Path, num_train: int, views_per_image: int, num_eval: int = 24, shards: int = 3, channels: int = 1
+) -> Views:
     """``views_per_image`` shifted copies of each image; shift k is view k."""
-    images = {digest_of(image): image for image in map(draw_image, range(num_train))}
+    images = {digest_of(image): image for image in (draw_image(index, channels) for index in range(num_train))}
     (uri / "Split-train").mkdir(parents=True)
     (uri / "Split-eval").mkdir()
     for shard in range(shards):
@@ -65,7 +69,7 @@ def write_views(uri: pathlib.Path, num_train: int, views_per_image: int, num_eva
                 writer.write(example(digest, [encode(crop) for crop in crops]))
     with tf.io.TFRecordWriter(str(uri / "Split-eval" / "views-00000-of-00001.tfrecord")) as writer:
         for index in range(num_train, num_train + num_eval):
-            image = draw_image(index)
+            image = draw_image(index, channels)
             writer.write(example(digest_of(image), [encode(image)], str(index % 4)))
     summary = {
         "content_digest": f"{num_train} images, {views_per_image} views",
@@ -73,7 +77,7 @@ def write_views(uri: pathlib.Path, num_train: int, views_per_image: int, num_eva
         "bytes": 1,
         "views_per_image": views_per_image,
         "size_px": SIZE_PX,
-        "channels": 1,
+        "channels": channels,
     }
     (uri / "views_summary.json").write_text(json.dumps(summary))
     return Views(str(uri), num_train, images)
@@ -82,6 +86,11 @@ def write_views(uri: pathlib.Path, num_train: int, views_per_image: int, num_eva
 @pytest.fixture(scope="session")
 def views(tmp_path_factory) -> Views:
     return write_views(tmp_path_factory.mktemp("views") / "stored", num_train=40, views_per_image=4)
+
+
+@pytest.fixture(scope="session")
+def colored_views(tmp_path_factory) -> Views:
+    return write_views(tmp_path_factory.mktemp("views") / "colored", num_train=40, views_per_image=4, channels=3)
 
 
 @pytest.fixture(scope="session")

@@ -13,27 +13,34 @@ from components.pretraining.config import PretrainingConfig
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
 from components.simclr import watching
 from components.simclr.encoder import num_parameters
+from components.simclr.presets import Preset
 from pipeline import config as pipeline_config
 
-IMAGE = ImageShape(16, 1, np.array([128.0], np.float32), np.array([64.0], np.float32))
+METHODS = ("simclr", "moco", "byol")
+FAINT = {"architecture": "small_cnn", "width_multiplier": 0.0625}
+
+
+def of_method(method: str, **changes) -> dict:
+    return {"method": method, "moco": {"queue_size": 32}, **changes}
 
 
 class Run:
     """Everything ``training.train`` needs, built from settings."""
 
-    def __init__(self, views, settings: dict, scratch):
+    def __init__(self, views, settings: dict, scratch, channels: int = 1):
         self.config = configuration.from_mapping(PretrainingConfig, {"jit_compile": False, **settings}, "test")
+        self.image = ImageShape(16, channels, np.full(channels, 128, np.float32), np.full(channels, 64, np.float32))
         found = dataset.ViewRecords(f"{views.uri}/Split-train", str(scratch))
-        self.pairs = dataset.ViewPairs(found, self.config, 16, 1, 4)
+        self.pairs = dataset.ViewPairs(found, self.config, 16, channels, 4)
         held_out = dataset.ViewRecords(f"{views.uri}/Split-eval", str(scratch))
-        self.watch_images = dataset.read_watch_images(held_out, 16, 1, 1.0, 100)
-        encoder, head = build_models(self.config, IMAGE)
+        self.watch_images = dataset.read_watch_images(held_out, 16, channels, 1.0, 100)
+        encoder, head = build_models(self.config, self.image)
         sizes = num_parameters(encoder), num_parameters(head), encoder.output_shape[1]
         self.plan = plan.resolve(self.config, len(found), *sizes)
         self.folder = str(scratch / "checkpoints")
 
     def step(self) -> TrainingStep:
-        return TrainingStep(self.config, IMAGE, self.plan.warmup_steps, self.plan.total_steps, ["/CPU:0"])
+        return TrainingStep(self.config, self.image, self.plan.warmup_steps, self.plan.total_steps, ["/CPU:0"])
 
     def train(self, step: TrainingStep | None = None):
         step = step or self.step()
@@ -64,8 +71,34 @@ def test_plan_is_resolved_and_logged(views, settings, tmp_path, caplog):
     assert run.plan.momentum is None
     with caplog.at_level(logging.INFO):
         plan.log_plan(run.plan, run.config)
-    assert "peak learning rate 0.002 (adamw), 16 images and 32 views per step, 30 negatives per view" in caplog.text
-    assert "8 steps (2 per epoch, 2 warm-up), chance loss 3.434" in caplog.text
+    assert (
+        "peak learning rate 0.002 (adamw, weight decay 0.0001 without BatchNorm and biases), 16 images and 32 views "
+        "per step, 30 negatives per view, 8 steps (2 per epoch, 2 warm-up), chance loss 3.434" in caplog.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "loss", "said"),
+    [
+        ({"name": "lars", "weight_decay": 1e-6}, {}, "(lars, weight decay 1e-06 without BatchNorm and biases)"),
+        (
+            {"name": "sgd", "weight_decay": 1e-4, "decays_batch_norm_and_biases": True},
+            {},
+            "(sgd, weight decay 0.0001 with BatchNorm and biases)",
+        ),
+        (
+            {"name": "sgd", "weight_decay": 0.0, "decays_batch_norm_and_biases": True},
+            {"weight_decay": 0.01},
+            "(sgd, weight decay 0.01 without BatchNorm and biases)",
+        ),
+        ({"name": "adamw", "weight_decay": 0.0}, {}, "(adamw, no weight decay)"),
+    ],
+)
+def test_plan_says_what_decays(settings, caplog, optimizer, loss, said):
+    config = configuration.from_mapping(PretrainingConfig, settings(optimizer=optimizer, loss=loss), "test")
+    with caplog.at_level(logging.INFO):
+        plan.log_plan(plan.resolve(config, 40, 1, 1, 1), config)
+    assert said in caplog.text
 
 
 def test_plans_of_the_siblings(views, settings, tmp_path, caplog):
@@ -141,25 +174,18 @@ def test_reports_progress(views, settings, tmp_path, caplog):
     assert last.text.startswith("epoch 4/4 loss ")
 
 
-def test_stuck_at_chance_is_stopped(views, settings, tmp_path):
-    """Augmentation that leaves nothing of the image: no encoder can tell its pairs."""
+@pytest.mark.parametrize(
+    ("method", "chance"), [("simclr", r"log\(2N - 1\) = 3\.434"), ("moco", r"log\(Q \+ 1\) = 3\.497")]
+)
+def test_stuck_at_chance_is_stopped(views, settings, tmp_path, method, chance):
+    """Augmentation that leaves nothing of the image: no encoder can tell its pairs. BYOL's loss has no chance value."""
     nothing = {"cutout_probability": 1.0, "cutout_side_min": 1.0, "cutout_side_max": 1.0, "noise_probability": 1.0,
                "noise_std_min": 128.0, "noise_std_max": 128.0, "translation_fraction": 0.9}  # fmt: skip
     watch = {"every_epochs": 50, "window_epochs": 3, "min_std_fraction": 0.0, "min_effective_rank": 0.0}
     optimizer = {"name": "sgd", "learning_rate": 1e-9, "scaling": "none", "weight_decay": 0.0}
-    run = Run(
-        views, settings(epochs=30, augmentation=nothing, watch=watch, optimizer=optimizer,
-                        loss={"temperature": 10.0}), tmp_path)  # fmt: skip
-    with pytest.raises(watching.StuckAtChance, match=r"log\(2N - 1\) = 3\.434"):
-        run.train()
-
-
-METHODS = ("simclr", "moco", "byol")
-FAINT = {"architecture": "small_cnn", "width_multiplier": 0.0625}
-
-
-def of_method(method: str, **changes) -> dict:
-    return {"method": method, "moco": {"queue_size": 32}, **changes}
+    run = settings(epochs=30, augmentation=nothing, watch=watch, optimizer=optimizer, loss={"temperature": 10.0})
+    with pytest.raises(watching.StuckAtChance, match=chance):
+        Run(views, of_method(method, **run), tmp_path).train()
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -208,10 +234,22 @@ def test_healthy_run_of_each_config_is_not_stopped(views, settings, tmp_path, na
     assert len(run.train()[0].history) == 15
 
 
+@pytest.mark.parametrize("preset", [preset for preset in Preset if preset is not Preset.NONE])
+def test_healthy_run_of_each_preset_is_not_stopped(views, colored_views, settings, tmp_path, preset):
+    """By the default bounds, on images of the colours that the preset is for."""
+    is_gray = preset in (Preset.DIGITS, Preset.GRAY_MEDICAL)
+    optimizer = {"name": "adamw", "learning_rate": 0.005, "scaling": "none", "weight_decay": 0.0001}
+    run = settings(epochs=20, augmentation={"preset": preset.value}, watch={"every_epochs": 20}, optimizer=optimizer)
+    history = Run(views if is_gray else colored_views, run, tmp_path, 1 if is_gray else 3).train()[0].history
+    assert len(history) == 20
+    assert history[-1][record.LOSS] < 0.95 * history[-1][record.CHANCE]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("method", METHODS)
-def test_resumed_equals_uninterrupted(views, settings, tmp_path, method):
+def test_resumed_equals_uninterrupted(views, settings, tmp_path, method, precision):
     """Equal in every weight, statistic, optimiser variable and key: compiled, deterministic, same machine."""
-    config = settings(jit_compile=True, checkpoint_every_steps=3, watch={"every_epochs": 50})
+    config = settings(jit_compile=True, precision=precision, checkpoint_every_steps=3, watch={"every_epochs": 50})
     run = Run(views, of_method(method, **config), tmp_path)
     with devices.op_determinism(True):
         whole = run.step()
@@ -222,6 +260,8 @@ def test_resumed_equals_uninterrupted(views, settings, tmp_path, method):
         assert saved.step == 6
         whole.run(run.pairs.batch(7))  # seven steps were taken before the cut
         resumed = run.step()
+        if precision == "float16":
+            assert float(resumed.optimizer.dynamic_scale) != float(whole.optimizer.dynamic_scale)
         progress, _ = run.train(resumed)
     assert progress.resumed_from == [6]
     expected = whole.arrays()

@@ -138,6 +138,23 @@ def test_state_of_the_siblings_goes_out_and_comes_back(settings, method, own):
     assert own - {"predictor"} <= {name.split("/")[0] for name in moved}
 
 
+@pytest.mark.parametrize(("method", "kind"), [("moco", "key_weights"), ("byol", "target_weights")])
+def test_followers_move_after_the_optimiser(settings, method, kind):
+    """Half of the way to what the optimiser has made of the weights, not to what they were before."""
+    config = config_of(settings(method=method, moco={"queue_size": 32, "momentum": 0.5}, byol={"momentum": 0.5}))
+    step = step_of(config)
+    before = step.arrays()
+    step.run(batch_of(config))
+    after = step.arrays()
+    variables = [*step.encoder.variables, *step.projection_head.variables]
+    leaders = [name for name in before if name.startswith(("encoder/", "projection_head/"))]
+    followers = [name for name in before if name.startswith(f"{kind}/")]
+    for variable, leader, follower in zip(variables, leaders, followers, strict=True):
+        expected = (before[follower] + after[leader]) / 2 if variable.trainable else before[follower]
+        np.testing.assert_allclose(after[follower], expected, rtol=1e-5, atol=1e-7)
+    assert max(np.abs(after[name] - before[name]).max() for name in leaders) > 1e-4
+
+
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_a_batch_in_parts_takes_the_step_of_the_same_parts(settings, precision):
     """Statistics of each part, gradient of the whole loss with its decay, moving statistics updated once per part."""
