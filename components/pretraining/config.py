@@ -15,12 +15,10 @@ from components.contracts.configuration import configuration
 from components.simclr.config import (
     ByolConfig,
     EncoderConfig,
-    LearningRateScaling,
     LossConfig,
     Method,
     MocoConfig,
     OptimizerConfig,
-    OptimizerName,
     ProjectionHeadConfig,
     ScheduleConfig,
     WatchConfig,
@@ -38,43 +36,23 @@ class Precision(str, enum.Enum):
     FLOAT16 = "float16"
 
 
-# Where a sibling's paper differs from the defaults below; what a config says itself goes before.
-_DEFAULTS_OF_METHOD: dict[Method, dict[str, dict[str, Any]]] = {
-    Method.SIMCLR: {},
-    Method.MOCO: {
-        "projection_head": {"final_batch_norm": False},
-        "optimizer": {
-            "name": OptimizerName.SGD,
-            "learning_rate": 0.03,
-            "scaling": LearningRateScaling.LINEAR,
-            "weight_decay": 1e-4,
-        },
-    },
-    Method.BYOL: {
-        "projection_head": {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False},
-        "optimizer": {
-            "name": OptimizerName.LARS,
-            "learning_rate": 0.2,
-            "scaling": LearningRateScaling.LINEAR,
-            "weight_decay": 1.5e-6,
-        },
-    },
+# Where a sibling's paper differs from SimCLR's head; what a config says itself goes before.
+_HEAD_OF_METHOD: dict[Method, dict[str, Any]] = {
+    Method.MOCO: {"final_batch_norm": False},
+    Method.BYOL: {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False},
 }
-_GROUPS = {"projection_head": ProjectionHeadConfig, "optimizer": OptimizerConfig}
 
 
-def _fill_in_defaults_of_method(settings: Any) -> Any:
-    """Settings as they were given, from a mapping or a constructor, with what the method itself would choose."""
+def _fill_in_head_of_method(settings: Any) -> Any:
+    """Settings as they were given, from a mapping or a constructor, with the head that the method would choose."""
     given = settings.kwargs if isinstance(settings, pydantic_core.ArgsKwargs) else settings
-    if not isinstance(given, dict) or given.get("method") not in tuple(Method):
-        return settings  # refused with a message of its own
-    filled = dict(given)
-    for group, defaults in _DEFAULTS_OF_METHOD[Method(given["method"])].items():
-        if given is not settings:
-            filled.setdefault(group, _GROUPS[group](**defaults))
-        elif isinstance(given.get(group, {}), dict):
-            filled[group] = {**defaults, **given.get(group, {})}
-    return filled if given is settings else pydantic_core.ArgsKwargs(settings.args, filled)
+    if not isinstance(given, dict) or given.get("method") not in tuple(_HEAD_OF_METHOD):
+        return settings
+    head = _HEAD_OF_METHOD[Method(given["method"])]
+    if given is not settings:
+        return pydantic_core.ArgsKwargs(settings.args, {"projection_head": ProjectionHeadConfig(**head), **given})
+    said = given.get("projection_head", {})
+    return {**given, "projection_head": {**head, **said}} if isinstance(said, dict) else given
 
 
 @configuration
@@ -83,7 +61,7 @@ class PretrainingConfig:
 
     method: Method = Field(
         Method.SIMCLR,
-        description="simclr, moco or byol; the latter two have their own defaults for head and optimizer",
+        description="simclr, moco or byol; the latter two have their own defaults for the head",
     )
     encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
     projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
@@ -125,7 +103,7 @@ class PretrainingConfig:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_in(cls, settings: Any) -> Any:
-        return _fill_in_defaults_of_method(settings)
+        return _fill_in_head_of_method(settings)
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

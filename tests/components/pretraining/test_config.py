@@ -73,7 +73,9 @@ def test_pairs_of_settings_that_fit_are_accepted():
 
 
 def test_learning_rate_follows_the_global_batch():
-    assert load(global_batch_size=4096).learning_rate == pytest.approx(0.075 * 64)
+    assert load(global_batch_size=4096).learning_rate == pytest.approx(0.003)
+    sqrt = {"learning_rate": 0.075, "scaling": "sqrt"}
+    assert load(global_batch_size=4096, optimizer=sqrt).learning_rate == pytest.approx(4.8)
     linear = {"learning_rate": 0.3, "scaling": "linear"}
     assert load(global_batch_size=4096, optimizer=linear).learning_rate == pytest.approx(4.8)  # the paper's
 
@@ -87,10 +89,9 @@ def test_steps_of_an_epoch_drop_the_incomplete_batch():
 
 def test_siblings_have_defaults_of_their_own():
     """What a config says goes before; what it does not say is the method's, however the config was made."""
-    assert load(method="moco").optimizer.name.value == "sgd"
-    assert load(method="moco").learning_rate == pytest.approx(0.03)
-    byol = load(method="byol", optimizer={"learning_rate": 0.5}, projection_head={"layers": 3})
-    assert (byol.optimizer.name.value, byol.learning_rate) == ("lars", pytest.approx(0.5))
+    assert load().projection_head.final_batch_norm is True
+    assert load(method="moco").projection_head.final_batch_norm is False
+    byol = load(method="byol", projection_head={"layers": 3})
     assert (byol.projection_head.layers, byol.projection_head.output_width) == (3, 256)
     assert PretrainingConfig(method=Method.BYOL) == load(method="byol")
     assert PretrainingConfig() == load(method="simclr") == load()
