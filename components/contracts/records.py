@@ -6,6 +6,7 @@ image as several crops, without a label in split ``train``, or one labelled unau
 
 IMAGE = "image"  # bytes, PNG or JPEG, 8-bit RGB or gray: the stored image
 LABEL = "label"  # bytes, UTF-8 class name; absent where the image has none
+GROUP = "group"  # bytes, UTF-8: what it must not be told apart from, such as a patient; absent where it has none
 # bytes, 64 lower-case hex characters: SHA-256 of height, width, channels and the stored pixels, before a JPEG encoding
 DIGEST = "digest"
 PATH = "path"  # bytes, UTF-8: where the image came from, relative to the data root

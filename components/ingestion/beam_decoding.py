@@ -122,7 +122,7 @@ class DecodeAndStage(beam.DoFn):
                 image.group,
                 decoded.source_channels,
                 *place,
-                perceptual_hash(decoded.image) if self._seeks_near_duplicates else None,
+                perceptual_hash(decoded.pixels) if self._seeks_near_duplicates else None,
             )
         )
         return None

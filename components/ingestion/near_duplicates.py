@@ -4,52 +4,59 @@ Pairs are found by bands: two hashes that differ in at most b bits agree in at l
 that share a band are compared, and no worker sees all images.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from PIL import Image
 
 HASH_BITS = 64
-_SIDE_PX = 32
 _FREQUENCIES = 8  # per direction
-_REDUCING_GAP = 1.0  # reducing by a whole number before the resize takes half the time
+_REDUCED_SIDE_PX = 32  # a larger short side is reduced by a whole number, to no less than this
 _SCALE = 2**12  # of the whole numbers that stand for cosines: all sums stay below 2^53, so they are exact everywhere
-# An image whose strongest frequency is weaker has no structure that a hash could tell: about one level of 255.
-_MIN_AMPLITUDE = _SIDE_PX * _SIDE_PX * _SCALE * _SCALE // 4
+_MIN_AMPLITUDE = 0.25  # of the strongest frequency, in levels of 255 per pixel; less has no structure that could tell
 _COMPARISONS_AT_ONCE = 2**18
 _BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
-def _cosines() -> np.ndarray:
-    """(8, 32) float64, whole numbers: the rows of the DCT-II."""
-    frequencies, places = np.arange(_FREQUENCIES)[:, None], np.arange(_SIDE_PX)
-    return np.rint(_SCALE * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * _SIDE_PX)))
-
-
-_COSINES = _cosines()
-
-
-def perceptual_hash(image: Image.Image) -> int | None:
-    """pHash: which of the 64 lowest frequencies of the image, gray and 32 x 32, are above their median.
+def perceptual_hash(pixels: np.ndarray) -> int | None:
+    """pHash: which of the 64 lowest frequencies of the image, gray and reduced, are above their median.
 
     Args:
-        image: mode RGB or L, any size.
+        pixels: (h, w, c) uint8, RGB or gray, any size.
 
     Returns:
         0 to 2^64 - 1; None where the image is so flat that nothing can be told.
 
     Source: Zauner 2010, Implementation and benchmarking of perceptual image hash functions, section 3.2.1.
     """
-    size = (_SIDE_PX, _SIDE_PX)
-    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
-    amplitudes = (_COSINES @ np.asarray(small, np.float64) @ _COSINES.T).reshape(-1)  # (64,)
+    small = _reduce(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.shape[2] == 3 else pixels[:, :, 0])
+    height, width = small.shape
+    amplitudes = (_cosines(height) @ small.astype(np.float64) @ _cosines(width).T).reshape(-1)  # (64,)
     others = np.sort(amplitudes[1:])  # the first is the brightness
-    if max(-others[0], others[-1]) < _MIN_AMPLITUDE:
+    if max(-others[0], others[-1]) < _MIN_AMPLITUDE * small.size * _SCALE * _SCALE:
         return None
     bits = amplitudes > others[len(others) // 2]
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _reduce(gray: np.ndarray) -> np.ndarray:
+    """Means of squares of (h, w) uint8, all of one whole size; what fills no square at the edges is left out."""
+    height, width = gray.shape
+    factor = min(height, width) // _REDUCED_SIDE_PX
+    if factor < 2:
+        return gray
+    height, width = height // factor, width // factor
+    return cv2.resize(gray[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+
+
+@functools.lru_cache(256)
+def _cosines(size: int) -> np.ndarray:
+    """(8, size) float64, whole numbers: the first rows of the DCT-II."""
+    frequencies, places = np.arange(_FREQUENCIES)[:, None], np.arange(size)
+    return np.rint(_SCALE * np.cos(np.pi * frequencies * (2 * places + 1) / (2 * size)))
 
 
 class NearPair(NamedTuple):
@@ -78,15 +85,29 @@ def find_pairs(hashes: np.ndarray, test: np.ndarray, band: int, max_bits: int) -
     low, high = _edges(max_bits)[band : band + 2]
     mask = np.uint64((1 << high - low) - 1)
     values, test_values = (each >> np.uint64(low) & mask for each in (hashes, test))
-    for value in np.intersect1d(values, test_values):
-        rows, test_rows = np.flatnonzero(values == value), np.flatnonzero(test_values == value)
-        block = max(_COMPARISONS_AT_ONCE // len(test_rows), 1)
-        for start in range(0, len(rows), block):
-            part = rows[start : start + block]
-            bits = _count_bits(hashes[part][:, None] ^ test[test_rows])  # (rows, test rows)
-            nearest = bits.argmin(axis=1)
-            for at in np.flatnonzero(bits[np.arange(len(part)), nearest] <= max_bits):
-                yield NearPair(int(part[at]), int(test_rows[nearest[at]]), int(bits[at, nearest[at]]))
+    order = np.argsort(test_values, kind="stable")
+    first, last = (np.searchsorted(test_values[order], values, side) for side in ("left", "right"))
+    for rows in _blocks(last - first):
+        counts = (last - first)[rows]
+        starts = np.cumsum(counts) - counts  # of each row among the pairs
+        pairs = np.arange(counts.sum()) + np.repeat(first[rows] - starts, counts)
+        test_rows = order[pairs]  # (pairs,)
+        bits = _count_bits(np.repeat(hashes[rows], counts) ^ test[test_rows])
+        nearest = np.minimum.reduceat(bits * len(test) + test_rows, starts)  # by bits, then by test row
+        for at in np.flatnonzero(nearest < (max_bits + 1) * len(test)):
+            bits_of_pair, test_row = divmod(int(nearest[at]), len(test))
+            yield NearPair(int(rows[at]), test_row, bits_of_pair)
+
+
+def _blocks(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """The rows with something to be compared with, in parts of not too many comparisons.
+
+    Args:
+        counts: (n,) of comparisons of each row.
+    """
+    rows = np.flatnonzero(counts)
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(np.cumsum(counts[rows]) // _COMPARISONS_AT_ONCE)) + 1)
 
 
 def _edges(max_bits: int) -> Sequence[int]:
@@ -94,6 +115,5 @@ def _edges(max_bits: int) -> Sequence[int]:
 
 
 def _count_bits(values: np.ndarray) -> np.ndarray:
-    """How many bits are set, for each of (n, m) uint64."""
-    as_bytes = np.ascontiguousarray(values).view(np.uint8).reshape(*values.shape, 8)
-    return _BITS_OF_BYTES[as_bytes].sum(axis=2, dtype=np.uint8)
+    """(n,) int64: how many bits are set in each of (n,) uint64."""
+    return _BITS_OF_BYTES[values.view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.int64)

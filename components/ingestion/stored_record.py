@@ -37,20 +37,28 @@ def make_record(decoded: Decoded, source: SourceImage, config: IngestionConfig) 
     digest = pixel_digest(pixels)
     encoded = encode(image, config)
     mean, std = mean_and_std(pixels)
-    feature = {
-        records.IMAGE: _bytes(encoded),
-        records.DIGEST: _bytes(digest.encode()),
-        records.PATH: _bytes(source.path.encode()),
-        records.HEIGHT: _int(image.height),
-        records.WIDTH: _int(image.width),
-        records.CHANNELS: _int(decoded.source_channels),
-        records.ENCODED_BYTES: _int(len(encoded)),
-        records.PIXEL_MEAN: _float(mean),
-        records.PIXEL_STD: _float(std),
+    texts = {
+        records.DIGEST: digest,
+        records.PATH: source.path,
+        records.LABEL: source.label,
+        records.GROUP: source.group,
     }
-    if source.label is not None:
-        feature[records.LABEL] = _bytes(source.label.encode())
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    integers = {
+        records.HEIGHT: image.height,
+        records.WIDTH: image.width,
+        records.CHANNELS: decoded.source_channels,
+        records.ENCODED_BYTES: len(encoded),
+    }
+    example = tf.train.Example()
+    feature = example.features.feature  # filled in place, which takes half the time of building it from parts
+    feature[records.IMAGE].bytes_list.value.append(encoded)
+    for name, text in texts.items():
+        if text is not None:
+            feature[name].bytes_list.value.append(text.encode())
+    for name, integer in integers.items():
+        feature[name].int64_list.value.append(integer)
+    for name, number in ((records.PIXEL_MEAN, mean), (records.PIXEL_STD, std)):
+        feature[name].float_list.value.append(number)
     return StoredRecord(example.SerializeToString(deterministic=True), digest)
 
 
@@ -88,15 +96,3 @@ def mean_and_std(pixels: np.ndarray) -> tuple[float, float]:
     rows = pixels.reshape(pixels.shape[0], -1)
     total, squares = round(cv2.norm(rows, cv2.NORM_L1)), round(cv2.norm(rows, cv2.NORM_L2SQR))
     return total / pixels.size, math.sqrt(squares * pixels.size - total * total) / pixels.size
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _int(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _float(value: float) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
