@@ -2,6 +2,7 @@
 
 import json
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -21,20 +22,20 @@ from components.ingestion.source import Item, SourceImage, open_source
 from components.ingestion.splits import Copy, bucket_index, bucket_of_group
 from components.ingestion.staging import Place, StagingReader, StagingWriter
 from components.ingestion.stored_record import make_record
-from components.ingestion.work_order import NAMESPACE, WorkOrder, to_lines
+from components.ingestion.work_order import NAMESPACE, WorkOrder, to_bytes
 
-FINDINGS = "findings"
-GROUPS = "groups"
+GROUPS = "groups"  # the output beside the main one
+COPIES, FINDINGS = "copies", "findings"  # what lies at a place
 _COPIES_PER_RUN = 4096
 
 
 # Beam makes typed coders from hints. They say what the main output holds; an annotation can't tell outputs apart.
 @beam.typehints.with_output_types(tuple[int, tuple])
 class DecodeAndStage(beam.DoFn):
-    """``(key, places of portions of items)`` in; ``(bucket, place of a run)`` out.
+    """``(key, places of portions of items)`` in; ``(bucket, (COPIES or FINDINGS, place))`` out.
 
-    A run is what is known (``Copy``, as lines of JSON) of some images of one bucket. Beside it come findings, and
-    ``(bucket of groups, place of lines [group, split])`` where a source prescribes splits of groups.
+    Copies are what is known of some images of one bucket; findings go to any bucket, from where they are passed on.
+    Beside them comes ``(bucket of groups, place of lines [group, split])`` where a source prescribes splits of groups.
     """
 
     def __init__(self, order: WorkOrder):
@@ -54,6 +55,7 @@ class DecodeAndStage(beam.DoFn):
         """A staging file belongs to one bundle, so that a bundle that is tried again leaves no half-valid file."""
         self._writer: StagingWriter | None = None
         self._copies: list[Copy] = []
+        self._findings: list[str] = []
         self._loaded_items = self._loaded_images = 0
 
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
@@ -64,15 +66,14 @@ class DecodeAndStage(beam.DoFn):
                 yield from self._ingest(Item(*json.loads(line)))
 
     def finish_bundle(self) -> Iterator[Any]:
-        """Write the last runs and make all readable before anyone is told where it is."""
+        """Write what is left and make all readable before anyone is told where it is."""
+        if self._loaded_items:
+            self._findings.append(finding(COUNT, (self._loaded_items, self._loaded_images)))
         for output in self._flush():
             if isinstance(output, TaggedOutput):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
             else:
                 yield GlobalWindows.windowed_value(output)
-        if self._loaded_items:
-            loaded = finding(COUNT, (self._loaded_items, self._loaded_images))
-            yield TaggedOutput(FINDINGS, GlobalWindows.windowed_value(loaded))
         if self._writer:
             self._writer.close()
 
@@ -87,8 +88,8 @@ class DecodeAndStage(beam.DoFn):
             self._meter.add(1)
             refusal = self._stage(image) if isinstance(image, SourceImage) else image
             if refusal:
-                yield refused(refusal)
-            if len(self._copies) >= _COPIES_PER_RUN:
+                self._findings.append(refused(refusal))
+            if len(self._copies) + len(self._findings) >= _COPIES_PER_RUN:
                 yield from self._flush()
         self._loaded_items += 1
         loaded = self._loaded_images - before
@@ -110,9 +111,7 @@ class DecodeAndStage(beam.DoFn):
         if image.split == records.UNLABELED:
             image = image._replace(label=None)
         record = make_record(decoded, image, self._order.config)
-        if self._writer is None:
-            self._writer = StagingWriter(self._order.staging_folder)
-        place = self._writer.append(record.serialized)
+        place = self._append(record.serialized)
         self._copies.append(
             Copy(
                 record.digest,
@@ -138,17 +137,25 @@ class DecodeAndStage(beam.DoFn):
         self._decoded.inc(len(self._copies))  # not one by one: a counter costs more than it seems
         self._bytes.inc(sum(copy.size for copy in self._copies))
         for bucket, copies in runs.items():
-            yield bucket, tuple(self._writer.append(to_lines(copies)))
+            yield bucket, (COPIES, *self._append(to_bytes(copies)))
+        if self._findings:
+            lines = "".join(self._findings).encode()
+            yield zlib.crc32(lines) % self._order.buckets, (FINDINGS, *self._append(lines))
         for bucket, pairs in groups.items():
             lines = "".join(json.dumps(pair) + "\n" for pair in sorted(pairs))
-            yield TaggedOutput(GROUPS, (bucket, tuple(self._writer.append(lines.encode()))))
-        self._copies = []
+            yield TaggedOutput(GROUPS, (bucket, tuple(self._append(lines.encode()))))
+        self._copies, self._findings = [], []
+
+    def _append(self, content: bytes) -> Place:
+        if self._writer is None:
+            self._writer = StagingWriter(self._order.staging_folder)
+        return self._writer.append(content)
 
 
-def refused(refusal: Refusal) -> TaggedOutput:
-    """``refusal``, counted, as a finding beside the main output."""
+def refused(refusal: Refusal) -> str:
+    """``refusal``, counted, as a finding."""
     Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
-    return TaggedOutput(FINDINGS, finding(REFUSAL, refusal))
+    return finding(REFUSAL, refusal)
 
 
 def _not_meant(refusal: Refusal) -> Refusal:

@@ -1,12 +1,10 @@
 """The workers that look for near-duplicates of test images, and the one that takes the last decision on a bucket.
 
-Buckets of resolved images in; each image is looked at once per band of its hash, together with those that may be like
-it; tallies of what is kept out.
+Each image is looked at once per band of its hash, together with those that may be like it.
 """
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -14,67 +12,52 @@ import numpy as np
 from components.contracts import records
 from components.ingestion.beam_decoding import refused
 from components.ingestion.config import NearDuplicates
+from components.ingestion.findings import write_findings
 from components.ingestion.near_duplicates import HASH_BITS, bands_of, find_pairs
 from components.ingestion.refusals import Reason, Refusal
+from components.ingestion.splits import Copy
 from components.ingestion.staging import Place, StagingReader, StagingWriter
 from components.ingestion.summary import Tally
-from components.ingestion.work_order import KEPT, RESOLVED, WorkOrder, read_copies, write_copies, write_near
+from components.ingestion.work_order import WorkOrder, read_resolved, write_kept, write_near
 
 _BUCKETS_PER_PARTITION = 8  # each band has a partition for so many buckets, and each image is in one of each band
 # An image that may be like one of test: its hash, and its row in the file of its bucket.
 _SOUGHT = np.dtype([("hash", "<u8"), ("bucket", "<u4"), ("row", "<u4")])
 
 
-class FindNearDuplicates(beam.PTransform):
-    """``(bucket, ())`` of resolved buckets in; ``(bucket, places of lines [row, bits, path in test], and ())`` out."""
+def spread_bands(order: WorkOrder, bucket: int, copies: list[Copy]) -> Iterator[tuple[int, tuple]]:
+    """Where those images of a bucket lie that have to be compared with each other, band by band.
 
-    def __init__(self, order: WorkOrder):
-        super().__init__()
-        self._order = order
+    Args:
+        order: of the ingestion.
+        bucket: whose resolved copies these are.
+        copies: in the order of ``read_resolved``; test images go with their paths, for people; of the others there are
+            more, so they go as numbers.
 
-    def expand(self, buckets):
-        """A bucket comes out also where it has no pair."""
-        pairs = (
-            buckets
-            | "Bands" >> beam.ParDo(SpreadBands(self._order))
-            | "ByBand" >> beam.GroupByKey()
-            | "Compare" >> beam.ParDo(ComparePartition(self._order))
-        )
-        return (buckets, pairs) | beam.Flatten() | "ByBucketAgain" >> beam.GroupByKey()
-
-
-@beam.typehints.with_output_types(tuple[int, tuple])
-class SpreadBands(beam.DoFn):
-    """A bucket in; ``(partition, (band, is_test, place))`` of those of its images that share a partition out."""
-
-    def __init__(self, order: WorkOrder):
-        self._order = order
-        self._partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
-
-    def process(self, element: tuple[int, tuple]) -> Iterator[tuple[int, tuple]]:
-        """Test images go with their paths, for people; of the others there are more, so they go as numbers."""
-        bucket, _ = element
-        parts: dict[tuple[int, int, bool], list[tuple]] = {}
-        max_bits = self._order.config.near_duplicate_bits
-        for row, copy in enumerate(read_copies(self._order, RESOLVED, bucket)):
-            if copy.perceptual_hash is None:
-                continue
-            is_test = copy.split == records.TEST
-            entry = (copy.perceptual_hash, copy.path) if is_test else (copy.perceptual_hash, bucket, row)
-            for band, value in enumerate(bands_of(copy.perceptual_hash, max_bits)):
-                parts.setdefault((band, value % self._partitions, is_test), []).append(entry)
-        if not parts:
-            return
-        writer = StagingWriter(self._order.staging_folder)
-        places = {part: writer.append(_pack(entries, part[2])) for part, entries in parts.items()}
-        writer.close()
-        for (band, number, is_test), place in places.items():
-            yield band * self._partitions + number, (band, is_test, tuple(place))
+    Yields:
+        ``(partition, (band, is_test, place))``; a partition belongs to one band.
+    """
+    partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
+    parts: dict[tuple[int, int, bool], list[tuple]] = {}
+    for row, copy in enumerate(copies):
+        if copy.perceptual_hash is None:
+            continue
+        is_test = copy.split == records.TEST
+        entry = (copy.perceptual_hash, copy.path) if is_test else (copy.perceptual_hash, bucket, row)
+        for band, value in enumerate(bands_of(copy.perceptual_hash, order.config.near_duplicate_bits)):
+            parts.setdefault((band, value % partitions, is_test), []).append(entry)
+    if not parts:
+        return
+    writer = StagingWriter(order.staging_folder)
+    places = {part: writer.append(_pack(entries, part[2])) for part, entries in parts.items()}
+    writer.close()
+    for (band, number, is_test), place in places.items():
+        yield band * partitions + number, (band, is_test, tuple(place))
 
 
 @beam.typehints.with_output_types(tuple[int, tuple])
 class ComparePartition(beam.DoFn):
-    """All images of a partition in; for each bucket the place of its pairs out."""
+    """All images of a partition in; ``(bucket, place of lines [row, bits, path in test])`` of its pairs out."""
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -116,7 +99,10 @@ class ComparePartition(beam.DoFn):
 
 @beam.typehints.with_output_types(tuple[int, str])
 class FinishBucket(beam.DoFn):
-    """A bucket and its pairs in; what is kept, and the pairs, into staging; ``(0, tally as JSON)`` and findings out."""
+    """``(bucket, tally as JSON)`` in, and out again when its near-duplicates are counted and, by config, removed.
+
+    Beside it come all pairs; those of the bucket go into a file of staging.
+    """
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -125,36 +111,53 @@ class FinishBucket(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
-        """Of several test images that one is like, found by several bands, the most alike is named."""
-        bucket, places = element
-        nearest: dict[int, tuple[int, str]] = {}
-        for place in filter(None, places):
-            for line in self._reader.read(Place(*place)).splitlines():
-                row, bits, path = json.loads(line)
-                nearest[row] = min(nearest.get(row, (HASH_BITS, "")), (bits, path))
-        removes = self._order.config.near_duplicates is NearDuplicates.REMOVE_FROM_TRAIN
-        tally, kept, lines = Tally(near_duplicates=len(nearest)), [], []
-        for row, copy in enumerate(read_copies(self._order, RESOLVED, bucket)):
-            if row in nearest:
-                bits, path = nearest[row]
-                lines.append(
-                    json.dumps({"path": copy.path, "split": copy.split, "test_path": path, "bits": bits}) + "\n"
-                )
-                if removes:
-                    message = f"looks like the test image {path}: {bits} of {HASH_BITS} bits differ"
-                    yield refused(Refusal(copy.path, Reason.NEAR_DUPLICATE.value, "", message))
-                    continue
-            kept.append(copy)
-            tally.add(copy)
-        write_copies(self._order, KEPT, bucket, kept)
-        if lines:
-            write_near(self._order, bucket, "".join(lines))
-        yield 0, tally.to_json()
+    def start_bundle(self) -> None:
+        """What comes beside the buckets is looked through once, not once for each of them."""
+        self._places: dict[int, list[tuple]] | None = None
+
+    def process(self, element: tuple[int, str], pairs: Iterable[tuple[int, tuple]]) -> Iterator[tuple[int, str]]:
+        """``pairs`` are ``(bucket, place of lines [row, bits, path in test])``."""
+        if self._places is None:
+            self._places = {}
+            for bucket, place in pairs:
+                self._places.setdefault(bucket, []).append(place)
+        bucket, tally = element
+        if bucket in self._places:
+            tally = self._finish(bucket, self._places[bucket]).to_json()
+        yield bucket, tally
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
+
+    def _finish(self, bucket: int, places: list[tuple]) -> Tally:
+        nearest = self._nearest(places)
+        removes = self._order.config.near_duplicates is NearDuplicates.REMOVE_FROM_TRAIN
+        tally, kept, lines, findings = Tally(near_duplicates=len(nearest)), [], [], []
+        for row, copy in enumerate(read_resolved(self._order, bucket)):
+            if row in nearest:
+                bits, path = nearest[row]
+                pair = {"path": copy.path, "split": copy.split, "test_path": path, "bits": bits}
+                lines.append(json.dumps(pair) + "\n")
+                if removes:
+                    message = f"looks like the test image {path}: {bits} of {HASH_BITS} bits differ"
+                    findings.append(refused(Refusal(copy.path, Reason.NEAR_DUPLICATE.value, "", message)))
+                    continue
+            kept.append(copy)
+            tally.add(copy)
+        write_kept(self._order, bucket, kept)
+        write_near(self._order, bucket, "".join(lines))
+        write_findings(self._order.staging_folder, f"near-{bucket}", findings)
+        return tally
+
+    def _nearest(self, places: list[tuple]) -> dict[int, tuple[int, str]]:
+        """By row, bits and path of the test image most alike, of those that several bands found."""
+        nearest: dict[int, tuple[int, str]] = {}
+        for place in places:
+            for line in self._reader.read(Place(*place)).splitlines():
+                row, bits, path = json.loads(line)
+                nearest[row] = min(nearest.get(row, (HASH_BITS, "")), (bits, path))
+        return nearest
 
 
 def _pack(entries: list[tuple], is_test: bool) -> bytes:

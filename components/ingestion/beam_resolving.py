@@ -6,26 +6,26 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from components.contracts import records
-from components.ingestion.beam_decoding import refused
-from components.ingestion.findings import CONTRADICTION, finding
+from components.ingestion.beam_decoding import FINDINGS, refused
+from components.ingestion.beam_near_duplicates import spread_bands
+from components.ingestion.config import NearDuplicates
+from components.ingestion.findings import CONTRADICTION, finding, write_findings
 from components.ingestion.splits import Copy, bucket_of_group, resolve
 from components.ingestion.staging import Place, StagingReader
-from components.ingestion.work_order import (
-    RESOLVED,
-    WorkOrder,
-    from_lines,
-    read_prescribed,
-    write_copies,
-    write_prescribed,
-)
+from components.ingestion.summary import Tally
+from components.ingestion.work_order import WorkOrder, from_bytes, read_prescribed, write_prescribed, write_resolved
+
+BANDS = "bands"  # the output beside the main one
 
 
+@beam.typehints.with_output_types(int)  # nothing comes out; but without a hint Beam derives one, which is slow
 class ResolveGroups(beam.DoFn):
-    """All ``[group, split]`` of a bucket of groups in; their prescribed splits into a file of staging.
+    """All ``[group, split]`` of a bucket of groups in; their prescribed splits into a file of staging; nothing out.
 
-    Out come findings: the groups for which the source prescribes both train and test.
+    Groups for which the source prescribes both train and test are findings.
     """
 
     def __init__(self, order: WorkOrder):
@@ -35,7 +35,7 @@ class ResolveGroups(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, str]]:
+    def process(self, element: tuple[int, Iterable[tuple]]) -> None:
         """Test wins, but the caller stops at the first contradiction anyway."""
         bucket, places = element
         prescribed: dict[str, str] = {}
@@ -46,17 +46,20 @@ class ResolveGroups(beam.DoFn):
                 if prescribed.setdefault(group, split) != split:
                     contradicted.add(group)
         write_prescribed(self._order, bucket, prescribed | dict.fromkeys(contradicted, records.TEST))
-        for group in sorted(contradicted):
-            yield finding(CONTRADICTION, group)
+        lines = [finding(CONTRADICTION, group) for group in sorted(contradicted)]
+        write_findings(self._order.staging_folder, f"groups-{bucket}", lines)
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
 
 
-@beam.typehints.with_output_types(tuple[int, tuple])
+@beam.typehints.with_output_types(tuple[int, str])
 class ResolveBucket(beam.DoFn):
-    """All runs of a bucket in; one copy of each image into a file of staging; ``(bucket, ())`` and findings out."""
+    """All copies of a bucket in; one of each image, and findings, into staging; ``(bucket, tally as JSON)`` out.
+
+    Beside it come the bands by which near-duplicates are found, where they are sought; see ``spread_bands``.
+    """
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -68,21 +71,37 @@ class ResolveBucket(beam.DoFn):
     def process(self, element: tuple[int, Iterable[tuple]], contradicted: Any) -> Iterator[Any]:
         """See ``splits.resolve``; ``contradicted`` is there only so that all groups are resolved before."""
         del contradicted
-        bucket, runs = element
-        copies = sorted((copy for run in runs for copy in from_lines(self._reader.read(Place(*run)))), key=_order)
+        bucket, places = element
+        copies, findings = self._read(places)
         prescribed = self._prescribed(copies)
-        kept = []
+        kept, tally = [], Tally()
         for _, same in itertools.groupby(copies, key=lambda copy: copy.digest):
             resolved = resolve(same, prescribed, self._order.config.test_fraction)
-            yield from map(refused, resolved.refusals)
+            findings += map(refused, resolved.refusals)
             if resolved.kept:
                 kept.append(resolved.kept)
-        write_copies(self._order, RESOLVED, bucket, kept)
-        yield bucket, ()
+                tally.add(resolved.kept)
+        write_resolved(self._order, bucket, kept)
+        write_findings(self._order.staging_folder, f"resolved-{bucket}", findings)
+        if self._order.config.near_duplicates is not NearDuplicates.OFF:
+            yield from (TaggedOutput(BANDS, band) for band in spread_bands(self._order, bucket, kept))
+        yield bucket, tally.to_json()
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
+
+    def _read(self, places: Iterable[tuple]) -> tuple[list[Copy], list[str]]:
+        """All copies, in a total order, and the findings that are only passed on."""
+        copies: list[Copy] = []
+        findings = []
+        for what, *place in places:
+            content = self._reader.read(Place(*place))
+            if what == FINDINGS:
+                findings.append(content.decode())
+            else:
+                copies += from_bytes(content)
+        return sorted(copies, key=_order), findings
 
     def _prescribed(self, copies: list[Copy]) -> dict[str, str]:
         """The prescribed splits of the groups of ``copies``; of the others, never more than one bucket is held."""

@@ -1,21 +1,21 @@
-"""Ingestion as a Beam pipeline: units of work in, output files, counts and refusals out.
+"""Ingestion as a Beam pipeline: units of work in, output files out, counts and refusals in files of staging.
 
 Each image is decoded exactly once. The decoding worker writes the finished record, and what is known of it, to staging;
 what passes the shuffles is only where to look, so that memory does not grow with the data set even on the local runner,
 which shuffles in memory. Counters are in the namespace ``simclr.ingestion``.
 
 Every transform costs the local runner some hundredths of a second, so there are no more of them than needed: workers
-make findings themselves, and grouping by a number of one's own takes the place of a Reshuffle.
+leave findings in files named for the bucket they are of, grouping by a number of one's own takes the place of a
+Reshuffle, and what all have to wait for comes as a side input.
 """
 
 import apache_beam as beam
 
-from components.ingestion.beam_decoding import FINDINGS, GROUPS, DecodeAndStage
-from components.ingestion.beam_near_duplicates import FindNearDuplicates, FinishBucket
-from components.ingestion.beam_resolving import ResolveBucket, ResolveGroups
-from components.ingestion.beam_writing import PlanShards, WriteShard
+from components.ingestion.beam_decoding import GROUPS, DecodeAndStage
+from components.ingestion.beam_near_duplicates import ComparePartition, FinishBucket
+from components.ingestion.beam_resolving import BANDS, ResolveBucket, ResolveGroups
+from components.ingestion.beam_writing import WriteShards
 from components.ingestion.config import NearDuplicates
-from components.ingestion.findings import write_findings
 from components.ingestion.planning import read_portions
 from components.ingestion.work_order import WorkOrder
 
@@ -30,42 +30,31 @@ class IngestImages(beam.PTransform):
         self._portions_file = portions_file
 
     def expand(self, pipeline):
-        """Returns the paths of files with findings."""
+        """Returns nothing that anyone reads: what came of it lies in staging and below the output folder."""
         order = self._order
         decoded = (
             pipeline
             | beam.Impulse()
-            | "Portions" >> beam.FlatMap(lambda _, path: enumerate(read_portions(path)), self._portions_file)
+            | "Portions"
+            >> beam.FlatMap(lambda _, path: enumerate(read_portions(path)), self._portions_file).with_output_types(
+                tuple[int, tuple]
+            )
             | "SpreadPortions" >> beam.GroupByKey()
-            | "DecodeAndStage" >> beam.ParDo(DecodeAndStage(order)).with_outputs(FINDINGS, GROUPS, main="runs")
+            | "DecodeAndStage" >> beam.ParDo(DecodeAndStage(order)).with_outputs(GROUPS, main="copies")
         )
-        contradicted = (
+        groups = (
             decoded[GROUPS]
             | "ByBucketOfGroups" >> beam.GroupByKey()
             | "ResolveGroups" >> beam.ParDo(ResolveGroups(order))
         )
         resolved = (
-            decoded["runs"]
+            decoded["copies"]
             | "ByBucket" >> beam.GroupByKey()
             | "Resolve"
-            >> beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(contradicted)).with_outputs(FINDINGS, main="buckets")
+            >> beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(groups)).with_outputs(BANDS, main="tallies")
         )
-        buckets = resolved["buckets"]
+        tallies = resolved["tallies"]
         if order.config.near_duplicates is not NearDuplicates.OFF:
-            buckets = buckets | "NearDuplicates" >> FindNearDuplicates(order)
-        finished = buckets | "Finish" >> beam.ParDo(FinishBucket(order)).with_outputs(FINDINGS, main="tallies")
-        planned = (
-            finished["tallies"]
-            | "AllTallies" >> beam.GroupByKey()
-            | "PlanShards" >> beam.ParDo(PlanShards(order)).with_outputs(FINDINGS, main="shards")
-        )
-        written = (
-            planned["shards"] | "SpreadShards" >> beam.GroupByKey() | "WriteShard" >> beam.ParDo(WriteShard(order))
-        )
-        findings = (decoded[FINDINGS], contradicted, resolved[FINDINGS], finished[FINDINGS], planned[FINDINGS], written)
-        return (
-            findings
-            | "AllFindings" >> beam.Flatten()
-            | "SpreadFindings" >> beam.GroupByKey()
-            | "WriteFindings" >> beam.Map(write_findings, order.staging_folder)
-        )
+            pairs = resolved[BANDS] | "ByBand" >> beam.GroupByKey() | "Compare" >> beam.ParDo(ComparePartition(order))
+            tallies = tallies | "Finish" >> beam.ParDo(FinishBucket(order), beam.pvalue.AsIter(pairs))
+        return tallies | "WriteShards" >> beam.ParDo(WriteShards(order), beam.pvalue.AsIter(tallies))

@@ -1,52 +1,34 @@
-"""The workers that plan and write the output files: tallies in, findings about what was written out."""
+"""The workers that write the output files, each a part of them that follows from the tallies of all buckets."""
 
 import hashlib
 import posixpath
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import apache_beam as beam
 import tensorflow as tf
 from apache_beam.metrics import Metrics
-from apache_beam.pvalue import TaggedOutput
 
-from components.ingestion.beam_decoding import FINDINGS
-from components.ingestion.findings import SHARD, TALLY, finding
+from components.ingestion.config import IngestionConfig
+from components.ingestion.findings import SHARD, TALLY, finding, write_findings
 from components.ingestion.splits import buckets_of_shard, shard_count, shard_index, shard_name, shuffle_key
 from components.ingestion.staging import Place, StagingReader, new_path
 from components.ingestion.summary import Tally
-from components.ingestion.work_order import KEPT, NAMESPACE, WorkOrder, read_copies
+from components.ingestion.work_order import NAMESPACE, WorkOrder, read_kept
 
 
-@beam.typehints.with_output_types(tuple[int, tuple])
-class PlanShards(beam.DoFn):
-    """All tallies in; ``(number, (split, index, number of files of the split))`` of every output file out.
-
-    The sum of the tallies comes as a finding beside them.
-    """
-
-    def __init__(self, order: WorkOrder):
-        self._config = order.config
-
-    def process(self, element: tuple[int, Iterable[str]]) -> Iterator[Any]:
-        """The numbers are there only to send each file to a worker of its own."""
-        total = Tally()
-        for tally in element[1]:
-            total.merge(Tally.from_json(tally))
-        yield TaggedOutput(FINDINGS, finding(TALLY, total.to_json()))
-        number = 0
-        for split in total.splits:
-            size = self._config.shard_bytes
-            shards = shard_count(total.records[split], total.bytes[split], size, self._config.min_shards)
-            for index in range(shards):
-                yield number, (split, index, shards)
-                number += 1
+class _Plan(NamedTuple):
+    buckets: list[int]  # in order; each writes some of the files
+    shards: list[tuple[str, int, int]]  # split, index, number of files of the split
+    tally: Tally  # of all
 
 
-class WriteShard(beam.DoFn):
-    """Gzipped TFRecord files to be written in; findings out.
+@beam.typehints.with_output_types(int)  # nothing comes out; but without a hint Beam derives one, which is slow
+class WriteShards(beam.DoFn):
+    """A bucket in; its part of the output files, gzipped TFRecord, into the output folder; nothing out.
 
-    The file is written whole or not at all, also where it has no records.
+    Beside it come the tallies of all buckets, from which every worker knows which files there are, and which are those
+    of its bucket. A file is written whole or not at all; what was written is told as findings.
     """
 
     def __init__(self, order: WorkOrder):
@@ -57,10 +39,19 @@ class WriteShard(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, str]]:
-        """One key, one file."""
-        [shard] = element[1]
-        yield finding(SHARD, self._write_shard(*shard))
+    def start_bundle(self) -> None:
+        """The plan is made once, not once for each bucket."""
+        self._plan: _Plan | None = None
+
+    def process(self, element: tuple[int, str], tallies: Iterable[tuple[int, str]]) -> None:
+        """``tallies`` are ``(bucket, tally as JSON)``."""
+        if self._plan is None:
+            self._plan = _make_plan(tallies, self._order.config)
+        position = self._plan.buckets.index(element[0])
+        lines = [finding(TALLY, self._plan.tally.to_json())] if position == 0 else []
+        for shard in self._plan.shards[position :: len(self._plan.buckets)]:
+            lines.append(finding(SHARD, self._write_shard(*shard)))
+        write_findings(self._order.staging_folder, f"written-{element[0]}", lines)
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -71,7 +62,7 @@ class WriteShard(beam.DoFn):
         kept = [
             copy
             for bucket in buckets_of_shard(index, shards, self._order.buckets)
-            for copy in read_copies(self._order, KEPT, bucket)
+            for copy in read_kept(self._order, bucket)
             if copy.split == split and shard_index(copy.digest, shards) == index
         ]
         kept.sort(key=lambda copy: shuffle_key(copy.digest))
@@ -95,3 +86,14 @@ class WriteShard(beam.DoFn):
                 writer.write(record)
                 hasher.update(len(record).to_bytes(8, "big") + record)
         return hasher.hexdigest()
+
+
+def _make_plan(tallies: Iterable[tuple[int, str]], config: IngestionConfig) -> _Plan:
+    total, buckets, shards = Tally(), [], []
+    for bucket, tally in tallies:
+        buckets.append(bucket)
+        total.merge(Tally.from_json(tally))
+    for split in total.splits:
+        count = shard_count(total.records[split], total.bytes[split], config.shard_bytes, config.min_shards)
+        shards += [(split, index, count) for index in range(count)]
+    return _Plan(sorted(buckets), shards, total)

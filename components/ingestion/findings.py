@@ -1,8 +1,7 @@
-"""What the pipeline tells its caller: lines in a few files of the staging folder, written whole, read at the end."""
+"""What the workers tell their caller: lines in small files of the staging folder, written whole, read at the end."""
 
 import json
 import posixpath
-import zlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -18,7 +17,6 @@ SHARD = "shard"  # followed by (name, records, sha256) of an output file
 COUNT = "count"  # followed by (items, images) that some worker loaded
 CONTRADICTION = "contradiction"  # followed by a group for which both train and test are prescribed
 _PREFIX = "findings-"
-_FILES = 8
 
 
 class Findings(NamedTuple):
@@ -32,18 +30,15 @@ class Findings(NamedTuple):
     images: int
 
 
-def finding(kind: str, value: Any) -> tuple[int, str]:
-    """``value`` as (number of a file, line)."""
-    line = json.dumps([kind, value])
-    return zlib.crc32(line.encode()) % _FILES, line
+def finding(kind: str, value: Any) -> str:
+    """``value`` as a line."""
+    return json.dumps([kind, value]) + "\n"
 
 
-def write_findings(element: tuple[int, Iterable[str]], folder: str) -> str:
-    """Write the lines of a file, so that a second attempt replaces the first; returns its path."""
-    index, lines = element
-    path = posixpath.join(folder, f"{_PREFIX}{index}.jsonl")
-    write_whole(folder, path, "".join(line + "\n" for line in lines).encode())
-    return path
+def write_findings(folder: str, name: str, lines: Iterable[str]) -> None:
+    """Write the lines, if there are any, to the file of ``name``, so that a second attempt replaces the first."""
+    if content := "".join(lines).encode():
+        write_whole(folder, posixpath.join(folder, f"{_PREFIX}{name}.jsonl"), content)
 
 
 def read_findings(folder: str) -> Findings:

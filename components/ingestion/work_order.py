@@ -2,7 +2,7 @@
 
 import json
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,8 +13,8 @@ from components.ingestion.splits import Copy, bucket_count
 from components.ingestion.staging import read_whole, write_whole
 
 NAMESPACE = "simclr.ingestion"  # of the Beam counters
-RESOLVED = "resolved"  # one copy of each image, with its split
-KEPT = "kept"  # what is written
+_RESOLVED = "resolved"  # one copy of each image, with its split
+_KEPT = "kept"  # what is left of them where near-duplicates were removed
 _NEAR = "near"
 _PRESCRIBED = "prescribed"
 
@@ -35,15 +35,27 @@ class WorkOrder(NamedTuple):
         return bucket_count(self.images)
 
 
-def write_copies(order: WorkOrder, state: str, bucket: int, copies: Iterable[Copy]) -> None:
-    """Leave the copies of a bucket, RESOLVED or KEPT."""
-    write_whole(order.staging_folder, _path(order, state, bucket), to_lines(copies))
+def write_resolved(order: WorkOrder, bucket: int, copies: list[Copy]) -> None:
+    """Leave one copy of each image of a bucket."""
+    write_whole(order.staging_folder, _path(order, _RESOLVED, bucket), to_bytes(copies))
 
 
-def read_copies(order: WorkOrder, state: str, bucket: int) -> list[Copy]:
-    """What ``write_copies`` left; nothing where no image fell into the bucket: the caller compares the sums."""
-    path = _path(order, state, bucket)
-    return from_lines(read_whole(path)) if tf.io.gfile.exists(path) else []
+def read_resolved(order: WorkOrder, bucket: int) -> list[Copy]:
+    """What ``write_resolved`` left."""
+    return from_bytes(read_whole(_path(order, _RESOLVED, bucket)))
+
+
+def write_kept(order: WorkOrder, bucket: int, copies: list[Copy]) -> None:
+    """Leave what of a bucket is to be written, where that is not all."""
+    write_whole(order.staging_folder, _path(order, _KEPT, bucket), to_bytes(copies))
+
+
+def read_kept(order: WorkOrder, bucket: int) -> list[Copy]:
+    """What of a bucket is to be written; nothing where no image fell into it: the caller compares the sums."""
+    for path in (_path(order, _KEPT, bucket), _path(order, _RESOLVED, bucket)):
+        if tf.io.gfile.exists(path):
+            return from_bytes(read_whole(path))
+    return []
 
 
 def write_prescribed(order: WorkOrder, bucket: int, prescribed: dict[str, str]) -> None:
@@ -70,14 +82,14 @@ def read_near(order: WorkOrder) -> Iterator[bytes]:
             yield read_whole(path)
 
 
-def to_lines(copies: Iterable[Copy]) -> bytes:
-    """Inverse of ``from_lines``."""
-    return "".join(json.dumps(copy) + "\n" for copy in copies).encode()
+def to_bytes(copies: list[Copy]) -> bytes:
+    """Inverse of ``from_bytes``."""
+    return json.dumps(copies).encode()
 
 
-def from_lines(content: bytes) -> list[Copy]:
-    """Inverse of ``to_lines``."""
-    return [Copy(*json.loads(line)) for line in content.splitlines()]
+def from_bytes(content: bytes) -> list[Copy]:
+    """Inverse of ``to_bytes``."""
+    return [Copy(*values) for values in json.loads(content)]
 
 
 def _path(order: WorkOrder, what: str, bucket: int) -> str:
