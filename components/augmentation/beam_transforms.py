@@ -165,8 +165,7 @@ class WriteFile(beam.DoFn):
 
     def _divide(self, plan: survey.FilePlan, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
         train, evaluation = [], []
-        ranks = held_out.held_out_ranks([image.digest for image in batch])
-        for image, rank in zip(batch, ranks, strict=True):
+        for image, rank in zip(batch, held_out.held_out_ranks(batch), strict=True):
             may_be = plan.split == records.TRAIN and image.label is not None
             chosen = may_be and held_out.is_held_out(rank, self._config.eval_fraction, plan.smallest_rank)
             (evaluation if chosen else train).append(image)

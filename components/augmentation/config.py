@@ -27,7 +27,10 @@ class ViewsConfig:
     crop: CropPolicy = Field(CropPolicy(), description="where the stored crops lie")
     seed: int = Field(0, ge=0, lt=2**31, description="of the crops; which images are held out does not depend on it")
     eval_fraction: float = Field(
-        0.1, gt=0, lt=1, description="part of the labelled train images held out for watching; at least one image"
+        0.1,
+        gt=0,
+        lt=1,
+        description="part of the labelled train images, or their groups, held out for watching; at least one",
     )
     view_format: ViewFormat = Field(ViewFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg")
     jpeg_quality: int = Field(95, ge=1, le=100, description="of crops stored as JPEG")

@@ -1,19 +1,25 @@
-"""Which labelled train images are held out for watching: a digest in, a yes or no out.
+"""Which labelled train images are held out for watching: an image in, a yes or no out.
 
-The choice follows from the digest alone, so it is the same for every seed, order, runner and span.
+The choice follows from the group of the image, or where it has none from its digest, and from nothing else: so it is
+the same for every seed, order, runner and span, and labelled images of one group are not on both sides.
 """
+
+import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
+from components.augmentation.stored_image import StoredImage
 from components.simclr import draws
 from components.simclr.slots import Slot
 
 
-def held_out_ranks(digests: list[bytes]) -> np.ndarray:
-    """(n,) float64, uniform on [0, 1): images are held out in the order of their ranks.
+def held_out_ranks(images: Sequence[StoredImage]) -> np.ndarray:
+    """(n,) float64, uniform on [0, 1): images are held out in the order of their ranks, which those of a group share.
 
-    Mixed anew from the digest, because ingestion already split train from test by it.
+    Mixed anew from the digest, of image or group, because ingestion already split train from test by it.
     """
+    digests = [hashlib.sha256(image.group).hexdigest() if image.group else image.digest for image in images]
     return draws.uniform(draws.image_keys(digests), Slot.HELD_OUT)
 
 
@@ -23,6 +29,6 @@ def is_held_out(rank: float, eval_fraction: float, smallest_rank: float) -> bool
     Args:
         rank: of the image.
         eval_fraction: part to hold out.
-        smallest_rank: of all labelled train images; this one is held out in any case.
+        smallest_rank: of all labelled train images; this one, or this group, is held out in any case.
     """
     return rank < eval_fraction or rank <= smallest_rank

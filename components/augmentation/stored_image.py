@@ -23,6 +23,7 @@ class StoredImage:
     digest: bytes
     encoded: bytes  # PNG or JPEG
     label: bytes | None
+    group: bytes | None = None
 
 
 def parse_record(serialized: bytes, source: str) -> StoredImage:
@@ -39,12 +40,14 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError is not the same class in all its versions
         raise CorruptRecordError(f"{source} holds something that is no tf.train.Example: {error}") from error
-    digest, encoded, label = (_first(features, name) for name in (records.DIGEST, records.IMAGE, records.LABEL))
+    digest, encoded, label, group = (
+        _first(features, name) for name in (records.DIGEST, records.IMAGE, records.LABEL, records.GROUP)
+    )
     if digest is None:
         raise CorruptRecordError(f"{source} holds a record without feature {records.DIGEST!r}")
     if encoded is None:
         raise CorruptRecordError(f"image record {_name(digest)} in {source} has no feature {records.IMAGE!r}")
-    return StoredImage(digest, encoded, label)
+    return StoredImage(digest, encoded, label, group)
 
 
 def decode(image: StoredImage, channels: int) -> np.ndarray:

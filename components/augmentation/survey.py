@@ -38,7 +38,7 @@ class FileSurvey:
     held_out: int  # of them, with a rank below the fraction
     held_out_bytes: int  # stored bytes of those
     smallest_rank: float  # of the labelled ones; 1 where there are none
-    smallest_rank_images: int  # 1 where there are labelled ones, more where an image is there twice
+    smallest_rank_images: int  # of the labelled ones, those with that rank: one group's, or a single one
     sampled_images: int
     sampled_view_bytes: int  # view records made of the sampled images
 
@@ -78,7 +78,7 @@ def survey_file(file: InputFile, config: ViewsConfig, image_config: ImageConfig)
             sampled = len(batch)
             sampled_bytes = sum(len(record) for record in train_records(batch, config, image_config))
         images += len(batch)
-        for image, rank in zip(batch, held_out_ranks([image.digest for image in batch]), strict=True):
+        for image, rank in zip(batch, held_out_ranks(batch), strict=True):
             if image.label is None or file.split != records.TRAIN:
                 continue
             labelled += 1

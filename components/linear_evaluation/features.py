@@ -43,6 +43,7 @@ class LabelledFeatures:
 
     digests: np.ndarray  # (n,) str
     labels: np.ndarray  # (n,) str, class names
+    groups: np.ndarray  # (n,) str, equal where images belong together; the digest where an image has no group
     features: dict[str, np.ndarray]  # by encoder: (n, d) float32
 
 
@@ -70,7 +71,7 @@ def extract_features(
         split: named in progress and errors.
 
     Returns:
-        Digests, labels and features; images without a label are left out.
+        Digests, labels, groups and features; images without a label are left out.
 
     Raises:
         ValueError: no image of the split has a label.
@@ -82,7 +83,7 @@ def extract_features(
         return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}
 
     total = sum(len(batch) for batch in _records(files).batch(1024))
-    digests, labels, parts = [], [], []
+    digests, labels, groups, parts = [], [], [], []
     for batch in _records(files).batch(batch_size).map(_parse, num_parallel_calls=1).prefetch(1):
         is_labelled = batch[records.LABEL] != b""
         chosen = {name: tf.boolean_mask(values, is_labelled) for name, values in batch.items()}
@@ -90,13 +91,15 @@ def extract_features(
             continue
         digests += [digest.decode() for digest in chosen[records.DIGEST].numpy()]
         labels += [label.decode() for label in chosen[records.LABEL].numpy()]
+        groups += [group.decode() for group in chosen[records.GROUP].numpy()]
         parts.append({name: values.numpy() for name, values in encode(chosen[records.IMAGE]).items()})
         report_progress(len(digests), total, f"features of {split}")
     if not parts:
         raise ValueError(f"no image of split {split!r} has a label, so nothing can be measured; found {list(files)}")
     order = np.lexsort((labels, digests))
     features = {name: np.concatenate([part[name] for part in parts])[order] for name in encoders}
-    return LabelledFeatures(np.array(digests)[order], np.array(labels)[order], features)
+    digests, labels, groups = (np.array(values)[order] for values in (digests, labels, groups))
+    return LabelledFeatures(digests, labels, np.where(groups == "", digests, groups), features)
 
 
 def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, bytes]:
@@ -149,5 +152,6 @@ def _parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         records.IMAGE: tf.io.FixedLenFeature((), tf.string),
         records.DIGEST: tf.io.FixedLenFeature((), tf.string),
         records.LABEL: tf.io.FixedLenFeature((), tf.string, default_value=""),
+        records.GROUP: tf.io.FixedLenFeature((), tf.string, default_value=""),
     }
     return tf.io.parse_example(serialized, spec)

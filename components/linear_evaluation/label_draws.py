@@ -45,16 +45,17 @@ def _shares(labels: np.ndarray, fraction: float) -> dict[int, int]:
 
 
 def held_out_parts(
-    labels: np.ndarray, held_out_fraction: float, min_images: int, seed: int
+    labels: np.ndarray, groups: np.ndarray, held_out_fraction: float, min_images: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Split drawn labels into a fitting part and a held-out part, several times where one part would be too small.
 
-    The held-out parts are disjoint and stratified; each class keeps at least one label in the fitting part, so a class
-    with a single label is never held out.
+    The held-out parts are disjoint and stratified; a group is on one side; each class keeps at least one label in the
+    fitting part, so a class with a single label, or all of whose labels are in one group, is never held out.
 
     Args:
         labels: (m,) int class indices of one draw.
-        held_out_fraction: size of one held-out part, in (0, 0.5].
+        groups: (m,) equal where images belong together; in strata, a group counts as the first of its images.
+        held_out_fraction: size of one held-out part, in groups, in (0, 0.5].
         min_images: parts follow until so many labels were held out in all, or none is left.
         seed: of the configuration.
 
@@ -63,12 +64,24 @@ def held_out_parts(
     """
     rng = np.random.default_rng([seed, len(labels)])
     parts = round(1 / held_out_fraction)
-    order = [rng.permutation(np.flatnonzero(labels == index)) for index in np.unique(labels)]
-    eligible = np.concatenate([np.empty(0, int), *(rows for rows in order if len(rows) > 1)])
+    _, first_rows, group_of_row = np.unique(groups, return_index=True, return_inverse=True)
+    group_labels = labels[first_rows]
+    order = [rng.permutation(np.flatnonzero(group_labels == index)) for index in np.unique(group_labels)]
+    eligible = np.concatenate([np.empty(0, int), *(members for members in order if len(members) > 1)])
     judged = 0
     for part in range(min(parts, len(eligible))):
-        held_out = np.sort(eligible[part::parts])  # neighbours in `eligible` fall into different parts
-        yield np.setdiff1d(np.arange(len(labels)), held_out), held_out
+        # Neighbours in `eligible` fall into different parts.
+        is_held_out = _spare_last_labels(np.isin(group_of_row, eligible[part::parts]), labels, group_of_row)
+        held_out = np.flatnonzero(is_held_out)
+        if not len(held_out):
+            continue
+        yield np.flatnonzero(~is_held_out), held_out
         judged += len(held_out)
         if judged >= min_images:
             return
+
+
+def _spare_last_labels(is_held_out: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """(m,) bool without the groups that would take the last label of a class out of the fitting part."""
+    lost = np.setdiff1d(labels, labels[~is_held_out])
+    return is_held_out & ~np.isin(groups, groups[np.isin(labels, lost)])

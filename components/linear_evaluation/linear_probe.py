@@ -155,7 +155,9 @@ def _predict(train: LabelledFeatures, test: LabelledFeatures, config: LinearEval
         report_progress(done, total, "linear classifiers")
 
     predictions = {
-        name: probe.predict_test(values, train_labels, test.features[name], len(class_names), config, on_fit)
+        name: probe.predict_test(
+            values, train_labels, train.groups, test.features[name], len(class_names), config, on_fit
+        )
         for name, values in train.features.items()
     }
     test_labels = np.searchsorted(class_names, test.labels)

@@ -49,12 +49,15 @@ class Predictions:
     knn_votes: np.ndarray  # (m, k) float64
 
 
-def fit_head(features: np.ndarray, labels: np.ndarray, classes: int, config: LinearEvaluationConfig) -> FittedHead:
+def fit_head(
+    features: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: int, config: LinearEvaluationConfig
+) -> FittedHead:
     """Fit a head on these labels, choosing the strength on held-out parts of the same labels.
 
     Args:
         features: (n, d) float32, of the drawn labels only.
         labels: (n,) int, each class at least once.
+        groups: (n,) equal where images belong together, of which none judges what another was fitted to.
         classes: k.
         config: path, held-out parts, tolerance.
 
@@ -64,7 +67,8 @@ def fit_head(features: np.ndarray, labels: np.ndarray, classes: int, config: Lin
     """
     losses = np.zeros(len(config.l2_strengths))
     judged = 0
-    for fitting, held_out in held_out_parts(labels, config.held_out_fraction, config.min_held_out_images, config.seed):
+    parts = held_out_parts(labels, groups, config.held_out_fraction, config.min_held_out_images, config.seed)
+    for fitting, held_out in parts:
         fitting_set = FittingSet(features[fitting], labels[fitting], classes)
         for position, solution in enumerate(_path(fitting_set, config.l2_strengths, config, _JUDGING_SLACK)):
             logits = fitting_set.head(solution).logits(features[held_out])
@@ -96,6 +100,7 @@ def _cross_entropy_sum(logits: np.ndarray, labels: np.ndarray) -> float:
 def predict_test(
     train_features: np.ndarray,
     train_labels: np.ndarray,
+    train_groups: np.ndarray,
     test_features: np.ndarray,
     classes: int,
     config: LinearEvaluationConfig,
@@ -106,6 +111,7 @@ def predict_test(
     Args:
         train_features: (n, d) float32.
         train_labels: (n,) int, 0 to ``classes`` - 1, each class at least once.
+        train_groups: (n,) equal where images belong together.
         test_features: (m, d) float32; test labels are no argument.
         classes: k.
         config: fractions, draws and the rest.
@@ -120,7 +126,7 @@ def predict_test(
         fitted, predicted = [], []
         for draw in draws:
             rows = draw_labels(train_labels, fraction, draw, config.seed)
-            fitted.append(fit_head(train_features[rows], train_labels[rows], classes, config))
+            fitted.append(fit_head(train_features[rows], train_labels[rows], train_groups[rows], classes, config))
             predicted.append(scipy.special.softmax(fitted[-1].head.logits(test_features), axis=1))
             on_fit()
         fractions.append(FractionPredictions(fraction, len(rows), tuple(fitted), np.stack(predicted)))

@@ -75,6 +75,24 @@ def test_artifact_says_what_it_holds(views, view_gen):
     assert views.get_float_custom_property(artifacts.SECONDS) > 0
 
 
+def test_a_group_is_not_on_both_sides(view_gen, image_records, tmp_path):
+    """40 labelled images of 8 groups, over two files; where no group falls below the fraction, one is still taken."""
+    serialized = [image_records.make(number, "cat", **{records.GROUP: b"%d" % (number % 8)}) for number in range(40)]
+    examples = image_records.write(tmp_path / "examples", {records.TRAIN: [serialized[:17], serialized[17:]]})
+    group_of = {
+        tf.train.Example.FromString(each).features.feature[records.DIGEST].bytes_list.value[0].decode(): number % 8
+        for number, each in enumerate(serialized)
+    }
+    for fraction, groups in ((0.5, range(2, 7)), (1e-9, range(1, 2))):
+        config = ViewsConfig(views_per_image=2, eval_fraction=fraction)
+        found = view_gen.run(examples, tmp_path / str(fraction), config)
+        train, held_out = (
+            {group_of[digest] for digest in view_gen.read(found, split)} for split in (records.TRAIN, records.EVAL)
+        )
+        assert not train & held_out
+        assert len(train | held_out) == 8 and len(held_out) in groups
+
+
 def test_nothing_but_shards_and_summary_is_left(views):
     names = {path.relative_to(views.uri).as_posix() for path in pathlib.Path(views.uri).rglob("*") if path.is_file()}
     train = {f"Split-train/views-0000{number}-of-00003.tfrecord" for number in range(3)}  # one of each input file

@@ -51,9 +51,11 @@ def test_holds_what_the_contract_says(make_photo):
     }
 
 
-def test_no_label_is_no_feature(make_photo):
-    record = make_record(decoded(make_photo(1)), SOURCE._replace(label=None), IngestionConfig())
-    assert records.LABEL not in features(record)
+def test_no_label_or_group_is_no_feature(make_photo):
+    with_group = make_record(decoded(make_photo(1)), SOURCE._replace(label=None, group="Ärztin 1"), IngestionConfig())
+    assert features(with_group)[records.GROUP].decode() == "Ärztin 1"
+    assert records.LABEL not in features(with_group)
+    assert records.GROUP not in features(make_record(decoded(make_photo(1)), SOURCE, IngestionConfig()))
 
 
 def test_gray(make_photo):

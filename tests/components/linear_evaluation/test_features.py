@@ -49,9 +49,13 @@ def test_features_follow_the_images_whatever_the_sharding(workplace, preparation
 
 def test_images_without_a_label_are_left_out(preparation, tmp_path):
     rng = np.random.default_rng(0)
-    some = write_records(tmp_path / "some.gz", [image_record(label, rng) for label in ("disc", None, "frame")])
+    examples = [image_record(label, rng) for label in ("disc", None, "frame")]
+    examples[0].features.feature[records.GROUP].bytes_list.value.append(b"patient 1")
+    some = write_records(tmp_path / "some.gz", examples)
     found = features.extract_features([some], preparation, {"pixels": flatten}, 1, "train")
     assert sorted(found.labels) == ["disc", "frame"] and found.features["pixels"].shape == (2, 144)
+    groups = dict(zip(found.labels, found.groups, strict=True))
+    assert groups == {"disc": "patient 1", "frame": found.digests[found.labels == "frame"][0]}
     none = write_records(tmp_path / "none.gz", [image_record(None, rng)])
     with pytest.raises(ValueError, match="no image of split 'train' has a label"):
         features.extract_features([none], preparation, {"pixels": flatten}, 8, "train")

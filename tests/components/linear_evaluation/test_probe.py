@@ -10,6 +10,7 @@ from components.contracts import evidence
 from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 
+EACH = np.arange(1000)  # every image a group of its own
 CONFIG = LinearEvaluationConfig(
     label_fractions=(0.05, 0.3, 1.0), label_draws=3, bootstrap_resamples=300, l2_strengths=(1.0, 0.1, 0.01, 0.001)
 )
@@ -31,7 +32,7 @@ def splits():
 @pytest.fixture(scope="module")
 def predictions(splits):
     (train, train_labels), (test, _) = splits
-    return probe.predict_test(train, train_labels, test, 3, CONFIG)
+    return probe.predict_test(train, train_labels, EACH[: len(train)], test, 3, CONFIG)
 
 
 def test_every_number_can_be_counted_again_from_the_predictions(splits, predictions):
@@ -72,7 +73,8 @@ def test_labels_outside_a_draw_change_nothing(splits):
     scrambled = np.random.default_rng(5).normal(size=train.shape).astype(np.float32)
     scrambled[rows] = train[rows]
     first, second = (
-        probe.predict_test(features, labels, test, 3, config).fractions[0] for features in (train, scrambled)
+        probe.predict_test(features, labels, EACH[: len(labels)], test, 3, config).fractions[0]
+        for features in (train, scrambled)
     )
     np.testing.assert_array_equal(first.scores, second.scores)
     assert first.fitted[0].l2_strength == second.fitted[0].l2_strength
@@ -80,13 +82,16 @@ def test_labels_outside_a_draw_change_nothing(splits):
 
 def test_noise_asks_for_a_stronger_penalty_than_clean_classes():
     clean, noisy = (make_split(90, noise, 4) for noise in (0.05, 6.0))
-    strengths = [probe.fit_head(features, labels, 3, CONFIG).l2_strength for features, labels in (clean, noisy)]
+    strengths = [
+        probe.fit_head(features, labels, EACH[: len(labels)], 3, CONFIG).l2_strength
+        for features, labels in (clean, noisy)
+    ]
     assert strengths[0] == 0.001 and strengths[1] == 1.0
 
 
 def test_one_label_per_class_takes_the_strongest_penalty():
     features, labels = make_split(3, 0.5, 0)
-    fitted = probe.fit_head(features, labels, 3, CONFIG)
+    fitted = probe.fit_head(features, labels, EACH[: len(labels)], 3, CONFIG)
     assert (fitted.l2_strength, fitted.held_out_images) == (1.0, 0)
     assert fitted.head.logits(features).argmax(axis=1).tolist() == [0, 1, 2]
 
@@ -94,7 +99,7 @@ def test_one_label_per_class_takes_the_strongest_penalty():
 def test_differences_are_paired_over_images(splits, predictions):
     (train, train_labels), (test, labels) = splits
     blurred = train + np.random.default_rng(0).normal(size=train.shape).astype(np.float32)
-    others = probe.predict_test(blurred, train_labels, test, 3, CONFIG)
+    others = probe.predict_test(blurred, train_labels, EACH[: len(train)], test, 3, CONFIG)
     ours, theirs = probe.correctness(predictions, labels), probe.correctness(others, labels)
     entries = probe.differences(evidence.ENCODER, evidence.RANDOM_ENCODER, ours, theirs, CONFIG)
     assert [entry[evidence.FRACTION] for entry in entries] == [0.05, 0.3, 1.0, None]
@@ -111,7 +116,7 @@ def test_differences_are_paired_over_images(splits, predictions):
 def test_repeats_exactly(splits, predictions):
     (train, train_labels), (test, _) = splits
     calls = []
-    again = probe.predict_test(train, train_labels, test, 3, CONFIG, lambda: calls.append(1))
+    again = probe.predict_test(train, train_labels, EACH[: len(train)], test, 3, CONFIG, lambda: calls.append(1))
     assert len(calls) == probe.fits(CONFIG) == 7
     for first, second in zip(predictions.fractions, again.fractions, strict=True):
         np.testing.assert_array_equal(first.scores, second.scores)
@@ -121,7 +126,7 @@ def test_repeats_exactly(splits, predictions):
 def test_two_classes_have_an_area_under_the_curve():
     features, labels = make_split(100, 1.0, 0)
     two = labels < 2
-    predictions = probe.predict_test(features[two], labels[two], features[two], 2, CONFIG)
+    predictions = probe.predict_test(features[two], labels[two], EACH[: len(labels[two])], features[two], 2, CONFIG)
     right = probe.correctness(predictions, labels[two])
     found = probe.measure(predictions, right, labels[two], NAMES[:2], CONFIG)
     positive = predictions.fractions[-1].scores[0][:, 1]
