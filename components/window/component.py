@@ -32,7 +32,7 @@ class TrainingWindow(base_beam_component.BaseBeamComponent):
         """Make the step.
 
         Args:
-            examples: image records, one artifact per span, latest span first.
+            examples: image records, one artifact per span, in any order.
         """
         spec = TrainingWindowSpec(
             **{

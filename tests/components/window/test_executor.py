@@ -102,7 +102,7 @@ def window(spans, tmp_path_factory):
     folder = tmp_path_factory.mktemp("merged")
     (folder / "Split-train").mkdir()
     (folder / "Split-train" / "leftover").write_text("of a killed attempt")
-    return merge(spans, folder)
+    return merge(spans[::-1], folder)  # as they come from ML Metadata
 
 
 def read(examples, split):
@@ -218,9 +218,10 @@ def test_a_single_span_is_kept_as_it_is(spans, tmp_path):
 def test_spans_without_a_train_image_are_refused(spans, tmp_path):
     everything_in_test = standard_artifacts.Examples()
     everything_in_test.uri = str(tmp_path / "test")
+    artifacts.set_data_span(everything_in_test, 2)
     everything_in_test.split_names = artifact_utils.encode_split_names(["test"])
     pathlib.Path(everything_in_test.uri).mkdir()
     train = pathlib.Path(spans[0].uri, "Split-train")
     pathlib.Path(everything_in_test.uri, "Split-test").symlink_to(train)
-    with pytest.raises(ValueError, match=r"no train image is left of spans \[3, None\]"):
+    with pytest.raises(ValueError, match=r"no train image is left of spans \[3, 2\]"):
         merge([spans[0], everything_in_test], tmp_path / "window")
