@@ -16,6 +16,7 @@ setuptools.setup(
         "jinja2",
         "keras",
         "ml-metadata",
+        "model-registry",
         "numpy",
         "opencv-python-headless",
         "pillow",

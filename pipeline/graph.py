@@ -215,10 +215,14 @@ def _consumers(
     pusher = Pusher(
         model=verdict.probe.outputs["model"],
         model_blessing=blessing,
+        examples=data.images,
+        pretrained_model=encoder.model,
+        probe_report=verdict.probe.outputs["probe_report"],
         registry=RuntimeParameter(run_parameters.REGISTRY, str),
         config=rooms["export"],
         ingestion_config=rooms["ingestion"],
         image_config=rooms["image"],
+        pipeline_config=RuntimeParameter(run_parameters.SETTINGS, str),
     )
     report = Report(
         examples=data.images,

@@ -1,8 +1,25 @@
 """What can be set about the registry. Where the registry is, is a place and therefore an argument of the step."""
 
+import pydantic
 from pydantic import Field
+from typing_extensions import Self
 
 from components.contracts.configuration import configuration
+
+
+@configuration
+class KubeflowRegistryConfig:
+    """A server of Kubeflow Model Registry. Its token comes from the environment or the pod's service account."""
+
+    address: str | None = Field(
+        None,
+        pattern=r"^https?://[^/]+$",
+        description="such as http://model-registry-service.kubeflow:8080; null: no server is told of a version",
+    )
+    ca_file: str | None = Field(None, description="PEM file with the authority that signed the server's certificate")
+    attempts: int = Field(5, ge=1, le=20, description="before the push fails")
+    first_wait_seconds: float = Field(2.0, ge=0, le=600, description="after a failed attempt; doubles each time")
+    timeout_seconds: float = Field(60.0, gt=0, description="of one attempt")
 
 
 @configuration
@@ -17,3 +34,15 @@ class ExportConfig:
     lock_timeout_seconds: int = Field(
         600, ge=1, le=86_400, description="how long a push waits for another push to the same model"
     )
+    folder: bool = Field(
+        True,
+        description="publish versions in the registry folder; false: only the server learns of them, and where the "
+        "evaluated model lies",
+    )
+    kubeflow_registry: KubeflowRegistryConfig = KubeflowRegistryConfig()
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.folder and self.kubeflow_registry.address is None:
+            raise ValueError("folder: false needs kubeflow_registry.address, or nobody would learn of a version")
+        return self

@@ -1,10 +1,11 @@
-"""From a verdict to a version in the registry: what was blessed is pushed, anything else is passed over and said so.
+"""From a verdict to a version in the registries: what was blessed is pushed, anything else is passed over and said so.
 
 A push is idempotent, so a repeated or interrupted execution ends with one version and the same answer. A model whose
 verdict is "unchanged" counts as blessed: where the run that blessed it was killed before its push, this one makes up.
 The registry has the last word where another run pushed a model of newer data since the verdict.
 """
 
+import dataclasses
 import json
 import logging
 import pathlib
@@ -16,19 +17,25 @@ from tfx import types
 from tfx.components.pusher import executor as pusher_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils
+from tfx.utils import io_utils, path_utils
 
 from components.contracts import artifacts, configuration, evidence, signatures
 from components.contracts.images import ImageConfig
-from components.export import image_files
+from components.export import image_files, kubeflow_registry, version_record
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
 from components.export.model_card import model_card
 from components.ingestion.config import IngestionConfig
 
+# Keys of inputs, beside those of TFX's Pusher.
+EXAMPLES = "examples"
+PRETRAINED_MODEL = "pretrained_model"
+PROBE_REPORT = "probe_report"
+
 # Keys of execution parameters.
 REGISTRY = "registry"  # the registry's folder
 INGESTION_CONFIG = "ingestion_config"  # canonical JSON of IngestionConfig
+PIPELINE_CONFIG = "pipeline_config"  # canonical JSON of all settings
 
 _logger = logging.getLogger(__name__)
 
@@ -57,9 +64,11 @@ class Executor(pusher_executor.Executor):
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
-                decoding = _decoding(exec_properties)
+                record = self._record(input_dict, saved_model, json.loads(exec_properties[PIPELINE_CONFIG]))
+                candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
                 try:
-                    outcome = self._push(model, saved_model, blessing, pushed, registry, config, decoding)
+                    outcome = _push(candidate, registry, config)
+                    self._mark(pushed, outcome)
                 except model_registry.NewerSpanInUseError as error:
                     outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
@@ -72,46 +81,123 @@ class Executor(pusher_executor.Executor):
         self._MarkNotPushed(pushed)
         return {"pushed": False, "message": f"nothing pushed: {verdict}", "verdict": verdict, "reason": reason}
 
-    def _push(
-        self,
-        model: types.Artifact,
-        saved_model: pathlib.Path,
-        blessing: types.Artifact,
-        pushed: types.Artifact,
-        registry: pathlib.Path,
-        config: ExportConfig,
-        decoding: dict[str, Any],
-    ) -> dict[str, Any]:
-        facts = _model_facts(saved_model)
-        digest = _content_digest(model, facts)
-        verdict = _verdict(blessing)
-        push = model_registry.push(
-            registry,
-            config.model_name,
-            saved_model,
-            content_digest=digest,
-            source=model.uri,
-            decoding=decoding,
-            span=artifacts.data_span(model),
-            model_card=lambda number: model_card(config.model_name, number, verdict, facts, decoding),
-            lock_timeout_seconds=config.lock_timeout_seconds,
-        )
-        number = push.version.number
-        self._MarkPushed(pushed, pushed_destination=str(push.folder), pushed_version=str(number))
+    def _mark(self, pushed: types.Artifact, outcome: dict[str, Any]) -> None:
+        number = outcome[artifacts.VERSION]
+        self._MarkPushed(pushed, pushed_destination=outcome["directory"], pushed_version=str(number))
         pushed.set_int_custom_property(artifacts.VERSION, number)
-        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, outcome[artifacts.CONTENT_DIGEST])
+
+    def _record(
+        self, input_dict: dict[str, list[types.Artifact]], saved_model: pathlib.Path, settings: dict[str, Any]
+    ) -> dict[str, Any]:
+        uris = {name: artifact_utils.get_single_uri(found) for name, found in input_dict.items()}
+        model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        return version_record.version_record(
+            facts=_read_json(f"{saved_model}/{signatures.MODEL_FACTS_FILE}"),
+            verdict=_read_json(f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifacts.VERDICT_FILE}"),
+            ingestion=_read_json(f"{uris[EXAMPLES]}/{artifacts.INGESTION_SUMMARY_FILE}"),
+            pretraining=_read_json(
+                f"{path_utils.serving_model_dir(uris[PRETRAINED_MODEL])}/{artifacts.PRETRAINING_FILE}"
+            ),
+            probe=_read_json(f"{uris[PROBE_REPORT]}/{artifacts.PROBE_FILE}"),
+            settings=settings,
+            span=artifacts.data_span(model),
+            run=(self._context and self._context.pipeline_run_id) or "unnamed",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """What is to be pushed, and all that is known of it."""
+
+    model: types.Artifact
+    saved_model: pathlib.Path
+    blessing: types.Artifact
+    record: dict[str, Any]  # version_record
+    decoding: dict[str, Any]  # how consumers turn image files into what the model reads
+
+    @property
+    def content_digest(self) -> str:
+        """The identity of the model, on which its artifact and the SavedModel must agree."""
+        digest = self.model.get_string_custom_property(artifacts.CONTENT_DIGEST)
+        if not digest:
+            raise ValueError(
+                f"the model {self.model.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity"
+            )
+        found = self.record[version_record.MODEL][evidence.CONTENT_DIGEST]
+        if found != digest:
+            raise ValueError(
+                f"the model {self.model.uri} was evaluated as {digest}, but the SavedModel in it is {found}"
+            )
+        return digest
+
+
+def _push(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -> dict[str, Any]:
+    """Push to the folder, to the server, or to one after the other; what the folder has, the server makes up for."""
+    outcome = _push_to_folder(candidate, registry, config) if config.folder else _own_place(candidate, config)
+    if config.kubeflow_registry.address is None:
+        return outcome
+    entry = kubeflow_registry.Entry(
+        model_name=config.model_name,
+        version=outcome.get(artifacts.VERSION),
+        uri=outcome["directory"],
+        content_digest=candidate.content_digest,
+        is_in_use=outcome["is_in_use"],
+        description=candidate.record[version_record.VERDICT][evidence.REASON],
+        properties=version_record.properties(candidate.record),
+    )
+    number = kubeflow_registry.register(entry, config.kubeflow_registry)
+    message = f"{outcome['message']}, version {number} at {config.kubeflow_registry.address}"
+    return outcome | {artifacts.VERSION: number, "message": message, "server": config.kubeflow_registry.address}
+
+
+def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -> dict[str, Any]:
+    def describe(number: int) -> dict[str, str]:
         return {
-            "pushed": True,
-            "message": f"version {number} is {'new' if push.is_new else 'there already'} in {push.folder.parent}",
-            "is_new": push.is_new,
-            "is_in_use": push.is_in_use,
-            "model_name": config.model_name,
-            artifacts.VERSION: number,
-            artifacts.CONTENT_DIGEST: digest,
-            "files_digest": push.version.files_digest,
-            "directory": str(push.folder),
-            "source": push.version.source,
+            model_registry.MODEL_CARD_FILE: model_card(config.model_name, number, candidate.record, candidate.decoding),
+            signatures.RECORD_FILE: json.dumps(candidate.record, indent=2, ensure_ascii=False) + "\n",
         }
+
+    is_preferred = candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED
+    push = model_registry.push(
+        registry,
+        config.model_name,
+        candidate.saved_model,
+        content_digest=candidate.content_digest,
+        source=candidate.model.uri,
+        decoding=candidate.decoding,
+        span=artifacts.data_span(candidate.model),
+        blessing=candidate.blessing.uri if is_preferred else None,
+        describe=describe,
+        lock_timeout_seconds=config.lock_timeout_seconds,
+    )
+    number = push.version.number
+    return {
+        "pushed": True,
+        "message": f"version {number} is {'new' if push.is_new else 'there already'} in {push.folder.parent}",
+        "is_new": push.is_new,
+        "is_in_use": push.is_in_use,
+        "model_name": config.model_name,
+        artifacts.VERSION: number,
+        artifacts.CONTENT_DIGEST: candidate.content_digest,
+        "files_digest": push.version.files_digest,
+        "directory": str(push.folder),
+        "source": push.version.source,
+    }
+
+
+def _own_place(candidate: _Candidate, config: ExportConfig) -> dict[str, Any]:
+    """Where the model lies in the pipeline root; the server gives it a version."""
+    return {
+        "pushed": True,
+        "message": f"{candidate.model.uri} stays where it is",
+        "is_new": candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED,
+        "is_in_use": True,
+        "model_name": config.model_name,
+        artifacts.CONTENT_DIGEST: candidate.content_digest,
+        "directory": path_utils.serving_model_dir(candidate.model.uri),
+        "source": candidate.model.uri,
+    }
 
 
 def _registry(folder: str) -> pathlib.Path:
@@ -127,19 +213,6 @@ def _decoding(exec_properties: dict[str, Any]) -> dict[str, Any]:
     return image_files.decoding_settings(ingestion, image)
 
 
-def _content_digest(model: types.Artifact, facts: dict[str, Any]) -> str:
-    """The identity of the model, on which its artifact and the SavedModel must agree."""
-    digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    if not digest:
-        raise ValueError(f"the model {model.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity")
-    if facts[evidence.CONTENT_DIGEST] != digest:
-        raise ValueError(
-            f"the model {model.uri} was evaluated as {digest}, but the SavedModel in it is "
-            f"{facts[evidence.CONTENT_DIGEST]}"
-        )
-    return digest
-
-
 def _local_folder(uri: str, staging: str) -> pathlib.Path:
     """``uri`` itself, or a copy in ``staging`` where it lies on another kind of file system."""
     if "://" not in uri:
@@ -148,15 +221,7 @@ def _local_folder(uri: str, staging: str) -> pathlib.Path:
     return pathlib.Path(staging, "model")
 
 
-def _verdict(blessing: types.Artifact) -> dict[str, Any]:
-    path = f"{blessing.uri}/{artifacts.VERDICT_FILE}"
+def _read_json(path: str) -> dict[str, Any]:
     if not fileio.exists(path):
-        raise ValueError(f"{path} is missing: a model is not pushed without the evidence for its verdict")
+        raise ValueError(f"{path} is missing: a model is not pushed without the evidence behind it")
     return json.loads(io_utils.read_bytes_file(path))
-
-
-def _model_facts(saved_model: pathlib.Path) -> dict[str, Any]:
-    path = saved_model / signatures.MODEL_FACTS_FILE
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: the SavedModel does not say what it is")
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The Markdown page that goes with a version: what the model is, why it was blessed, how to use it.
+"""The Markdown page that goes with a version: what the model is and is for, how it was made, what it is worth.
 
 It says only what the evidence holds; what is not known is left out.
 """
@@ -6,7 +6,8 @@ It says only what the evidence holds; what is not known is left out.
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, signatures
+from components.contracts import evidence, pretraining_record, signatures
+from components.export import version_record
 
 _SIGNATURES = (
     (signatures.EMBED, "8-bit JPEG or PNG bytes", "representation, float32"),
@@ -15,40 +16,113 @@ _SIGNATURES = (
     (signatures.CLASSIFY, "8-bit JPEG or PNG bytes", "`classes` and `scores`"),
     (signatures.EMBED_PIXELS, "uint8 pixels", "representation, float32"),
 )
+_FEATURES = {
+    evidence.ENCODER: "this encoder",
+    evidence.RANDOM_ENCODER: "the same encoder, untrained",
+    evidence.RAW_PIXELS: "raw pixels",
+}
+_METHODS = {"simclr": "SimCLR", "moco": "MoCo v2", "byol": "BYOL"}
+_INTENDED_USE = [
+    "To turn images of the kind it was trained on into vectors: for classifiers with few labels, for search by "
+    "likeness, for finding duplicates and groups, and as a start for further training. The classifier in it is there "
+    "to judge the representations; whether it is good enough to decide anything is for its user to measure.",
+]
 _LONGEST_LIST = 50
 
 
-def model_card(
-    model_name: str, number: int, verdict: Mapping[str, Any], facts: Mapping[str, Any], decoding: Mapping[str, Any]
-) -> str:
+def model_card(model_name: str, number: int, record: Mapping[str, Any], decoding: Mapping[str, Any]) -> str:
     """Describe one version.
 
     Args:
         model_name: name of the model in the registry.
         number: version.
-        verdict: content of the blessing's verdict file, see ``contracts.evidence``.
-        facts: what the SavedModel says about itself, see ``contracts.signatures``.
+        record: ``version_record.version_record``.
         decoding: ``image_files.decoding_settings``.
 
     Returns:
         Markdown.
     """
+    verdict, data = record[version_record.VERDICT], record[version_record.DATA]
+    method = _METHODS[record[version_record.PRETRAINING][pretraining_record.SETTINGS][pretraining_record.METHOD]]
     sections = [
         f"# {_plain(model_name)}, version {number}",
-        "An image encoder pretrained with SimCLR on images without their labels, and a linear classifier trained on "
+        f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
+        _section("Intended use", _INTENDED_USE),
+        _section("Results on the test split", _result_lines(record[version_record.RESULTS])),
         _section("Verdict", _verdict_lines(verdict)),
-        _section("Checks on the test split", _check_lines(verdict)),
-        _section("What it reads and gives", _model_lines(facts)),
+        _section("Checks behind the verdict", _check_lines(verdict)),
+        _section("Data", _value_lines(data)),
+        _section("Pretraining", _pretraining_lines(record[version_record.PRETRAINING])),
+        _section("What it reads and gives", _model_lines(record[version_record.MODEL])),
         _section("How to use it", _usage_lines(model_name)),
         _section("Image files", _value_lines(decoding)),
-        _section("Limits", _limit_lines()),
+        _section("Limits", _limit_lines(data)),
+        _section("Made by", _making_lines(record)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _section(title: str, lines: list[str]) -> str:
     return "\n".join([f"## {title}", "", *lines]) if lines else ""
+
+
+def _result_lines(results: Mapping[str, Any]) -> list[str]:
+    """A row per kind of features; intervals are over test images, spreads over draws of the labels."""
+    features = results[evidence.FEATURES]
+    fractions = [found[evidence.FRACTION] for found in features[evidence.ENCODER].get(evidence.FRACTIONS) or []]
+    fractions = [fraction for fraction in fractions if fraction < 1]
+    titles = ["linear probe on", "accuracy", "balanced", "kNN", *(f"{100 * f:g} % of the labels" for f in fractions)]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for key, name in _FEATURES.items():
+        if key in features:
+            cells = [name, *_accuracy_cells(features[key]), *_fraction_cells(features[key], fractions)]
+            lines.append(f"| {' | '.join(cells)} |")
+    images = results[evidence.COUNTS]["test"]
+    confidence = f"{100 * results[evidence.CONFIDENCE]:g} %"
+    return [*lines, "", f"{images} test images; in brackets the {confidence} interval over them."]
+
+
+def _accuracy_cells(found: Mapping[str, Any]) -> list[str]:
+    measures = (
+        (evidence.ACCURACY, evidence.ACCURACY_INTERVAL),
+        (evidence.BALANCED_ACCURACY, evidence.BALANCED_ACCURACY_INTERVAL),
+        (evidence.KNN_ACCURACY, evidence.KNN_ACCURACY_INTERVAL),
+    )
+    return [_with_interval(found.get(value), found.get(interval)) for value, interval in measures]
+
+
+def _with_interval(value: float | None, interval: list[float] | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else f"{value:.3f}"
+
+
+def _fraction_cells(found: Mapping[str, Any], fractions: list[float]) -> list[str]:
+    by_fraction = {entry[evidence.FRACTION]: entry for entry in found.get(evidence.FRACTIONS) or []}
+    entries = [by_fraction.get(fraction) for fraction in fractions]
+    return [
+        f"{entry[evidence.ACCURACY_MEAN]:.3f} ± {entry[evidence.ACCURACY_STD]:.3f}" if entry else ""
+        for entry in entries
+    ]
+
+
+def _pretraining_lines(pretraining: Mapping[str, Any]) -> list[str]:
+    parts = {
+        "settings": pretraining.get("config"),
+        "resolved": pretraining.get(pretraining_record.SETTINGS),
+        "last epoch": pretraining.get(version_record.LAST_EPOCH),
+    }
+    return _value_lines({name: part for name, part in parts.items() if part})
+
+
+def _making_lines(record: Mapping[str, Any]) -> list[str]:
+    parts = {
+        "run": record[version_record.RUN],
+        "code digests": record[version_record.CODE_DIGESTS],
+        "libraries": record[version_record.LIBRARIES],
+    }
+    return [*_value_lines(parts), "", f"All of this, and every setting, is in `{signatures.RECORD_FILE}`."]
 
 
 def _verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
@@ -90,11 +164,15 @@ def _usage_lines(model_name: str) -> list[str]:
     ]
 
 
-def _limit_lines() -> list[str]:
+def _limit_lines(data: Mapping[str, Any]) -> list[str]:
+    count = sum(data.get("records", {}).values())
     return [
+        f"- The numbers above hold for images like the {count} of `{_plain(str(data.get('root')))}`, and for nothing "
+        "else: measure again before you use the encoder on images from elsewhere.",
+        "- What pretraining treated as the same picture (crops, colours, flips: see the settings) the representation "
+        "may not tell apart.",
         "- The signatures read 8-bit JPEG and PNG bytes and ignore orientation tags. Other files (EXIF orientation, "
         "CMYK, 16 bit, transparency, other formats) need `load_encoder`, which decodes them as ingestion did.",
-        "- The numbers above hold for images like those of the test split, and for nothing else.",
     ]
 
 

@@ -10,16 +10,17 @@ import json
 import logging
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from components.contracts import signatures
 from components.export import durable_files
 from components.export.locking import folder_lock
 
 INDEX_FILE = "registry.json"
 VERSION_FILE = "assets.extra/version.json"  # inside a version, where TensorFlow Serving looks for nothing
 MODEL_CARD_FILE = "assets.extra/MODEL_CARD.md"
-_ADDED_FILES = frozenset({VERSION_FILE, MODEL_CARD_FILE})
+_ADDED_FILES = frozenset({VERSION_FILE, MODEL_CARD_FILE, signatures.RECORD_FILE})
 _INCOMING_PREFIX = ".incoming-"
 _REMOVED_PREFIX = ".removed-"
 
@@ -49,6 +50,7 @@ class Version:
     republished_from: int | None = None  # the version whose content this one carries again
     decoding: dict[str, Any] | None = None  # how image files become what the model reads; see ``decoding_settings``
     span: int | None = None  # of the data it was made from; None where that has no spans
+    blessing: str | None = None  # the verdict that put it to use; None where a person did
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,7 @@ class _Draft:
     source: str
     decoding: dict[str, Any] | None
     span: int | None
+    blessing: str | None = None
     republished_from: int | None = None
 
 
@@ -89,12 +92,15 @@ def push(
     source: str,
     decoding: dict[str, Any],
     span: int | None,
-    model_card: Callable[[int], str],
+    blessing: str | None,
+    describe: Callable[[int], Mapping[str, str]],
     lock_timeout_seconds: float,
 ) -> Push:
     """Bring a SavedModel into the registry as the version in use, unless its content is there already.
 
-    Content that is there keeps its version, and the aliases stay: a repeated push must not undo a rollback.
+    Content that is there keeps its version, and the aliases stay, so that a repeated push does not undo a rollback.
+    Only a new blessing, of a model that won against the one that had replaced it, puts old content to use again, under
+    a new number.
 
     Args:
         registry: root folder, made when missing.
@@ -104,7 +110,8 @@ def push(
         source: URI the model came from, for the record.
         decoding: plain values that consumers decode image files by; see ``decoding_settings``.
         span: of the data that the model was made from; None where that has no spans.
-        model_card: version number -> Markdown that is put beside the model.
+        blessing: name of the verdict that preferred this model to others; None where it only found it in use.
+        describe: version number -> texts that are put beside the model, by path inside the version.
         lock_timeout_seconds: how long to wait for another push.
 
     Raises:
@@ -119,12 +126,13 @@ def push(
     with folder_lock(folder, lock_timeout_seconds):
         index = _recovered(folder)
         present = _find_content(folder, index, content_digest)
-        if present:
-            is_in_use = _is_in_use(index, present)
+        is_in_use = present is not None and _is_in_use(index, present)
+        if present and (is_in_use or blessing is None or _was_pushed_for(index, content_digest, blessing)):
             return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
         _require_no_newer_span(index, span)
-        draft = _Draft(content_digest, source, decoding, span)
-        version = _publish(folder, index, saved_model, draft, model_card)
+        republished_from = present.number if present else None
+        draft = _Draft(content_digest, source, decoding, span, blessing, republished_from)
+        version = _publish(folder, index, saved_model, draft, describe)
         _write_index(folder, _with_version(index, version))
     return Push(version=version, folder=folder / str(version.number), is_new=True, is_in_use=True)
 
@@ -153,13 +161,17 @@ def promote(registry: pathlib.Path, model_name: str, name: str, *, lock_timeout_
             return old
         if not is_intact(registry, model_name, old):
             raise RegistryError(f"{folder / str(old.number)} is missing or no longer holds the files that were pushed")
-        card = (folder / str(old.number) / MODEL_CARD_FILE).read_text()
+        texts = {
+            name: (folder / str(old.number) / name).read_text()
+            for name in sorted(_ADDED_FILES - {VERSION_FILE})
+            if (folder / str(old.number) / name).is_file()
+        }
         version = _publish(
             folder,
             index,
             folder / str(old.number),
             _Draft(old.content_digest, old.source, old.decoding, old.span, republished_from=old.number),
-            lambda number: f"> Version {number} carries the content of version {old.number} again.\n\n{card}",
+            lambda number: {**texts, MODEL_CARD_FILE: _again(number, old.number) + texts[MODEL_CARD_FILE]},
         )
         _write_index(folder, _with_version(index, version))
     return version
@@ -256,6 +268,10 @@ def _is_in_use(index: Index, version: Version) -> bool:
     return index.aliases.get(BLESSED) == version.number
 
 
+def _was_pushed_for(index: Index, content_digest: str, blessing: str) -> bool:
+    return any((v.content_digest, v.blessing) == (content_digest, blessing) for v in index.versions)
+
+
 def _require_no_newer_span(index: Index, span: int | None) -> None:
     for version in index.versions:
         if _is_in_use(index, version) and None not in (span, version.span) and span < version.span:
@@ -270,7 +286,7 @@ def _publish(
     index: Index,
     saved_model: pathlib.Path,
     draft: _Draft,
-    model_card: Callable[[int], str],
+    describe: Callable[[int], Mapping[str, str]],
 ) -> Version:
     """Copy ``saved_model`` under a hidden name, describe it, and rename it to the next integer."""
     number = max([*_numbers(folder), *(version.number for version in index.versions)], default=0) + 1
@@ -284,13 +300,18 @@ def _publish(
             **dataclasses.asdict(draft),
         )
         (incoming / VERSION_FILE).parent.mkdir(exist_ok=True)
-        durable_files.write_whole(incoming / MODEL_CARD_FILE, model_card(number))
+        for name, text in describe(number).items():
+            durable_files.write_whole(incoming / name, text)
         durable_files.write_whole(incoming / VERSION_FILE, json.dumps(dataclasses.asdict(version), indent=2) + "\n")
         durable_files.publish_folder(incoming, folder / str(number))
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
         raise
     return version
+
+
+def _again(number: int, old: int) -> str:
+    return f"> Version {number} carries the content of version {old} again.\n\n"
 
 
 def _hide(folder: pathlib.Path, number: int) -> pathlib.Path:

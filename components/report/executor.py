@@ -1,9 +1,7 @@
 """Reads what the steps of a run left in their artifacts and writes the page about it."""
 
-import importlib.metadata
 import json
 import logging
-import platform
 import time
 from typing import Any
 
@@ -14,6 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.contracts import artifacts, configuration, pretraining_record
+from components.contracts.library_versions import library_versions
 from components.report.config import ReportConfig
 from components.report.page import render_page
 from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
@@ -40,10 +39,6 @@ _STEPS = {
     BLESSING: "Gate",
     PUSHED_MODEL: "Pusher",
 }
-_LIBRARIES = (
-    *("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "apache-beam"),
-    *("numpy", "scikit-learn", "pillow"),
-)
 
 _logger = logging.getLogger(__name__)
 
@@ -98,7 +93,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
         seconds=_seconds(inputs, pretraining or {}),
         settings=settings,
-        versions=_versions(),
+        versions=library_versions(),
     )
 
 
@@ -119,13 +114,3 @@ def _seconds(inputs: dict[str, types.Artifact], pretraining: dict[str, Any]) -> 
     if pretraining_record.SECONDS in pretraining:
         found[PRETRAINED_MODEL] = float(pretraining[pretraining_record.SECONDS])
     return {step: found[name] for name, step in _STEPS.items() if name in found}
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for library in _LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:  # named differently in another build of it
-            continue
-    return versions

@@ -28,7 +28,8 @@ def push(root: pathlib.Path, folder: pathlib.Path, content: str) -> None:
         source="test",
         decoding={},
         span=None,
-        model_card=lambda number: "card",
+        blessing=None,
+        describe=lambda number: {registry.MODEL_CARD_FILE: "card"},
         lock_timeout_seconds=5,
     )
 

@@ -6,6 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
+from . import model_registry_server
+
 CLASSES = ["cat", "dog", "hen"]
 SIZE_PX = 12
 
@@ -89,3 +91,13 @@ def saved_models(tmp_path_factory) -> dict[str, pathlib.Path]:
     """Two models with different weights, by content digest."""
     root = tmp_path_factory.mktemp("models")
     return {digest: save_model(root / digest[:4], seed, digest) for seed, digest in enumerate(("a" * 64, "b" * 64))}
+
+
+@pytest.fixture
+def model_registry(monkeypatch):
+    """A server of Kubeflow Model Registry, and the token it wants in the environment."""
+    monkeypatch.setenv("SIMCLR_MODEL_REGISTRY_TOKEN", model_registry_server.TOKEN)
+    running = model_registry_server.ModelRegistryServer()
+    yield running
+    running.stop()
+    assert not running.complaints

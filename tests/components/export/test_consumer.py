@@ -34,7 +34,8 @@ def push(root: pathlib.Path, folder: pathlib.Path, digest: str, ingestion: Inges
         source="test",
         decoding=decoding_settings(ingestion, IMAGE),
         span=None,
-        model_card=lambda number: "card",
+        blessing=None,
+        describe=lambda number: {registry.MODEL_CARD_FILE: "card"},
         lock_timeout_seconds=5,
     )
 

@@ -29,7 +29,8 @@ def encoder(tmp_path_factory, saved_models):
         source="test",
         decoding=decoding_settings(IngestionConfig(stored_short_side_px=16, min_side_px=8), ImageConfig(size_px=12)),
         span=None,
-        model_card=lambda number: "card",
+        blessing=None,
+        describe=lambda number: {registry.MODEL_CARD_FILE: "card"},
         lock_timeout_seconds=5,
     )
     return load_encoder(root / "encoder")

@@ -11,14 +11,39 @@ from tfx import types
 from tfx.types import standard_artifacts
 
 from components.contracts import artifacts, signatures
+from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.export import registry
 from components.export.component import Pusher
-from components.export.config import ExportConfig
+from components.export.config import ExportConfig, KubeflowRegistryConfig
 from components.export.executor import Executor
+from components.export.kubeflow_registry import ModelRegistryError
 from components.ingestion.config import IngestionConfig
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
+
+INGESTION = {"root": "/images", "content_digest": "c" * 64, "records": {"train": 900, "test": 332}, "seconds": 3.0}
+PRETRAINING = {
+    "settings": {"method": "byol", "total_steps": 70},
+    "config": {"epochs": 7},
+    "history": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 0.25}],
+}
+PROBE = {
+    "counts": {"train": 900, "test": 332},
+    "confidence": 0.95,
+    "features": {
+        "encoder": {
+            "accuracy": 0.987,
+            "accuracy_interval": [0.98, 0.99],
+            "knn_accuracy": 0.9,
+            "fractions": [
+                {"fraction": 0.1, "accuracy_mean": 0.876, "accuracy_std": 0.012},
+                {"fraction": 1.0, "accuracy_mean": 0.987, "accuracy_std": 0.0},
+            ],
+        },
+        "raw_pixels": {"accuracy": 0.5},
+    },
+}
 
 
 class Workplace:
@@ -26,6 +51,7 @@ class Workplace:
 
     def __init__(self, root: pathlib.Path, saved_models: dict[str, pathlib.Path]):
         self.root, self.registry, self._saved_models, self._runs = root, root / "registry", saved_models, 0
+        self.config = ExportConfig()
 
     def model(self, digest: str, span: int | None = None) -> standard_artifacts.Model:
         model = standard_artifacts.Model()
@@ -48,17 +74,42 @@ class Workplace:
         blessing.set_string_custom_property(artifacts.REASON, reason)
         return blessing
 
+    def evidence(self) -> dict:
+        """The artifacts whose content goes with a version, each with its one file that is read."""
+        contents = {
+            "examples": (standard_artifacts.Examples, artifacts.INGESTION_SUMMARY_FILE, INGESTION),
+            "pretrained_model": (standard_artifacts.Model, f"Format-Serving/{artifacts.PRETRAINING_FILE}", PRETRAINING),
+            "probe_report": (artifacts.ProbeReport, artifacts.PROBE_FILE, PROBE),
+        }
+        found = {}
+        for name, (kind, file, content) in contents.items():
+            artifact = kind()
+            artifact.uri = str(self.root / name)
+            path = pathlib.Path(artifact.uri, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content))
+            found[name] = [artifact]
+        return found
+
     def push(self, digest: str, verdict: str, reason: str = "accuracy 0.99 is at least 0.9", span: int | None = None):
         pushed = standard_artifacts.PushedModel()
         pusher = Pusher(
             model=types.Channel(standard_artifacts.Model),
             model_blessing=types.Channel(standard_artifacts.ModelBlessing),
+            examples=types.Channel(standard_artifacts.Examples),
+            pretrained_model=types.Channel(standard_artifacts.Model),
+            probe_report=types.Channel(artifacts.ProbeReport),
             registry=str(self.registry),
-            config=ExportConfig(),
+            config=self.config,
             ingestion_config=IngestionConfig(),
             image_config=ImageConfig(size_px=24),
+            pipeline_config=json.dumps({"pretraining": {"epochs": 7}}),
         )
-        inputs = {"model": [self.model(digest, span)], "model_blessing": [self.blessing(verdict, reason)]}
+        inputs = {
+            "model": [self.model(digest, span)],
+            "model_blessing": [self.blessing(verdict, reason)],
+            **self.evidence(),
+        }
         pushed.uri = str(self.root / "pushed" / str(self._runs))
         Executor().Do(inputs, {"pushed_model": [pushed]}, dict(pusher.exec_properties))
         return pushed, json.loads(pathlib.Path(pushed.uri, artifacts.PUSH_FILE).read_text())
@@ -146,6 +197,75 @@ def test_the_model_card_says_why(workplace):
         assert text in card, text
 
 
+def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
+    workplace.push(DIGEST, "blessed", span=12)
+    version = workplace.registry / "image-encoder" / "1"
+    record = json.loads((version / signatures.RECORD_FILE).read_text())
+    assert record["data"]["records"] == {"train": 900, "test": 332} and record["data"]["span"] == 12
+    assert record["pretraining"]["last_epoch"] == {"epoch": 2, "loss": 0.25} and "history" not in record["pretraining"]
+    assert record["settings"] == {"pretraining": {"epochs": 7}}
+    assert record["results"] == PROBE and record["verdict"]["verdict"] == "blessed"
+    assert record["code_digests"]["pretraining"] == code_digest("pretraining")
+    assert record["libraries"]["tensorflow"] == tf.__version__
+    card = (version / registry.MODEL_CARD_FILE).read_text()
+    for text in (
+        "pretrained with BYOL",
+        "## Intended use",
+        "| this encoder | 0.987 (0.980 to 0.990) |  | 0.900 | 0.876 ± 0.012 |",
+        "| raw pixels | 0.500 |  |  |  |",
+        "  - train: 900",
+        "- span: 12",
+        "like the 1232 of `/images`",
+        "total steps: 70",
+        "epochs: 7",
+        f"tensorflow: {tf.__version__}",
+    ):
+        assert text in card, text
+
+
+@pytest.mark.parametrize("name", ["examples", "pretrained_model", "probe_report"])
+def test_nothing_is_pushed_without_its_evidence(workplace, monkeypatch, name):
+    evidence = workplace.evidence()
+    path = next(path for path in pathlib.Path(evidence[name][0].uri).rglob("*") if path.is_file())
+    path.unlink()
+    monkeypatch.setattr(workplace, "evidence", lambda: evidence)
+    with pytest.raises(ValueError, match=f"{path} is missing: a model is not pushed without the evidence"):
+        workplace.push(DIGEST, "blessed")
+    assert not workplace.registry.exists()
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_a_server_learns_of_the_version(workplace, model_registry, has_folder):
+    server = {"address": model_registry.url, "attempts": 1}
+    workplace.config = ExportConfig(folder=has_folder, kubeflow_registry=KubeflowRegistryConfig(**server))
+    for _ in range(2):
+        pushed, outcome = workplace.push(DIGEST, "blessed")
+    place = workplace.registry / "image-encoder" / "1"
+    if not has_folder:
+        place = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving")
+        assert not workplace.registry.exists()
+    assert [artifact["uri"] for artifact in model_registry.artifacts] == [str(place)] == [outcome["directory"]]
+    assert (outcome["version"], outcome["server"]) == (1, model_registry.url)
+    assert pushed.get_string_custom_property("pushed_destination") == str(place)
+    [version] = model_registry.versions
+    found = {name: value for name, value in version["customProperties"].items()}
+    assert found["accuracy"]["double_value"] == 0.987
+    assert found["accuracy_at_10_percent_of_labels"]["double_value"] == 0.876
+    assert found["train_images"]["int_value"] == "900"
+    assert found["data_digest"]["string_value"] == "c" * 64
+
+
+def test_what_a_server_missed_the_next_run_makes_up_for(workplace, model_registry):
+    workplace.config = ExportConfig(
+        kubeflow_registry=KubeflowRegistryConfig(address=model_registry.url, attempts=1, first_wait_seconds=0.0)
+    )
+    model_registry.failures = [("GET registered_model", 503)]
+    with pytest.raises(ModelRegistryError, match="the next run makes up for it"):
+        workplace.push(DIGEST, "blessed")
+    _, outcome = workplace.push(DIGEST, "unchanged", "this model is in use")
+    assert (outcome["version"], outcome["is_new"], len(model_registry.versions)) == (1, False, 1)
+
+
 def test_a_model_without_identity_is_refused(workplace, monkeypatch):
     monkeypatch.setattr(workplace, "model", lambda digest, span: _without_digest(Workplace.model(workplace, digest)))
     with pytest.raises(ValueError, match="has no property content_digest"):
@@ -176,7 +296,7 @@ def test_evidence_that_is_missing_stops_the_push(workplace, monkeypatch):
         return blessing
 
     monkeypatch.setattr(workplace, "blessing", without_evidence)
-    with pytest.raises(ValueError, match="without the evidence for its verdict"):
+    with pytest.raises(ValueError, match="without the evidence behind it"):
         workplace.push(DIGEST, "blessed")
     assert not workplace.registry.exists()
 

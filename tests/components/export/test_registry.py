@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from components.contracts import signatures
 from components.export import durable_files, registry
 from components.export.locking import FolderBusyError, folder_lock
 
@@ -34,7 +35,7 @@ def models(tmp_path):
     return folders
 
 
-def push(root, model, digest=None, lock_timeout_seconds=30, span=None):
+def push(root, model, digest=None, lock_timeout_seconds=30, span=None, blessing=None):
     return registry.push(
         root,
         "encoder",
@@ -43,7 +44,11 @@ def push(root, model, digest=None, lock_timeout_seconds=30, span=None):
         source=f"/runs/{model.name}",
         decoding={"image": {"size_px": 24}},
         span=span,
-        model_card=lambda number: f"# encoder, version {number}\n",
+        blessing=blessing,
+        describe=lambda number: {
+            registry.MODEL_CARD_FILE: f"# encoder, version {number}\n",
+            signatures.RECORD_FILE: '{"first": true}',
+        },
         lock_timeout_seconds=lock_timeout_seconds,
     )
 
@@ -105,6 +110,19 @@ def test_a_repeated_push_does_not_undo_a_rollback(root, models):
     assert registry.read_index(root, "encoder").aliases == {"blessed": 3, "previous": 2}
 
 
+def test_a_model_that_won_again_is_in_use_again(root, models):
+    push(root, models["one"], blessing="/blessing/1")
+    push(root, models["two"], blessing="/blessing/2")
+    again = push(root, models["one"], blessing="/blessing/3")
+    assert (again.version.number, again.is_new, again.is_in_use) == (3, True, True)
+    assert again.version.republished_from == 1
+    assert registry.read_index(root, "encoder").aliases == {"blessed": 3, "previous": 2}
+    assert registry.rollback(root, "encoder", lock_timeout_seconds=5).content_digest == "digest of two"
+    for old in ("/blessing/1", "/blessing/3"):  # what was pushed for does not undo the rollback
+        assert push(root, models["one"], blessing=old).version.number == 3
+    assert registry.read_index(root, "encoder").aliases == {"blessed": 4, "previous": 3}
+
+
 def test_rollback_publishes_the_old_content_under_a_higher_number(root, models):
     push(root, models["one"])
     push(root, models["two"])
@@ -114,6 +132,7 @@ def test_rollback_publishes_the_old_content_under_a_higher_number(root, models):
     assert (root / "encoder" / "3" / "saved_model.pb").read_bytes() == (models["one"] / "saved_model.pb").read_bytes()
     assert registry.is_intact(root, "encoder", version)
     assert "carries the content of version 1" in (root / "encoder" / "3" / registry.MODEL_CARD_FILE).read_text()
+    assert (root / "encoder" / "3" / signatures.RECORD_FILE).read_text() == '{"first": true}'
     assert registry.rollback(root, "encoder", lock_timeout_seconds=5).content_digest == "digest of two"
 
 
@@ -187,11 +206,14 @@ def test_the_lock_times_out_with_a_clear_sentence(root, models):
 
 _PUSHER = """
 import pathlib, sys
+from components.contracts import signatures
 from components.export import registry
 for model in sys.argv[2:]:
     path = pathlib.Path(model)
     registry.push(pathlib.Path(sys.argv[1]), "encoder", path, content_digest="digest of " + path.name, source=model,
-                  decoding=dict(), span=None, model_card=lambda number: "card", lock_timeout_seconds=60)
+                  decoding=dict(), span=None, blessing=None,
+                  describe=lambda number: dict.fromkeys([registry.MODEL_CARD_FILE, signatures.RECORD_FILE], "text"),
+                  lock_timeout_seconds=60)
 """
 
 
@@ -222,7 +244,7 @@ def test_readers_see_whole_versions_only(root, models):
             for folder in (root / "encoder").glob("[0-9]*"):
                 found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
                 looks.append(folder.name)
-                if found != expected | {registry.VERSION_FILE, registry.MODEL_CARD_FILE}:
+                if found != expected | {registry.VERSION_FILE, registry.MODEL_CARD_FILE, signatures.RECORD_FILE}:
                     incomplete.append((folder, found))
 
     reader = threading.Thread(target=look)
@@ -239,6 +261,7 @@ def test_readers_see_whole_versions_only(root, models):
 _KILLED_PUSHER = (
     """
 import sys, time
+from components.contracts import signatures
 from components.export import durable_files, registry
 def stop(*args, **kwargs):
     print("stopped", flush=True)

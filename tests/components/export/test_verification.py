@@ -21,7 +21,8 @@ def root(tmp_path, saved_models):
         source="test",
         decoding={},
         span=None,
-        model_card=lambda number: "card",
+        blessing=None,
+        describe=lambda number: {registry.MODEL_CARD_FILE: "card"},
         lock_timeout_seconds=5,
     )
     return tmp_path
