@@ -1,0 +1,113 @@
+"""Peak memory of ingestion and ViewGen for ten times as many images, each side in a process of its own."""
+
+import json
+import pathlib
+import sys
+import tempfile
+
+import cv2
+import numpy as np
+
+from benchmarks import measuring
+from benchmarks.table import Report, Row
+
+_FEW, _MANY = 2_000, 20_000
+_SIDE_PX, _JPEG_QUALITY = 256, 85  # such files have about 30 KB
+_STEPS = ("ingestion", "view_gen")
+
+
+def measure(report: Report, turns: int) -> None:
+    """MiB above an empty pipeline in a process that imported the same; peaks repeat, so ``turns`` is not used."""
+    del turns
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (_FEW, _MANY):
+            _make_images(pathlib.Path(folder, str(count), "images"), count)
+        for step in _STEPS:
+            empty = _peak_mib(step, folder, 0)
+            few, many = (_peak_mib(step, folder, count) - empty for count in (_FEW, _MANY))
+            report(
+                Row(
+                    f"{step}, {_MANY:,} images",
+                    f"{many:,.0f} MiB",
+                    f"{_FEW:,} images {few:,.0f} MiB",
+                    many / few,
+                    "<= 1.3",
+                    f"above {empty:,.0f} MiB of an empty pipeline",
+                )
+            )
+
+
+def _peak_mib(step: str, folder: str, count: int) -> float:
+    return measuring.in_own_process("benchmarks.memory", step, folder, str(count))["mib"]
+
+
+def _make_images(root: pathlib.Path, count: int) -> None:
+    """Two classes of coarse shapes, no two alike, under one fine noise."""
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (_SIDE_PX // 2, _SIDE_PX // 2, 3), dtype=np.uint8)
+    noise = cv2.resize(noise, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+    for number in range(count):
+        shapes = cv2.resize(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8), (_SIDE_PX, _SIDE_PX))
+        mixed = cv2.addWeighted(noise, 0.5, shapes, 0.5, 0)
+        encoded = cv2.imencode(".jpg", mixed, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+        (root / "ab"[number % 2] / f"{number}.jpg").write_bytes(encoded.tobytes())
+
+
+def _run(step: str, folder: pathlib.Path, count: int) -> None:
+    """The step on the images in ``folder``; an empty pipeline where there are none."""
+    import apache_beam as beam
+
+    run = {"ingestion": _load_ingestion, "view_gen": _load_view_gen}[step]()
+    if count:
+        run(folder / str(count))
+    else:
+        with beam.Pipeline(argv=["--runner=FnApiRunner"]) as pipeline:
+            _ = pipeline | beam.Impulse() | beam.Map(len)
+
+
+def _load_ingestion():
+    import apache_beam as beam
+
+    from components.contracts.images import ImageConfig
+    from components.ingestion.config import IngestionConfig
+    from components.ingestion.ingest import ingest
+
+    return lambda folder: ingest(
+        str(folder / "images"),
+        str(folder / "examples"),
+        IngestionConfig(),
+        ImageConfig(),
+        lambda: beam.Pipeline(argv=["--runner=FnApiRunner"]),
+    )
+
+
+def _load_view_gen():
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import artifact_utils, standard_artifacts
+
+    from components.augmentation import executor
+    from components.augmentation.config import ViewsConfig
+    from components.contracts import artifacts, records
+    from components.contracts.configuration import to_json
+    from components.contracts.images import ImageConfig
+
+    def run(folder: pathlib.Path) -> None:
+        examples, views = standard_artifacts.Examples(), standard_artifacts.Examples()
+        examples.uri, views.uri = str(folder / "examples"), str(folder / "views")
+        examples.split_names = artifact_utils.encode_split_names([records.TRAIN, records.TEST])
+        beam_args = ["--runner=FnApiRunner", "--sdk_container_image=none"]  # or TFX packs itself up, for seconds
+        context = base_beam_executor.BaseBeamExecutor.Context(beam_args, str(folder / "tmp"), "1")
+        parameters = {
+            artifacts.CONFIG: to_json(ViewsConfig(views_per_image=2)),
+            artifacts.IMAGE_CONFIG: to_json(ImageConfig(size_px=32)),
+        }
+        executor.Executor(context).Do({executor.EXAMPLES: [examples]}, {executor.VIEWS_OUTPUT: [views]}, parameters)
+
+    return run
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]))
+    sys.stdout.write(json.dumps({"mib": measuring.peak_mib()}) + "\n")
