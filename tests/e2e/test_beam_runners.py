@@ -125,6 +125,7 @@ def test_job_service(images, expected, job_service, tmp_path):
     worker = f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
     portable = [
         "--runner=PortableRunner",
+        "--job_server_timeout=600",  # a busy machine may say nothing for longer than the default minute
         f"--job_endpoint={job_service}",
         "--environment_type=beam:env:harness_subprocess_python:v1",
         f"--environment_config={worker}",
