@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from apache_beam.runners.portability.fn_api_runner import execution
 from tfx.components.util import examples_utils
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
@@ -120,6 +121,22 @@ def test_views_depend_on_the_images_only(views, view_gen, thirty_images, image_r
     assert view_gen.summary(again) == view_gen.summary(views)
     sizes = [path.stat().st_size for path in pathlib.Path(again.uri, "Split-train").iterdir()]
     assert len(sizes) > 5 and max(sizes) < 3 * 2048
+
+
+def test_image_bytes_pass_no_shuffle(view_gen, examples, thirty_images, tmp_path, monkeypatch):
+    passed = []
+    append = execution.GroupingBuffer.append
+
+    def count(self, elements):
+        passed.append(elements)
+        append(self, elements)
+
+    monkeypatch.setattr(execution.GroupingBuffer, "append", count)
+    view_gen.run(examples, tmp_path, TWO_VIEWS)
+    everything = b"".join(passed)
+    assert b"data_tfrecord-00000" in everything
+    assert not any(image[40:80] in everything for image, _ in _stored(thirty_images, records.TRAIN).values())
+    assert len(everything) < 20_000
 
 
 def test_another_seed_changes_the_crops_and_not_what_is_held_out(views, view_gen, examples, tmp_path):

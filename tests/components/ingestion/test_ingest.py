@@ -10,6 +10,7 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
+from apache_beam.runners.portability.fn_api_runner import execution
 from PIL import Image
 
 from components.contracts import artifacts, records
@@ -159,6 +160,23 @@ def test_shards_are_named_filled_and_shuffled(make_files, tmp_path):
     assert names == [f"data_tfrecord-{index:05d}-of-00004.gz" for index in range(4)]
     labels = [path.split("/")[1] for path in read(tmp_path / "out", "train")]
     assert 20 < sum(one != next_one for one, next_one in itertools.pairwise(labels)) < 100
+
+
+def test_image_bytes_pass_no_shuffle(make_files, tmp_path, monkeypatch):
+    """The local runner keeps in memory what passes one: not more than a few hundred bytes for each image."""
+    passed = []
+    append = execution.GroupingBuffer.append
+
+    def count(self, elements):
+        passed.append(len(elements))
+        append(self, elements)
+
+    monkeypatch.setattr(execution.GroupingBuffer, "append", count)
+    seeds = {f"{name}/{index}.png": f"{name} {index}" for name in "ab" for index in range(100)}
+    summary = run(make_files(seeds, size=(100, 80)), tmp_path / "out")
+    stored = sum(summary["bytes"].values()) / 200
+    assert stored > 4000
+    assert 0 < sum(passed) / 200 < 400
 
 
 def test_no_image_is_on_both_sides(make_files, tmp_path):
