@@ -108,6 +108,7 @@ labels = np.arange(len(pixels)) % 2
 losses = [float(model.train_on_batch(pixels, labels)) for _ in range(3)]
 assert losses[2] < losses[1] < losses[0], losses
 moved = [not np.array_equal(a, np.asarray(b)) for a, b in zip(before, encoder.trainable_variables)]
+del moved[1]  # a bias before BatchNorm, which nothing but rounding moves
 print("trained", len(moved), all(moved))
 """
 
@@ -122,7 +123,7 @@ def test_the_encoder_is_fine_tuned_without_this_project(exported, tmp_path):
     command = [sys.executable, "-I", "-c", FINE_TUNER, str(directory / signatures.ENCODER_FILE), *map(str, arguments)]
     answer = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.splitlines()[-1] == "trained 6 True"
+    assert answer.stdout.splitlines()[-1] == "trained 5 True"
 
 
 def test_signatures_are_as_promised(parts, exported):
