@@ -57,6 +57,22 @@ RUN python -c 'import tfx, tensorflow, ml_metadata' && python -m pipeline.run_no
 ARG REVISION=unknown
 LABEL org.opencontainers.image.revision=${REVISION}
 
+# -- What `make test-in-image` runs the tests in, which come from a checkout: the cpu target, pytest, and kfp by itself.
+# Before the stages of gpu, because a builder without BuildKit makes every stage above the one it is asked for.
+FROM packages AS developer
+COPY requirements/kubeflow.lock /requirements/kubeflow.lock
+RUN /opt/uv/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cache --target /opt/developer \
+        $(grep --only-matching '^pytest==[^ ]*' /requirements/current.lock) \
+    && python3 -m venv --without-pip /opt/kfp \
+    && /opt/uv/bin/uv pip install --python /opt/kfp/bin/python --no-deps --no-cache \
+        --requirement /requirements/kubeflow.lock
+
+FROM cpu AS test
+COPY --from=developer /opt/developer /opt/developer
+COPY --from=developer /opt/kfp /opt/kfp
+ENV PYTHONPATH=/source:/opt/developer SIMCLR_KFP_PYTHON=/opt/kfp/bin/python
+WORKDIR /source
+
 # -- NVIDIA's libraries that TensorFlow was built for; TensorFlow finds them beside itself.
 FROM packages AS cuda
 COPY requirements/gpu.lock /requirements/gpu.lock
@@ -66,6 +82,11 @@ RUN /opt/uv/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cach
 FROM runtime AS gpu
 COPY --from=packages /opt/venv /opt/venv
 COPY --from=cuda /opt/cuda /opt/venv/lib/python3.13/site-packages
+# What TensorFlow opens when it sees a GPU; the driver, libcuda, is the node's.
+RUN cd /opt/venv/lib/python3.13/site-packages/nvidia \
+    && python -c 'import ctypes, sys; [ctypes.CDLL(library) for library in sys.argv[1:]]' \
+        cuda_runtime/lib/libcudart.so.12 cublas/lib/libcublas.so.12 cudnn/lib/libcudnn.so.9 cufft/lib/libcufft.so.11 \
+        cusolver/lib/libcusolver.so.11 cusparse/lib/libcusparse.so.12 nccl/lib/libnccl.so.2
 COPY --from=code /opt/simclr /opt/simclr
 RUN python -c 'import tfx, tensorflow, ml_metadata' && python -m pipeline.run_node --help > /dev/null
 ARG REVISION=unknown

@@ -12,10 +12,11 @@ WORKDIR ?= runs/$(CONFIG)
 TARGET ?= kubeflow/targets/example.yaml
 PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install install-kfp run test test-unit test-databases bench format check compile update-golden image test-image lock
+.PHONY: help install install-kfp run test test-unit test-databases bench format check compile update-golden image \
+	test-image test-container test-in-image lock
 
 help:  ## This menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements/install.py $(wildcard requirements/*.lock) setup.py
 	$(PYTHON) requirements/install.py $(VENV)
@@ -59,6 +60,15 @@ image:  ## Build the image of this commit: make image DEVICE=gpu IMAGE_ARGUMENTS
 
 test-image: image $(STAMP)  ## Build the image, compare its graphs with this code's and run a node in it
 	SIMCLR_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/e2e/test_image.py
+
+test-container: image $(STAMP) $(KFP_STAMP)  ## Build the image and run the compiled digits pipeline in containers
+	SIMCLR_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/e2e/test_containers.py
+
+TESTS ?= -m "not e2e"
+test-in-image:  ## Run the tests in the image, with the current version set: make test-in-image TESTS="-m e2e"
+	docker build --target test --tag simclr-pipeline:test-$(COMMIT) $(IMAGE_ARGUMENTS) .
+	docker run --rm --user=1000:1000 --cap-drop=ALL --network=none --volume=$(CURDIR):/source:ro \
+		simclr-pipeline:test-$(COMMIT) python -m pytest -p no:cacheprovider $(TESTS)
 
 BENCH_PACKAGES := $(VENV)/benchmarks
 $(BENCH_PACKAGES): requirements/bench.txt $(STAMP)

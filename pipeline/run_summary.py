@@ -25,6 +25,7 @@ _logger = logging.getLogger(__name__)
 
 _EXIT_FAILED = 1
 _METRICS = "metrics"  # name of the KFP artifact
+_STOPPED = "stopped half-way"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +80,10 @@ def _write(parsed: argparse.Namespace, node_ids: Sequence[str], results: Mapping
 
 
 def _state(results: Mapping[str, "NodeResult"], node_id: str) -> str:
-    return results[node_id].state if node_id in results else "not run"
+    if node_id not in results:
+        return "not run"
+    # Nothing runs any more; TFX leaves this state to a node that was killed, or whose driver raised.
+    return _STOPPED if results[node_id].state == "RUNNING" else results[node_id].state
 
 
 def _verdict_text(verdict: dict[str, Any] | None, bad: Mapping[str, str]) -> str:

@@ -83,17 +83,26 @@ def test_both_targets_hold_the_same_and_gpu_also_cuda():
     stages = _stages()
     cpu, gpu = stages["cpu"], stages["gpu"]
     assert cpu[0] == ("FROM", "runtime AS cpu") and gpu[0] == ("FROM", "runtime AS gpu")
-    assert [step for step in gpu[1:] if step not in cpu] == [
-        ("COPY", "--from=cuda /opt/cuda /opt/venv/lib/python3.13/site-packages")
-    ]
+    added, check = [step for step in gpu[1:] if step not in cpu]
+    assert added == ("COPY", "--from=cuda /opt/cuda /opt/venv/lib/python3.13/site-packages")
+    assert "ctypes.CDLL" in check[1] and "cudnn/lib/libcudnn.so.9" in check[1]
     assert [step for step in gpu[1:] if step in cpu] == cpu[1:]
     assert ("COPY", "--from=code /opt/simclr /opt/simclr") in cpu
+
+
+def test_the_tests_run_in_the_cpu_target():
+    steps = _stages()["test"]
+    assert steps[0] == ("FROM", "cpu AS test")
+    added = [rest for word, rest in steps if word == "COPY"]
+    assert added == [f"--from=developer {folder} {folder}" for folder in ("/opt/developer", "/opt/kfp")]
+    assert not [rest for word, rest in steps if word == "RUN"]
 
 
 def test_nobody_is_root_after_the_last_installation():
     users = {name: [rest for word, rest in steps if word == "USER"] for name, steps in _stages().items()}
     user = Target.__pydantic_fields__["run_as_user"].default
-    assert users == {"runtime": [f"{user}:{user}"], "packages": [], "code": [], "cpu": [], "cuda": [], "gpu": []}
+    assert users.pop("runtime") == [f"{user}:{user}"]
+    assert users == {name: [] for name in ("packages", "code", "cpu", "cuda", "gpu", "developer", "test")}
 
 
 def test_folders_are_those_that_a_compiled_pipeline_names():
