@@ -1,15 +1,15 @@
-"""Each augmentation alone, and SimCLR's policy for photographs: views per second per core of both engines."""
+"""Each augmentation alone, and the preset policies: views per second per core of both engines."""
 
 import cv2
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
-from benchmarks.albumentations_policy import POLICY
 from benchmarks.development_data import photographs
 from benchmarks.table import Report, Row
 from components.simclr import tensor_engine, uint8_engine
 from components.simclr.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
+from components.simclr.presets import Preset
 
 _IMAGES, _SIZE_PX, _SOURCE_PX = 64, 96, 128
 _POLICIES = {
@@ -26,7 +26,14 @@ _POLICIES = {
     "noise": OnlinePolicy(noise_probability=1.0),
     "sobel": OnlinePolicy(sobel_probability=1.0),
     "cutout": OnlinePolicy(cutout_probability=1.0),
-    "policy for photographs": POLICY,
+}
+# Side and channels of the views that a preset is for
+_PRESET_VIEWS = {
+    Preset.DIGITS: (28, 1),
+    Preset.SMALL_IMAGES: (32, 3),
+    Preset.PHOTOGRAPHS: (_SIZE_PX, 3),
+    Preset.GRAY_MEDICAL: (_SIZE_PX, 1),
+    Preset.OVERHEAD: (_SIZE_PX, 3),
 }
 
 
@@ -35,16 +42,20 @@ def measure(report: Report, turns: int) -> None:
     measuring.pin_to_one_core()
     cv2.setNumThreads(1)
     images = photographs(_IMAGES, _SOURCE_PX)
-    _report(report, "random resized crop", _crops(images), turns)
+    _report(report, f"random resized crop, {_SIZE_PX} px", _crops(images), turns)
     images = photographs(_IMAGES, _SIZE_PX)
     for name, policy in _POLICIES.items():
-        _report(report, name, _operations(images, policy), turns)
+        _report(report, f"{name}, {_SIZE_PX} px", _operations(images, policy), turns)
+    for preset, (size_px, channels) in _PRESET_VIEWS.items():
+        images = np.ascontiguousarray(photographs(_IMAGES, size_px)[..., :channels])
+        sides = _operations(images, OnlinePolicy(preset=preset))
+        _report(report, f"preset {preset.value}, {size_px} px, {'gray' if channels == 1 else 'RGB'}", sides, turns)
 
 
 def _report(report: Report, name: str, sides: dict, turns: int) -> None:
     timings = measuring.alternate(sides, turns)
     ours, other = (f"{_IMAGES / timings[engine].cpu:,.0f}" for engine in ("uint8", "tensor"))
-    report(Row(f"{name}, {_SIZE_PX} px", f"uint8 {ours} views/s/core", f"tensor {other} views/s/core"))
+    report(Row(name, f"uint8 {ours} views/s/core", f"tensor {other} views/s/core"))
 
 
 def _keys() -> np.ndarray:
@@ -70,7 +81,7 @@ def _operations(images: np.ndarray, policy: OnlinePolicy) -> dict:
     compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, policy), jit_compile=True)
 
     def drawn() -> dict[str, np.ndarray]:
-        return draw_online(policy, _keys(), _SIZE_PX, 3)
+        return draw_online(policy, _keys(), *images.shape[2:])
 
     def uint8_views() -> list[np.ndarray]:
         parameters = drawn()

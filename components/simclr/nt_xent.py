@@ -1,6 +1,6 @@
 """NT-Xent, the loss of SimCLR: projections of two views of each image go in, loss and contrastive accuracy come out.
 
-Memory grows with N, not with N squared: the similarity matrix is made strip by strip, half of it, as it is symmetric;
+Memory grows with N, not with N squared: the similarity matrix is made block by block, half of it, as it is symmetric;
 the gradient, which has a closed form, is made the same way. Written in ``keras.ops``, so any Keras backend can run it.
 """
 
@@ -8,18 +8,16 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from keras import ops
+from keras import ops, tree
 
 Tensor = Any  # of the Keras backend in use
 
-_STRIP_ELEMENTS = 1 << 20  # 4 MiB of float32 similarities at a time, which fits into caches
-_MIN_BLOCK_ROWS = 128  # smaller products are slow
-_WHOLE_ROWS = 512  # up to so many images there is one block per view, kept for the gradient
+_WHOLE_ROWS = 1024  # up to so many views the similarity matrix is one block, made once
+_BLOCK_ROWS = 512  # at most, where it is several: 1 MiB of float32, which fits into a core's cache
 _MAX_PLAIN_EXPONENT = 70.0  # sums of 2**20 exponentials of -70 to 70 stay within float32, and so do their inverses
 _SQUARED_NORM_FLOOR = 1e-12  # a zero vector keeps a finite direction and a finite gradient
 TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
 _MASKED = -1e30
-_SMALLEST = 1e-37
 
 
 class Contrast(NamedTuple):
@@ -75,8 +73,17 @@ def nt_xent(
         raise ValueError(f"temperature must be positive, found {temperature}")
     if len(projections_a.shape) != 2 or tuple(projections_a.shape) != tuple(projections_b.shape):
         raise ValueError(f"expected two equal shapes (n, d), found {projections_a.shape} and {projections_b.shape}")
-    views = normalise(ops.concatenate([projections_a, projections_b]))  # (2n, d)
-    return _contrast(views, float(temperature), replicas)
+
+    @ops.custom_gradient
+    def contrast(projections_a: Tensor, projections_b: Tensor) -> tuple:
+        measures, gradient = _contrast(ops.concatenate([projections_a, projections_b]), float(temperature), replicas)
+
+        def carry_back(*upstream: Tensor) -> list[Tensor]:
+            return ops.split(gradient * tree.flatten(upstream)[0], 2)  # of the loss; nothing else has a derivative
+
+        return tuple(measures), carry_back
+
+    return Contrast(*contrast(ops.cast(projections_a, "float32"), ops.cast(projections_b, "float32")))
 
 
 def chance_loss(global_batch_size: int) -> float:
@@ -87,214 +94,243 @@ def chance_loss(global_batch_size: int) -> float:
 def normalise(projections: Tensor) -> Tensor:
     """Rows scaled to length 1 in float32, (n, d); a zero row stays zero, with a finite gradient."""
     projections = ops.cast(projections, "float32")
-    squared_norm = ops.sum(ops.square(projections), axis=1, keepdims=True)
-    return projections * ops.rsqrt(ops.maximum(squared_norm, _SQUARED_NORM_FLOOR))
+    return projections * _inverse_norms(projections)
 
 
-def _contrast(views: Tensor, temperature: float, replicas: Replicas) -> Contrast:
-    num_views = views.shape[0]
-    num_global = num_views * replicas.count
-    anchors = ops.stop_gradient(views)
+def _inverse_norms(projections: Tensor) -> Tensor:
+    squared_norms = ops.sum(ops.square(projections), axis=1, keepdims=True)
+    return ops.rsqrt(ops.maximum(squared_norms, _SQUARED_NORM_FLOOR))
+
+
+def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tuple[Contrast, Tensor]:
+    """The measures of (2n, d) projections, and the gradient of the global loss with respect to them."""
+    num_global = projections.shape[0] * replicas.count
     if num_global == 2:  # no negatives: the softmax has one term, whatever it is
-        return Contrast(0.0 * ops.sum(views), ops.ones(()), ops.ones(()))
-    similarities = _Similarities(anchors, temperature, replicas)
-    log_sum, positive, nearer = similarities.statistics()
-    partners = ops.roll(anchors, num_views // 2, axis=0)
-    gradient = (similarities.attraction(log_sum) - 2.0 * partners) / (temperature * num_global)
-    loss = ops.sum(log_sum - positive) / num_global
-    # The second term is zero, and its derivative is the gradient.
-    loss = loss + ops.sum(gradient * (views - anchors))
-    return Contrast(loss, *(ops.sum(ops.cast(nearer < k, "float32")) / num_global for k in (1, 5)))
+        return Contrast(ops.zeros(()), ops.ones(()), ops.ones(())), ops.zeros_like(projections)
+    # Logits are products of these, so that no matrix need be divided by the temperature.
+    scales = _inverse_norms(projections) / math.sqrt(temperature)
+    views = projections * scales
+    partners = ops.concatenate(ops.split(views, 2)[::-1])
+    positive = ops.sum(views * partners, axis=1)
+    sums = _PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else _LogSums
+    similarities = _Similarities(views, sums, replicas)
+    total, as_near = similarities.statistics(sums.values(positive - TIE / temperature))
+    by_views = similarities.attraction(total) - 2.0 * partners
+    # A direction has no derivative along itself.
+    along = ops.sum(by_views * views, axis=1, keepdims=True) * temperature
+    gradient = (by_views - along * views) * (scales / num_global)
+    found = (as_near <= k for k in (1, 5))  # one of them is the positive itself
+    parts = (sums.log(total) - positive, *(ops.cast(chosen, "float32") for chosen in found))
+    return Contrast(*(ops.sum(part) / num_global for part in parts)), gradient
 
 
 class _PlainSums:
     """Sums of exponentials, where the temperature lets none of them over- or underflow."""
 
     values = staticmethod(ops.exp)
-    log = staticmethod(lambda total: ops.log(ops.maximum(total, _SMALLEST)))  # 0 in the padding
+    log = staticmethod(ops.log)
     merge = staticmethod(ops.add)
+    divisor = staticmethod(ops.reciprocal)
 
     @staticmethod
     def total(values: Tensor, axis: int) -> Tensor:
-        return _sum(values, axis)
+        return ops.sum(values, axis=axis)
 
     @staticmethod
-    def weights(values: Tensor, log_rows: Tensor, log_columns: Tensor) -> Tensor:
-        return values * (ops.exp(-log_rows)[:, :, None] + ops.exp(-log_columns)[:, None, :])
+    def weights(values: Tensor, row_divisors: Tensor, column_divisors: Tensor) -> Tensor:
+        return values * (row_divisors[:, None] + column_divisors)
 
 
 class _LogSums:
     """The same with a running maximum, for low temperatures; twice the exponentials."""
 
-    values = staticmethod(lambda logits: logits)
-    log = staticmethod(lambda log_sum: log_sum)
+    values = log = divisor = staticmethod(lambda logits: logits)
     merge = staticmethod(ops.logaddexp)
 
     @staticmethod
     def total(values: Tensor, axis: int) -> Tensor:
-        highest = ops.max(values, axis=axis, keepdims=True)
-        return ops.squeeze(highest, axis) + ops.log(_sum(ops.exp(values - highest), axis))
+        return ops.logsumexp(values, axis=axis)
 
     @staticmethod
-    def weights(values: Tensor, log_rows: Tensor, log_columns: Tensor) -> Tensor:
-        return ops.exp(values - log_rows[:, :, None]) + ops.exp(values - log_columns[:, None, :])
+    def weights(values: Tensor, row_divisors: Tensor, column_divisors: Tensor) -> Tensor:
+        return ops.exp(values - row_divisors[:, None]) + ops.exp(values - column_divisors)
+
+
+class _Side(NamedTuple):
+    """The rows or the columns of a block; where there are several blocks, all of them with their number in front."""
+
+    views: Tensor  # (b, d)
+    numbers: Tensor  # (b,), one beside each view
+    is_view: Tensor  # (b,), false in the padding
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "_Side":
+        return _Side(*(function(values) for values in self))
+
+
+class _Pass(NamedTuple):
+    """What one pass over the blocks collects: per view some values that its pairs add to."""
+
+    # Of a block's values, rows and columns: what they give to the rows, and a function of what they give to the columns
+    contribute: Callable[[Tensor, _Side, _Side], tuple[tuple, Callable[[], tuple]]]
+    merges: tuple[Callable, ...]  # per contribution, how two become one
+    like: tuple[Tensor, ...]  # per contribution, an array of a block's shape
+
+    def merge(self, state: tuple, results: tuple) -> tuple:
+        return tuple(merge(old, new) for merge, old, new in zip(self.merges, state, results, strict=True))
 
 
 class _Similarities:
-    """The similarity matrix between this replica's views and everyone's, in strips of square blocks.
+    """The similarity matrix between this replica's views and everyone's, one square block at a time.
 
-    The own views lie in 2h blocks of b rows, first views in the first h. A strip pairs each block with the one k places
-    on: k = 0 to h visits every pair of blocks once, and what a pair gives to its rows it gives to its columns too, as
-    the matrix is symmetric. In strip h the positives are the diagonals. The other replicas' views are columns only.
+    The own views lie in m blocks of b rows: one, or an even number. Each is paired with the one k places on: k = 0 to
+    m / 2 visits every pair of blocks once, and what a pair gives to its rows it gives to its columns too, as the matrix
+    is symmetric. The other replicas' views are columns only.
+
+    Args:
+        views: (2n, d) float32, of this replica; their products are the logits.
+        sums: how exponentials are added up.
+        replicas: how to reach the others.
     """
 
-    def __init__(self, anchors: Tensor, temperature: float, replicas: Replicas):
-        views = anchors.shape[0]
-        self._images, self._temperature, self._replicas = views // 2, temperature, replicas
-        self._is_whole = self._images <= _WHOLE_ROWS and replicas.count == 1
-        rows = self._images if self._is_whole else max(_MIN_BLOCK_ROWS, _STRIP_ELEMENTS // views)
-        self._blocks = -(-self._images // rows)  # h, per view
-        self._rows = -(-self._images // self._blocks)  # b
-        self._padding = self._blocks * self._rows - self._images
-        self._sums = _PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else _LogSums
-        self._kept: dict[bool, Tensor] = {}
-        self._own = self._to_blocks(anchors / math.sqrt(temperature))  # (2h, b, d)
-        self._is_view = self._to_blocks(ops.ones((views,))) > 0  # (2h, b), false in the padding
+    def __init__(self, views: Tensor, sums: type, replicas: Replicas):
+        self._num_views, self._width = views.shape
+        self._sums, self._replicas = sums, replicas
+        self._count = 1 if self._num_views <= _WHOLE_ROWS else 2 * -(-self._num_views // (2 * _BLOCK_ROWS))  # m
+        self._rows = -(-self._num_views // self._count)  # b
+        self._padding = self._count * self._rows - self._num_views
+        self._shape = (self._rows,) if self._count == 1 else (self._count, self._rows)
+        self._views = self._to_blocks(views)
+        self._is_view = self._to_blocks(ops.ones((self._num_views,))) > 0
+        self._self_mask = _MASKED * ops.eye(self._rows)
+        self._whole: Tensor | None = None  # the values of the only block, once they are made
 
-    def statistics(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Per view (2n,): log-sum-exp over all others, the positive's logit, how many negatives are as near as it."""
-        first, second = self._halves(self._own)
-        positive = ops.diagonal(_logits(first, second), axis1=1, axis2=2)  # (h, b)
-        positive = ops.concatenate([positive, positive])
-        threshold = self._sums.values(positive - TIE / self._temperature)
+    def statistics(self, threshold: Tensor) -> tuple[Tensor, Tensor]:
+        """Per view (2n,): the sum over all others, and how many of them reach its threshold."""
 
         def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
-            to_rows = self._sums.total(values, 2), _count(values >= rows.numbers[:, :, None], 2)
-            if not columns.is_own:
-                return to_rows, None
-            return to_rows, (self._sums.total(values, 1), _count(values >= columns.numbers[:, None, :], 1))
+            to_rows = self._sums.total(values, 1), _count(values >= rows.numbers[:, None], 1)
+            return to_rows, lambda: (self._sums.total(values, 0), _count(values >= columns.numbers, 0))
 
-        total, nearer = self._visit(contribute, threshold, (self._sums.merge, ops.add))
-        log_sum = self._from_blocks(self._sums.log(total))
-        return log_sum, self._from_blocks(positive), self._from_blocks(nearer) - 1.0  # the positive itself
+        like = (ops.zeros((self._rows,)),) * 2
+        return self._visit(_Pass(contribute, (self._sums.merge, ops.add), like), threshold)
 
-    def attraction(self, log_sum: Tensor) -> Tensor:
-        """(2n, d): sum over all others of their direction times the softmax weights of the pair, from both its ends."""
+    def attraction(self, total: Tensor) -> Tensor:
+        """(2n, d): sum over all others of the view times the softmax weights of the pair, from both its ends."""
 
         def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
             weights = self._sums.weights(values, rows.numbers, columns.numbers)
             to_rows = (ops.matmul(weights, columns.views),)
-            if not columns.is_own:
-                return to_rows, None
-            return to_rows, (ops.matmul(ops.transpose(weights, (0, 2, 1)), rows.views),)
+            return to_rows, lambda: (ops.transpose(ops.matmul(ops.transpose(rows.views), weights)),)
 
-        (directions,) = self._visit(contribute, self._to_blocks(log_sum), (ops.add,))
-        return self._from_blocks(directions) * math.sqrt(self._temperature)
+        like = (ops.zeros((self._rows, self._width)),)
+        return self._visit(_Pass(contribute, (ops.add,), like), self._sums.divisor(total))[0]
 
-    def _visit(self, contribute: Callable, numbers: Tensor, merges: tuple[Callable, ...]) -> tuple[Tensor, ...]:
-        """What all pairs contribute, merged; ``numbers`` (2h, b) go to ``contribute`` beside the views."""
-        own = _Side(self._own, numbers, self._is_view)
+    def _visit(self, visit: _Pass, numbers: Tensor) -> tuple:
+        """What the pass collects, arrays (2n, ...); ``numbers`` (2n,) go to it beside the views."""
+        own = _Side(self._views, self._to_blocks(numbers, filler=1.0), self._is_view)
+        state = _each(lambda rows: visit.contribute(self._diagonal_values(rows), rows, rows)[0], visit.like, own)
+        if self._count > 1:
+            state = self._visit_pairs(visit, own, state)
+        if self._replicas.count > 1:
+            state = self._visit_others(visit, own, state)
+        return tuple(self._from_blocks(values) for values in state)
 
-        def merge(state: tuple, results: tuple) -> tuple:
-            return tuple(merge(old, new) for merge, old, new in zip(merges, state, results, strict=True))
+    def _visit_pairs(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
+        """Pairs of different blocks of this replica."""
+        half = self._count // 2
 
-        def visit_own(k: Tensor, state: tuple) -> tuple:
-            columns = own.turned(k)
-            to_rows, to_columns = contribute(self._values(own, columns), own, columns)
-            return merge(merge(state, to_rows), tuple(ops.roll(values, k, axis=0) for values in to_columns))
+        def visit_pair(rows: _Side, columns: _Side) -> tuple:
+            to_rows, to_columns = visit.contribute(self._values(rows, columns), rows, columns)
+            return to_rows, to_columns()
 
-        first, second = (_Side(*parts) for parts in zip(*(self._halves(x) for x in own[:3]), strict=True))
-        results = contribute(self._values(first, second), first, second)
-        state = tuple(ops.concatenate(parts) for parts in zip(*results, strict=True))
-        columns = own._replace(is_own=False)  # a block with itself: its columns are its rows
-        state = merge(state, contribute(self._values(own, columns, is_diagonal=True), own, columns)[0])
-        state = _loop(1, self._blocks, visit_own, state)
-        if self._replicas.count == 1:
-            return state
-        is_view = ops.tile(self._is_view, (self._replicas.count - 1, 1))
-        others = _Side(self._of_others(self._own), self._of_others(numbers), is_view, is_own=False)
+        def visit_turned(k: Tensor, state: tuple) -> tuple:
+            turned = own.map(lambda values: ops.roll(values, -k, axis=0))
+            to_rows, to_columns = _each(visit_pair, (visit.like,) * 2, own, turned)
+            state = visit.merge(state, to_rows)
+            return visit.merge(state, tuple(ops.roll(values, k, axis=0) for values in to_columns))
 
-        def visit_others(k: Tensor, state: tuple) -> tuple:
-            columns = others.turned(k, 2 * self._blocks)
-            return merge(state, contribute(self._values(own, columns), own, columns)[0])
+        def visit_opposite(_: Tensor, state: tuple) -> tuple:
+            first, second = own.map(lambda values: values[:half]), own.map(lambda values: values[half:])
+            results = _each(visit_pair, (visit.like,) * 2, first, second)
+            return visit.merge(state, tuple(ops.concatenate(parts) for parts in zip(*results, strict=True)))
 
-        return _loop(0, 2 * self._blocks * (self._replicas.count - 1), visit_others, state)
+        # In the last round each block is either row or column.
+        return _loop(half, half + 1, visit_opposite, _loop(1, half, visit_turned, state))
 
-    def _values(self, rows: "_Side", columns: "_Side", is_diagonal: bool = False) -> Tensor:
-        """(m, b, b) of ``sums``; nothing comes from the padding, nor from a view to itself."""
-        if is_diagonal in self._kept:
-            return self._kept[is_diagonal]
-        logits = _logits(rows.views, columns.views)
+    def _visit_others(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
+        """The other replicas' blocks, one after the other, each with all own ones."""
+        is_view = ops.tile(ops.reshape(self._is_view, (self._count, self._rows)), (self._replicas.count - 1, 1))
+        others = _Side(self._of_others(own.views), self._of_others(own.numbers), is_view)
+
+        def visit_other(k: Tensor, state: tuple) -> tuple:
+            columns = others.map(lambda values: ops.take(values, k, axis=0))
+            results = _each(
+                lambda rows: visit.contribute(self._values(rows, columns), rows, columns)[0], visit.like, own
+            )
+            return visit.merge(state, results)
+
+        return _loop(0, others.views.shape[0], visit_other, state)
+
+    def _diagonal_values(self, rows: _Side) -> Tensor:
+        """As ``_values``, of a block with itself."""
+        if self._count > 1:
+            return self._values(rows, rows, is_diagonal=True)
+        if self._whole is None:
+            self._whole = self._values(rows, rows, is_diagonal=True)
+        return self._whole
+
+    def _values(self, rows: _Side, columns: _Side, is_diagonal: bool = False) -> Tensor:
+        """(b, b) of ``sums``; nothing comes from the padding, nor from a view to itself."""
+        logits = ops.matmul(rows.views, ops.transpose(columns.views))
         if is_diagonal:
-            logits = ops.where(ops.eye(self._rows, dtype="bool"), _MASKED, logits)
+            logits = logits + self._self_mask
         if self._padding:
-            are_views = ops.logical_and(rows.is_view[:, :, None], columns.is_view[:, None, :])
-            logits = ops.where(are_views, logits, _MASKED)
-        values = self._sums.values(logits)
-        if self._is_whole:
-            self._kept[is_diagonal] = values
-        return values
+            logits = ops.where(ops.logical_and(rows.is_view[:, None], columns.is_view), logits, _MASKED)
+        return self._sums.values(logits)
 
     def _of_others(self, blocks: Tensor) -> Tensor:
-        """(2h, b, ...) of this replica to ((count - 1) 2h, b, ...) of the others, the next replica's first."""
+        """(m, b, ...) of this replica to ((count - 1) m, b, ...) of the others."""
         gathered = self._replicas.gather(blocks)
-        after_own = (ops.cast(self._replicas.index, "int32") + 1) * (2 * self._blocks)
-        return ops.roll(gathered, -after_own, axis=0)[: -2 * self._blocks]
+        gathered = ops.reshape(gathered, (self._replicas.count * self._count, self._rows, *self._rest(blocks)))
+        after_own = (ops.cast(self._replicas.index, "int32") + 1) * self._count
+        return ops.roll(gathered, -after_own, axis=0)[: -self._count]
 
-    def _halves(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        return blocks[: self._blocks], blocks[self._blocks :]
-
-    def _to_blocks(self, values: Tensor) -> Tensor:
-        """(2n, ...) to (2h, b, ...), with zeros behind each half."""
+    def _to_blocks(self, values: Tensor, filler: float = 0.0) -> Tensor:
+        """(2n, ...) to (m, b, ...), or (b, ...) where there is one block."""
         rest = values.shape[1:]
-        halves = ops.reshape(values, (2, self._images, *rest))
-        padded = ops.pad(halves, [(0, 0), (0, self._padding)] + [(0, 0)] * len(rest))
-        return ops.reshape(padded, (2 * self._blocks, self._rows, *rest))
+        if self._padding:
+            values = ops.pad(values, [(0, self._padding)] + [(0, 0)] * len(rest), constant_values=filler)
+        return ops.reshape(values, (*self._shape, *rest))
 
     def _from_blocks(self, blocks: Tensor) -> Tensor:
-        rest = blocks.shape[2:]
-        halves = ops.reshape(blocks, (2, self._images + self._padding, *rest))[:, : self._images]
-        return ops.reshape(halves, (2 * self._images, *rest))
+        flat = ops.reshape(blocks, (self._count * self._rows, *self._rest(blocks)))
+        return flat[: self._num_views] if self._padding else flat
+
+    def _rest(self, blocks: Tensor) -> tuple:
+        return tuple(blocks.shape[len(self._shape) :])
 
 
-class _Side(NamedTuple):
-    """Blocks of views that are the rows or the columns of a strip."""
-
-    views: Tensor  # (m, b, d)
-    numbers: Tensor  # (m, b)
-    is_view: Tensor  # (m, b)
-    is_own: bool = True  # whether they want what the strip gives to its columns
-
-    def turned(self, k: Tensor, count: int | None = None) -> "_Side":
-        """The blocks from the k-th on, the first ones behind the last; the first ``count`` of them."""
-        return _Side(*(ops.roll(values, -k, axis=0)[:count] for values in self[:3]), self.is_own)
+def _each(function: Callable, like: tuple, *sides: _Side) -> tuple:
+    """``function`` of each block, one after the other: results like ``like``, with the number of blocks in front."""
+    if len(sides[0].views.shape) == 2:
+        return function(*sides)
+    return ops.scan(lambda nothing, blocks: (nothing, function(*blocks)), like, sides)[1]
 
 
 def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: tuple) -> tuple:
-    """``state = body(k, state)`` for k from ``start`` to ``stop - 1``, one after the other."""
+    """``state = body(k, state)`` for k from ``start`` to ``stop - 1``, one after the other, and after ``state``."""
 
     def step(k: Tensor, *state: Tensor) -> tuple:
         state = body(k, state)
-        # One more, but not before this strip is done: else TensorFlow makes several at once, in as much more memory.
-        done = sum(ops.sum(values[0]) for values in state)
-        return (k + ops.where(done > 0, 1, 1), *state)
+        return (_after(state, k + 1), *state)
 
-    if start == stop:
-        return state
-    return tuple(ops.while_loop(lambda k, *_: k < stop, step, (ops.full((), start, "int32"), *state))[1:])
+    return tuple(ops.while_loop(lambda k, *_: k < stop, step, (_after(state, start), *state))[1:])
 
 
-def _logits(rows: Tensor, columns: Tensor) -> Tensor:
-    return ops.matmul(rows, ops.transpose(columns, (0, 2, 1)))
+def _after(state: tuple, k: Any) -> Tensor:
+    """k, but not before ``state`` is known: else TensorFlow works at several rounds at once, in as much more memory."""
+    return ops.where(ops.sum(state[0]) > 0, k, k)
 
 
 def _count(chosen: Tensor, axis: int) -> Tensor:
-    return _sum(ops.cast(chosen, "float32"), axis)
-
-
-def _sum(values: Tensor, axis: int) -> Tensor:
-    """Over axis 1 or 2 of (m, b, b); a product with ones, as reductions over the first of two small axes are slow."""
-    blocks, size, _ = values.shape
-    if axis == 2:
-        return ops.squeeze(ops.matmul(values, ops.ones((blocks, size, 1))), 2)
-    return ops.squeeze(ops.matmul(ops.ones((blocks, 1, size)), values), 1)
+    return ops.sum(ops.cast(chosen, "float32"), axis=axis)

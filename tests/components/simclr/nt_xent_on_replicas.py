@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.simclr import nt_xent
 
-IMAGES, WIDTH, TEMPERATURE = 24, 10, 0.2
+IMAGES, WIDTH, TEMPERATURE = 28, 10, 0.2
 
 
 def build_model() -> keras.Model:
@@ -83,5 +83,5 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    nt_xent._STRIP_ELEMENTS, nt_xent._MIN_BLOCK_ROWS = 1, int(sys.argv[2])
+    nt_xent._WHOLE_ROWS = nt_xent._BLOCK_ROWS = int(sys.argv[2])
     main(int(sys.argv[1]))
