@@ -108,7 +108,7 @@ def job_service(tmp_path, elsewhere_only):
                 time.sleep(0.1)
             yield f"localhost:{port_file.read_text().strip()}"
         finally:
-            service.terminate()
+            service.kill()  # nothing of it is needed any more
 
 
 def test_two_processes(images, expected, elsewhere_only, tmp_path, monkeypatch):
