@@ -5,7 +5,6 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -75,6 +74,15 @@ def test_gradient_equals_differences_of_the_loop(n):
     a, b = random_pairs(n, 4)
     _, gradient = value_and_gradient(a, b, 0.3)
     np.testing.assert_allclose(gradient, loop_gradient(a, b, 0.3), rtol=2e-4, atol=2e-6)
+
+
+def test_gradient_of_many_images_equals_differences_of_the_loop():
+    a, b = random_pairs(64, 4)
+    _, gradient = value_and_gradient(a, b, 0.3)
+    direction = np.random.default_rng(1).normal(size=gradient.shape)
+    moved = [np.concatenate([a, b]) + sign * 1e-5 * direction for sign in (1, -1)]
+    ahead, behind = (loop_loss(both[:64], both[64:], 0.3)[0] for both in moved)
+    assert (gradient * direction).sum() == pytest.approx((ahead - behind) / 2e-5, rel=1e-4)
 
 
 def matrix_gradient(a, b, temperature):
@@ -210,7 +218,3 @@ def test_replicas_equal_one_device(count, rows):
     assert single == pytest.approx(several, rel=1e-6)
     assert gradients < 1e-5
     assert weights < 1e-5
-
-
-def test_runs_on_the_backend_of_keras():
-    assert keras.backend.backend() == "tensorflow"
