@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]`: all subjects, or those named; `--list` names them."""
+"""`python -m benchmarks [subject …]`: all subjects, or those named."""
 
 import argparse
 import importlib

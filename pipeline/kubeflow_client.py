@@ -65,13 +65,14 @@ class Server:
 
     def schedule(self, request: dict[str, Any]) -> dict[str, Any]:
         """Start runs of a pinned version again and again, never two at once."""
-        if self._schedules(request["pipeline_name"], request["name"]):
+        experiment_id = self._experiment(request["pipeline_name"])
+        if any(schedule.display_name == request["name"] for schedule in self._schedules(experiment_id)):
             raise RequestRefused(
                 f"there is a schedule {request['name']} already: delete it first, or choose another name"
             )
         version = self._version(request)
         created = self._client.create_recurring_run(
-            experiment_id=self._experiment(request["pipeline_name"]),
+            experiment_id=experiment_id,
             job_name=request["name"],
             description=request["description"],
             cron_expression=request["cron"],
@@ -94,7 +95,7 @@ class Server:
                     "is_on": schedule.mode == "ENABLE" or schedule.status == "ENABLED",
                     "version_id": schedule.pipeline_version_reference.pipeline_version_id,
                 }
-                for schedule in self._schedules(request["pipeline_name"])
+                for schedule in self._schedules(self._known_experiment(request["pipeline_name"]))
             ]
         }
 
@@ -118,7 +119,7 @@ class Server:
         found = self._client.list_runs(
             page_size=request["count"],
             sort_by="created_at desc",
-            experiment_id=self._experiment(request["pipeline_name"]),
+            experiment_id=self._known_experiment(request["pipeline_name"]),
             namespace=self._namespace,
         )
         return {
@@ -166,6 +167,12 @@ class Server:
     def _experiment(self, name: str) -> str:
         return self._client.create_experiment(name=name, namespace=self._namespace).experiment_id
 
+    def _known_experiment(self, name: str) -> str:
+        try:
+            return self._client.get_experiment(experiment_name=name, namespace=self._namespace).experiment_id
+        except ValueError:  # kfp's own, for a name that it does not find
+            raise RequestRefused(f"{self._host} knows no run of {name}: see --config for the pipeline's name") from None
+
     def _version(self, request: dict[str, Any]) -> Any:
         """The version of the pipeline that holds exactly this file, uploaded where it is not there yet."""
         name, version_name = request["pipeline_name"], request["version"]
@@ -186,13 +193,11 @@ class Server:
             pipeline_id=pipeline_id, pipeline_version_id=known[version_name]
         )
 
-    def _schedules(self, pipeline_name: str, name: str | None = None) -> list[Any]:
-        experiment_id = self._experiment(pipeline_name)
-        found = self._pages(self._client.list_recurring_runs, "recurring_runs", experiment_id=experiment_id)
-        return [schedule for schedule in found if name is None or schedule.display_name == name]
+    def _schedules(self, experiment_id: str) -> list[Any]:
+        return self._pages(self._client.list_recurring_runs, "recurring_runs", experiment_id=experiment_id)
 
     def _schedule_id(self, request: dict[str, Any]) -> str:
-        found = self._schedules(request["pipeline_name"])
+        found = self._schedules(self._known_experiment(request["pipeline_name"]))
         for schedule in found:
             if schedule.display_name == request["name"]:
                 return schedule.recurring_run_id

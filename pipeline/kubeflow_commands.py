@@ -140,9 +140,7 @@ def status(arguments: argparse.Namespace) -> int:
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--target", type=pathlib.Path, default=pathlib.Path("kubeflow/targets/example.yaml"), help="YAML of the cluster"
-    )
+    parser.add_argument("--target", type=pathlib.Path, help="YAML of the cluster that is to run it")
     parser.add_argument(
         "--pipeline", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="compiled pipeline"
     )
@@ -157,10 +155,13 @@ def _add_span_range(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_request(arguments: argparse.Namespace, span_range: str, *overrides: str) -> dict[str, Any]:
+    from components.contracts.configuration import ConfigError
     from pipeline import config as pipeline_config
     from pipeline import operations
     from pipeline import target as targets
 
+    if arguments.target is None:
+        raise ConfigError("--target: required, the YAML file of a cluster, such as those in kubeflow/targets/")
     config = pipeline_config.load(arguments.config, (*arguments.overrides, *overrides))
     target = targets.load(arguments.target)
     return operations.run_request(config, target, str(arguments.target), arguments.pipeline, arguments.data, span_range)

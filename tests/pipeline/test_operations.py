@@ -165,6 +165,13 @@ def test_status_lists_the_latest_runs(server, package, capsys):
     assert "SUCCEEDED" in lines[0] and lines[0].endswith("two")
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["schedule", "list"], ["schedule", "delete"]])
+def test_asking_about_a_pipeline_that_never_ran_leaves_nothing_behind(server, capsys, arguments):
+    assert cli.main([*arguments, "--config", "photos"]) == 1
+    assert f"{server.url} knows no run of photos" in capsys.readouterr().err
+    assert not server.experiments
+
+
 def test_what_the_server_refuses_is_one_sentence(server, package, capsys, monkeypatch):
     server.refuse_runs = True
     assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(package)]) == 1
@@ -211,3 +218,9 @@ def test_what_cannot_work_never_reaches_a_server(server, package, capsys, argume
     assert cli.main(given) == 2
     assert message in capsys.readouterr().err
     assert not server.pipelines and not server.runs and not server.recurring
+
+
+def test_no_cluster_is_taken_for_granted(server, package, capsys):
+    assert cli.main(["submit", "--config", "digits", "--pipeline", str(package)]) == 2
+    assert "--target: required" in capsys.readouterr().err
+    assert not server.pipelines
