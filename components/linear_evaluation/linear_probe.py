@@ -213,17 +213,21 @@ def _pictures(
         config.neighbours,
     )
 
-    def pictures(record_files: Sequence[str], digests: list[str]) -> np.ndarray:
-        stored = features.read_images(record_files, digests)
-        return features.thumbnails([stored[digest] for digest in digests], image_config, config.thumbnail_px)
-
     neighbour_digests = measured.train.digests[indices]
-    neighbours = pictures(inputs.train_files, neighbour_digests.ravel().tolist())
+    test_digests = measured.test.digests
+    shown = test_digests[np.union1d(thumbnail_rows, query_rows)]
+    stored = features.read_images(inputs.test_files, shown.tolist())
+    stored |= features.read_images(inputs.train_files, neighbour_digests.ravel().tolist())
+
+    def pictures(digests: np.ndarray) -> np.ndarray:
+        return features.thumbnails([stored[digest] for digest in digests.tolist()], image_config, config.thumbnail_px)
+
+    neighbours = pictures(neighbour_digests.ravel())
     return {
         evidence.THUMBNAIL_ROWS: thumbnail_rows,
-        evidence.THUMBNAILS: pictures(inputs.test_files, measured.test.digests[thumbnail_rows].tolist()),
+        evidence.THUMBNAILS: pictures(test_digests[thumbnail_rows]),
         evidence.QUERY_ROWS: query_rows,
-        evidence.QUERY_THUMBNAILS: pictures(inputs.test_files, measured.test.digests[query_rows].tolist()),
+        evidence.QUERY_THUMBNAILS: pictures(test_digests[query_rows]),
         evidence.NEIGHBOUR_DIGESTS: neighbour_digests,
         evidence.NEIGHBOUR_LABELS: measured.train_labels[indices],
         evidence.NEIGHBOUR_SIMILARITIES: similarities,

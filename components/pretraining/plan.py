@@ -29,6 +29,16 @@ class Plan:
     representation_width: int
 
 
+def scheduled_steps(config: PretrainingConfig, num_images: int) -> tuple[int, int]:
+    """Steps of warm-up, and of the whole run.
+
+    Raises:
+        ValueError: fewer images than one batch, or than MoCo's queue has keys.
+    """
+    steps_per_epoch = config.steps_per_epoch(num_images)
+    return round(config.schedule.warmup_epochs * steps_per_epoch), steps_per_epoch * config.epochs
+
+
 def resolve(
     config: PretrainingConfig,
     num_images: int,
@@ -43,12 +53,13 @@ def resolve(
     """
     chance = methods.chance(config)
     steps_per_epoch = config.steps_per_epoch(num_images)
+    warmup_steps, total_steps = scheduled_steps(config, num_images)
     return Plan(
         method=config.method.value,
         num_images=num_images,
         steps_per_epoch=steps_per_epoch,
-        total_steps=steps_per_epoch * config.epochs,
-        warmup_steps=round(config.schedule.warmup_epochs * steps_per_epoch),
+        total_steps=total_steps,
+        warmup_steps=warmup_steps,
         learning_rate=config.learning_rate,
         images_per_step=config.global_batch_size,
         views_per_step=2 * config.global_batch_size,

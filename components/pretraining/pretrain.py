@@ -21,7 +21,7 @@ from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords, read_watch_images
-from components.pretraining.training_step import ImageShape, TrainingStep, build_models
+from components.pretraining.training_step import ImageShape, TrainingStep
 from components.simclr import initial_weights
 from components.simclr.encoder import num_parameters, weights_digest
 
@@ -104,13 +104,11 @@ def checkpoint_directory(config: PretrainingConfig, task: Task, summary: dict[st
 
 def _train_and_export(config, image_config, task, pairs, watch_images, checkpoint_dir, summary) -> dict[str, Any]:
     image = ImageShape(image_config.size_px, image_config.channels, task.mean, task.std)
-    encoder, head = build_models(config, image)
-    sizes = num_parameters(encoder), num_parameters(head), encoder.output_shape[1]
+    warmup_steps, total_steps = plan.scheduled_steps(config, pairs.num_images)
+    step = TrainingStep(config, image, warmup_steps, total_steps, devices.replica_devices(config.num_gpus))
+    sizes = num_parameters(step.encoder), num_parameters(step.projection_head), step.encoder.output_shape[1]
     resolved = plan.resolve(config, pairs.num_images, *sizes)
     plan.log_plan(resolved, config)
-    step = TrainingStep(
-        config, image, resolved.warmup_steps, resolved.total_steps, devices.replica_devices(config.num_gpus)
-    )
     progress, speed = training.train(config, resolved, step, pairs, watch_images, checkpoint_dir)
 
     def batches() -> Iterable[np.ndarray]:
