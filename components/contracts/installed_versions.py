@@ -9,7 +9,7 @@ _LIBRARIES = (
 )
 
 
-def library_versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Library -> version, Python among them; one that is not installed under its usual name is left out."""
     versions = {"python": platform.python_version()}
     for library in _LIBRARIES:

@@ -8,7 +8,7 @@ from typing import Any
 
 from components.contracts import evidence, pretraining_record
 from components.contracts.code_digest import code_digest
-from components.contracts.library_versions import library_versions
+from components.contracts.installed_versions import installed_versions
 
 MODEL, VERDICT, DATA, PRETRAINING, RESULTS = "model", "verdict", "data", "pretraining", "results"
 SETTINGS, CODE_DIGESTS, LIBRARIES, RUN = "settings", "code_digests", "libraries", "run"
@@ -56,7 +56,7 @@ def version_record(
         RESULTS: dict(probe),
         SETTINGS: dict(settings),
         CODE_DIGESTS: {room: code_digest(room) for room in _ROOMS},
-        LIBRARIES: library_versions(),
+        LIBRARIES: installed_versions(),
         RUN: run,
     }
 

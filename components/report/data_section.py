@@ -96,8 +96,6 @@ def _facts(ingestion: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("files that are no usable image", text))
     if ingestion.get("gray_fraction") is not None:
         facts.append(("gray in the source", percent(ingestion["gray_fraction"])))
-    if ingestion.get("span") is not None:
-        facts.append(("span", str(ingestion["span"])))
     balance = _balance((ingestion.get("classes") or {}).get("train") or {})
     return facts + ([("largest to smallest train class", balance)] if balance else [])
 
@@ -168,6 +166,5 @@ def view_facts(views: Mapping[str, Any]) -> list[tuple[str, str]]:
         color = {1: ", gray", 3: ", RGB"}.get(views.get("channels"), "")
         facts.append(("size", f"{views['size_px']} × {views['size_px']} px{color}"))
     if views.get("bytes") is not None:
-        size = views["bytes"]
-        facts.append(("bytes", byte_size(sum(size.values()) if isinstance(size, Mapping) else size)))
+        facts.append(("bytes", byte_size(views["bytes"])))
     return facts

@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.contracts import artifacts, configuration, pretraining_record
-from components.contracts.library_versions import library_versions
+from components.contracts.installed_versions import installed_versions
 from components.report.config import ReportConfig
 from components.report.page import render_page
 from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
@@ -93,7 +93,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
         seconds=_seconds(inputs, pretraining or {}),
         settings=settings,
-        versions=library_versions(),
+        versions=installed_versions(),
     )
 
 

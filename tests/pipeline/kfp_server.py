@@ -2,43 +2,28 @@
 
 import email.parser
 import email.policy
-import http.server
 import json
-import threading
 import urllib.parse
+
+from tests.loopback_server import JsonHandler, LoopbackServer
 
 TOKEN = "token-7c1e"
 
 
-class KfpServer(http.server.ThreadingHTTPServer):
+class KfpServer(LoopbackServer):
     """State by kind; every list is of the JSON objects as they were sent, with ids."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.pipelines, self.versions, self.experiments, self.runs, self.recurring = [], [], [], [], []
         self.uploads: dict[str, bytes] = {}  # by id of the version
-        self.complaints: list[str] = []
         self.refuse_runs = False
         self.outcomes: list[str] = []  # of the next runs, which end when they were asked after twice; else at once well
         self.unanswered = 0  # of the next questions after a run
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        super().__init__(_Handler)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     server: KfpServer
-
-    def log_message(self, *_):
-        pass
 
     def do_GET(self):
         if self._is_refused():
@@ -47,7 +32,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         parameters = {key: values[0] for key, values in urllib.parse.parse_qs(query).items()}
         parts = path.removeprefix("/apis/v2beta1/").split("/")
         if parts == ["healthz"]:
-            return self._answer({"multi_user": False})
+            return self.answer({"multi_user": False})
         if len(parts) == 3 and parts[2] == "versions":
             return self._answer_list("pipeline_versions", self._of("pipeline_id", parts[1], self.server.versions))
         if len(parts) == 2 and parts[0] == "runs":
@@ -89,14 +74,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             name, _, verb = parts[1].partition(":")
             [found] = self._of("recurring_run_id", name, server.recurring)
             found["mode"] = {"disable": "DISABLE", "enable": "ENABLE"}[verb]
-            return self._answer({})
+            return self.answer({})
         item = json.loads(body)
         if parts == ["pipelines"]:
             return self._add(server.pipelines, {**item, "pipeline_id": f"pipeline-{len(server.pipelines)}"})
         if parts == ["experiments"]:
             return self._add(server.experiments, {**item, "experiment_id": f"experiment-{len(server.experiments)}"})
         if parts == ["runs"] and server.refuse_runs:
-            return self._answer({"error": "quota of runs is used up", "code": 8}, 429)
+            return self.answer({"error": "quota of runs is used up", "code": 8}, 429)
         self._check_run(item)
         if parts == ["runs"]:
             self._check_that_no_run_goes_on(item)
@@ -106,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return self._add(server.runs, {**item, **new})
         if parts == ["recurringruns"]:
             return self._add(server.recurring, {**item, "recurring_run_id": f"schedule-{len(server.recurring)}"})
-        return self._answer({"error": f"no such path {path}"}, 404)
+        return self.answer({"error": f"no such path {path}"}, 404)
 
     def do_DELETE(self):
         if self._is_refused():
@@ -114,7 +99,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kind, name = self.path.removeprefix("/apis/v2beta1/").split("/")
         assert kind == "recurringruns"
         self.server.recurring[:] = [item for item in self.server.recurring if item["recurring_run_id"] != name]
-        self._answer({})
+        self.answer({})
 
     def _check_run(self, item):
         """A run without an experiment, a pinned version or string parameters would be refused by the real server."""
@@ -136,14 +121,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer_about_run(self, run):
         if self.server.unanswered:
             self.server.unanswered -= 1
-            return self._answer({"error": "upstream is restarting", "code": 14}, 503)
+            return self.answer({"error": "upstream is restarting", "code": 14}, 503)
         run["state"] = {"PENDING": "RUNNING", "RUNNING": run.get("ends as")}.get(run["state"], run["state"])
-        self._answer({key: value for key, value in run.items() if key != "ends as"})
+        self.answer({key: value for key, value in run.items() if key != "ends as"})
 
     def _is_refused(self) -> bool:
         if self.headers.get("Authorization") == f"Bearer {TOKEN}":
             return False
-        self._answer({"error": "unauthenticated"}, 401)
+        self.answer({"error": "unauthenticated"}, 401)
         return True
 
     @staticmethod
@@ -152,18 +137,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _add(self, items, item):
         items.append(item)
-        self._answer(item)
+        self.answer(item)
 
     def _answer_list(self, key, items):
-        self._answer({key: items, "total_size": len(items)})
-
-    def _answer(self, content, status=200):
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer({key: items, "total_size": len(items)})
 
 
 def _uploaded(content_type: str, body: bytes) -> bytes:

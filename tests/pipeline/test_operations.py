@@ -1,6 +1,5 @@
 """The commands about runs, through kfp's own client against an HTTP server that keeps what it is sent."""
 
-import importlib.util
 import json
 import pathlib
 import time
@@ -10,11 +9,9 @@ import pytest
 from pipeline import backfill as backfill_module
 from pipeline import cli, kfp_environment, run_parameters
 
-_ROOT = pathlib.Path(__file__).parents[2]
-_SPEC = importlib.util.spec_from_file_location("kfp_server", pathlib.Path(__file__).with_name("kfp_server.py"))
-kfp_server = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(kfp_server)
+from . import kfp_server
 
+_ROOT = pathlib.Path(__file__).parents[2]
 _ON_TARGET = ["--config", "digits", "--set", "pretraining.num_gpus=1"]
 _ON_TARGET += ["--target", str(_ROOT / "kubeflow" / "targets" / "example.yaml")]
 _SPANS = ["--set", "ingestion.span_pattern=span-{SPAN}"]

@@ -1,10 +1,10 @@
 """An HTTP server that speaks the paths of Kubeflow Model Registry that a push uses, keeps state and checks requests."""
 
-import http.server
 import json
 import re
-import threading
 import urllib.parse
+
+from tests.loopback_server import JsonHandler, LoopbackServer
 
 TOKEN = "token-5d20"
 _ROOT = "/api/model_registry/v1/"
@@ -16,34 +16,19 @@ _METADATA_FIELDS = {
 }
 
 
-class ModelRegistryServer(http.server.ThreadingHTTPServer):
+class ModelRegistryServer(LoopbackServer):
     """State by kind, each a list of the JSON objects as they were sent, with ids."""
 
     def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.models, self.versions, self.artifacts = [], [], []
-        self.complaints: list[str] = []
         self.requests: list[str] = []
         self.failures: list[tuple[str, int]] = []  # (request, status), each answered once
-        self._thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def stop(self) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        super().__init__(_Handler)
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     server: ModelRegistryServer
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
 
     def do_GET(self):
         url = urllib.parse.urlparse(self.path)
@@ -64,7 +49,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         start, size = int(query.get("nextPageToken") or 0), int(query["pageSize"])
         more = str(start + size) if len(versions) > start + size else ""
         page = versions[start : start + size]
-        self._answer(200, {"items": page, "nextPageToken": more, "pageSize": size, "size": len(page)})
+        self.answer({"items": page, "nextPageToken": more, "pageSize": size, "size": len(page)})
 
     def do_POST(self):
         path, content = self.path.removeprefix(_ROOT), self._content()
@@ -91,7 +76,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         kinds = {"registered_models": "models", "model_versions": "versions", "model_artifacts": "artifacts"}
         [entry] = [entry for entry in getattr(self.server, kinds[kind]) if entry["id"] == number]
         entry.update({key: value for key, value in content.items() if value is not None})
-        self._answer(200, entry)
+        self.answer(entry)
 
     def _content(self) -> dict:
         content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -103,20 +88,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _create(self, entries: list, content: dict, parent: str = "name") -> None:
         same = [entry for entry in entries if (entry["name"], entry[parent]) == (content["name"], content[parent])]
         if same:
-            return self._answer(409, {"code": "", "message": "already exists"})
+            return self.answer({"code": "", "message": "already exists"}, 409)
         content["id"] = str(len(entries) + 1)
         entries.append(content)
-        self._answer(201, content)
+        self.answer(content, 201)
 
     def _is_refused(self, request: str) -> bool:
         self.server.requests.append(request)
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
-            self._answer(401, {"code": "", "message": "who are you"})
+            self.answer({"code": "", "message": "who are you"}, 401)
             return True
         for index, (failing, status) in enumerate(self.server.failures):
             if failing == request:
                 del self.server.failures[index]
-                self._answer(status, {"code": "", "message": "as the test wants it"})
+                self.answer({"code": "", "message": "as the test wants it"}, status)
                 return True
         return False
 
@@ -127,13 +112,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer_one(self, entries: list, **wanted: str) -> None:
         for entry in entries:
             if all(entry[key] == value for key, value in wanted.items()):
-                return self._answer(200, entry)
-        self._answer(404, {"code": "", "message": "not found"})
-
-    def _answer(self, status: int, content: dict) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+                return self.answer(entry)
+        self.answer({"code": "", "message": "not found"}, 404)
