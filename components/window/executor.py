@@ -42,7 +42,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         del exec_properties
         started = time.monotonic()
-        # In the order of their ids they come, whatever order the resolver gave them.
+        # They come in the order of their ids, whatever order the resolver gave them.
         spans = sorted(input_dict[EXAMPLES], key=artifacts.data_span, reverse=True)
         window = artifact_utils.get_single_instance(output_dict[WINDOW])
         numbers = [artifacts.data_span(examples) for examples in spans]
