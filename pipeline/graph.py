@@ -190,6 +190,7 @@ def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
         candidate=probe.outputs["model"],
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("BlessedBaseline")
     evaluator = Evaluator(
         examples=images,
@@ -203,6 +204,7 @@ def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
         model=probe.outputs["model"],
         baseline_model=baseline.outputs["model"],
         model_blessing=baseline.outputs["model_blessing"],
+        earlier_blessings=baseline.outputs["earlier_blessings"],
         config=rooms["gate"],
     )
     return _Verdict(probe, baseline, evaluator, gate)

@@ -32,6 +32,7 @@ class Outcome:
         verdict: one of the verdicts of ``contracts.evidence``.
         reason: why, in words.
         probe: what ``probe.json`` holds.
+        test_split: for how many blessings the test images have been used already, in words.
         warnings: sentences that ingestion and the Gate leave for people.
         model: where the model in use is, or why there is none.
         report: path of the HTML page.
@@ -40,6 +41,7 @@ class Outcome:
     verdict: str
     reason: str
     probe: dict[str, Any]
+    test_split: str
     warnings: tuple[str, ...]
     model: str
     report: str
@@ -52,6 +54,7 @@ class Outcome:
     def text(self) -> str:
         """The last lines of a run."""
         rows = [("Verdict", f"{self.verdict}: {self.reason}"), *_accuracy_rows(self.probe)]
+        rows += [("Test split", self.test_split)] if self.test_split else []
         rows += [("Warning", warning) for warning in self.warnings]
         rows += [("Model", self.model), ("Report", self.report)]
         return "\n".join(f"{name:<10} {value}" for name, value in rows)
@@ -69,6 +72,11 @@ def read(results: Mapping[str, NodeResult], places: Places, config: PipelineConf
         verdict=name,
         reason=reason,
         probe=_json(_only(results["LinearProbe"], "probe_report").uri, artifacts.PROBE_FILE),
+        test_split="; ".join(
+            check[evidence.TEXT]
+            for check in verdict[evidence.CHECKS]
+            if check[evidence.NAME] == evidence.EARLIER_BLESSINGS
+        ),
         warnings=(*ingestion.get("warnings", ()), *verdict[evidence.WARNINGS]),
         model=model,
         report=str(places.report),

@@ -28,6 +28,7 @@ REPORT_FILE = "report.html"  # Report
 # -- property keys ---------------------------------------------------------------------------------------------------
 
 CLASSES_DIGEST = "classes_digest"  # of a model's class names, in order: models of other classes are not comparable
+TEST_SPLIT_DIGEST = "test_split_digest"  # of a model and its blessing: which test images the evidence is from
 CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of clock, place and run
 VERDICT = "verdict"
 REASON = "reason"

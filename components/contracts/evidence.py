@@ -3,12 +3,15 @@
 ``probe.json`` (artifacts.PROBE_FILE)::
 
     {CLASS_NAMES: [str], COUNTS: {"train": n, "test": m}, ENCODER_DIGEST: str, CONTENT_DIGEST: str (of the SavedModel),
+     TEST_SPLIT_DIGEST: str (of the digests of the test images),
      CONFIDENCE: 0.95, CONFIG: {...}, SECONDS: {stage: float},
      FEATURES: {ENCODER | RANDOM_ENCODER | RAW_PIXELS: {
          DIMENSIONS: int, ACCURACY: float, ACCURACY_INTERVAL: [low, high],            (all labels)
          BALANCED_ACCURACY: float, BALANCED_ACCURACY_INTERVAL: [low, high],
          CLASS_RECALL: {class name: float or null where test holds no image of the class},
          CONFUSION: [[int]], row = true class, column = predicted, AUROC: float or null (two classes only),
+         CALIBRATION: {CALIBRATION_ERROR: float (expected), CALIBRATION_ERROR_INTERVAL: [low, high],
+                       BINS: [{IMAGES: int, MEAN_CONFIDENCE: float, ACCURACY: float, ACCURACY_INTERVAL: [low, high]}]},
          KNN_ACCURACY: float, KNN_ACCURACY_INTERVAL: [low, high],
          FRACTIONS: [{FRACTION: 0.01, LABELS: int, ACCURACY_MEAN: float, ACCURACY_STD: float (over draws),
                       ACCURACIES: [float per draw], L2_STRENGTHS: [float per draw],
@@ -20,6 +23,7 @@
 
     {VERDICT: BLESSED | NOT_BLESSED | UNCHANGED, REASON: str, REASONS: [str], WARNINGS: [str],
      CHECKS: [{NAME: str, VALUE: float or null, THRESHOLD: float or null, PASSED: bool, TEXT: str}],
+     TEST_SPLIT: {TEST_SPLIT_DIGEST: str or null, EARLIER_BLESSINGS: int, of other models on the same test images},
      CANDIDATE: {CONTENT_DIGEST, ID, URI, ACCURACY, SPAN (of its data, null without spans)},
      BASELINE: the same or null, IN_USE: the same or null}
 """
@@ -30,6 +34,7 @@ CLASS_NAMES = "class_names"
 COUNTS = "counts"
 ENCODER_DIGEST = "encoder_digest"
 CONTENT_DIGEST = "content_digest"
+TEST_SPLIT_DIGEST = "test_split_digest"
 CONFIDENCE = "confidence"
 CONFIG = "config"
 SECONDS = "seconds"
@@ -45,6 +50,12 @@ BALANCED_ACCURACY_INTERVAL = "balanced_accuracy_interval"
 CLASS_RECALL = "class_recall"
 CONFUSION = "confusion"
 AUROC = "auroc"
+CALIBRATION = "calibration"
+CALIBRATION_ERROR = "expected_calibration_error"
+CALIBRATION_ERROR_INTERVAL = "expected_calibration_error_interval"
+BINS = "bins"
+IMAGES = "images"
+MEAN_CONFIDENCE = "mean_confidence"
 KNN_ACCURACY = "knn_accuracy"
 KNN_ACCURACY_INTERVAL = "knn_accuracy_interval"
 FRACTIONS = "fractions"
@@ -75,6 +86,8 @@ VALUE = "value"
 THRESHOLD = "threshold"
 PASSED = "passed"
 TEXT = "text"
+TEST_SPLIT = "test_split"
+EARLIER_BLESSINGS = "earlier_blessings"
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 IN_USE = "in_use"

@@ -49,7 +49,7 @@ def model_card(model_name: str, number: int, record: Mapping[str, Any], decoding
         f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
         _section("Intended use", _INTENDED_USE),
-        _section("Results on the test split", _result_lines(record[version_record.RESULTS])),
+        _section("Results on the test split", _result_lines(record[version_record.RESULTS], verdict)),
         _section("Verdict", _verdict_lines(verdict)),
         _section("Checks behind the verdict", _check_lines(verdict)),
         _section("Data", _value_lines(data)),
@@ -67,7 +67,7 @@ def _section(title: str, lines: list[str]) -> str:
     return "\n".join([f"## {title}", "", *lines]) if lines else ""
 
 
-def _result_lines(results: Mapping[str, Any]) -> list[str]:
+def _result_lines(results: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[str]:
     """A row per kind of features; intervals are over test images, spreads over draws of the labels."""
     features = results[evidence.FEATURES]
     fractions = [found[evidence.FRACTION] for found in features[evidence.ENCODER].get(evidence.FRACTIONS) or []]
@@ -80,7 +80,12 @@ def _result_lines(results: Mapping[str, Any]) -> list[str]:
             lines.append(f"| {' | '.join(cells)} |")
     images = results[evidence.COUNTS]["test"]
     confidence = f"{100 * results[evidence.CONFIDENCE]:g} %"
-    return [*lines, "", f"{images} test images; in brackets the {confidence} interval over them."]
+    return [
+        *lines,
+        "",
+        f"{images} test images; in brackets the {confidence} interval over them. Other models blessed on these test "
+        f"images before this one: {verdict[evidence.TEST_SPLIT][evidence.EARLIER_BLESSINGS]}.",
+    ]
 
 
 def _accuracy_cells(found: Mapping[str, Any]) -> list[str]:

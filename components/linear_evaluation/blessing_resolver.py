@@ -1,4 +1,4 @@
-"""Which blessed model a candidate is compared with: the one in use, never the candidate itself.
+"""Which blessed model a candidate is compared with (the one in use, never the candidate itself), and which came before.
 
 Every verdict of the Gate is a ``ModelBlessing`` that says which model it judged and against which blessing. The model
 in use is the one of the latest blessing; the rest follows from that chain.
@@ -18,6 +18,7 @@ _logger = logging.getLogger(__name__)
 CANDIDATE = "candidate"
 MODEL = "model"
 MODEL_BLESSING = "model_blessing"
+EARLIER_BLESSINGS = "earlier_blessings"
 
 # Custom property of the Gate's ModelBlessing: id of the blessing that was in force when it judged.
 IN_FORCE_ID = "blessing_in_force_id"
@@ -26,9 +27,10 @@ IN_FORCE_ID = "blessing_in_force_id"
 class BlessedBaseline(resolver.ResolverStrategy):
     """Resolves the baseline of a candidate among all models and blessings of the pipeline.
 
-    Inputs: ``CANDIDATE``, the model of this run; ``MODEL`` and ``MODEL_BLESSING``, all there are. Outputs: the
-    candidate, the baseline model under ``MODEL`` (or nothing), and under ``MODEL_BLESSING`` the blessing in force (or
-    nothing), from which the Gate learns what is in use.
+    Inputs: ``CANDIDATE``, the model of this run; ``MODEL`` and ``MODEL_BLESSING``, all there are, and once more under
+    ``EARLIER_BLESSINGS``, which declares the output. Outputs: the candidate, the baseline model under ``MODEL`` (or
+    nothing), under ``MODEL_BLESSING`` the blessing in force (or nothing), from which the Gate learns what is in use,
+    and under ``EARLIER_BLESSINGS`` what ``earlier_blessings`` finds.
 
     The rule. Blessings count if the Gate wrote them (they have a verdict; the Evaluator's do not), say "blessed", and
     their model still exists. The latest of them, by artifact id, is in force; its model is in use. One exception: where
@@ -67,6 +69,7 @@ class BlessedBaseline(resolver.ResolverStrategy):
             CANDIDATE: candidates,
             MODEL: [baseline] if baseline else [],
             MODEL_BLESSING: [in_force] if in_force else [],
+            EARLIER_BLESSINGS: earlier_blessings(candidates[0], models, blessings),
         }
 
 
@@ -100,6 +103,37 @@ def resolve_baseline(
     if in_use_id != candidate.id:
         return judged_against, in_force
     return judged_against, blessings.get(in_force.get_int_custom_property(IN_FORCE_ID))
+
+
+def earlier_blessings(
+    candidate: types.Artifact, models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]
+) -> list[types.Artifact]:
+    """For how many decisions the candidate's test split has been used already: the first blessing of each other model.
+
+    Args:
+        candidate: with the properties ``artifacts.CONTENT_DIGEST`` and ``artifacts.TEST_SPLIT_DIGEST``.
+        models: all models by id.
+        blessings: all blessings by id, of the Gate and of others.
+
+    Returns:
+        Of each other content that was blessed on the same test images its first blessing, oldest first. Where the
+        candidate is in use already, only those before its own, so that an unchanged run finds what the first one found.
+    """
+    in_force = blessing_in_force(models, blessings)
+    own_id = None
+    if in_force and in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) == candidate.id:
+        own_id = in_force.id
+    found: dict[str, types.Artifact] = {}
+    for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id):
+        if (own_id is None or blessing.id < own_id) and _is_of_same_test_split(candidate, blessing):
+            found.setdefault(blessing.get_string_custom_property(artifacts.CONTENT_DIGEST), blessing)
+    found.pop(candidate.get_string_custom_property(artifacts.CONTENT_DIGEST), None)
+    return list(found.values())
+
+
+def _is_of_same_test_split(candidate: types.Artifact, blessing: types.Artifact) -> bool:
+    ours, theirs = (found.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST) for found in (candidate, blessing))
+    return blessing.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED and ours == theirs
 
 
 def _has_same_classes(candidate: types.Artifact, in_use: types.Artifact) -> bool:

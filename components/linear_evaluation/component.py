@@ -90,6 +90,7 @@ class GateSpec(ComponentSpec):
         # A Resolver has nothing to give in the first run.
         gate_executor.BASELINE_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
         gate_executor.MODEL_BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
+        gate_executor.EARLIER_BLESSINGS: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
     }
     OUTPUTS = {gate_executor.BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing)}
 
@@ -107,6 +108,7 @@ class Gate(base_component.BaseComponent):
         model: types.BaseChannel,
         baseline_model: types.BaseChannel,
         model_blessing: types.BaseChannel,
+        earlier_blessings: types.BaseChannel,
         config: GateConfig | RuntimeParameter,
     ):
         """Declare the step.
@@ -117,6 +119,7 @@ class Gate(base_component.BaseComponent):
             model: LinearProbe's model.
             baseline_model: ``model`` of ``BlessedBaseline``; may resolve to nothing.
             model_blessing: ``model_blessing`` of ``BlessedBaseline``; may resolve to nothing.
+            earlier_blessings: ``earlier_blessings`` of ``BlessedBaseline``; may resolve to nothing.
             config: the thresholds.
         """
         spec = GateSpec(
@@ -128,6 +131,7 @@ class Gate(base_component.BaseComponent):
                 gate_executor.MODEL: model,
                 gate_executor.BASELINE_MODEL: baseline_model,
                 gate_executor.MODEL_BLESSING: model_blessing,
+                gate_executor.EARLIER_BLESSINGS: earlier_blessings,
                 gate_executor.BLESSING: types.Channel(type=standard_artifacts.ModelBlessing),
             }
         )

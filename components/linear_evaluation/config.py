@@ -40,6 +40,9 @@ class LinearEvaluationConfig:
     )
     bootstrap_resamples: int = Field(2000, ge=100, le=100000, description="resamples of the test images per interval")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the intervals")
+    calibration_bins: int = Field(
+        10, ge=2, le=100, description="bins of equally many test images that confidence is held against accuracy in"
+    )
     thumbnail_px: int = Field(96, ge=8, le=512, description="thumbnails are shrunk to at most this side")
     max_thumbnails: int = Field(500, ge=0, le=5000, description="test images kept as thumbnails for the report")
     neighbour_queries: int = Field(8, ge=0, le=100, description="test images shown with their nearest train images")

@@ -92,6 +92,7 @@ def _write_properties(
         artifact.set_string_custom_property(
             artifacts.CLASSES_DIGEST, configuration.digest(report[evidence.CLASS_NAMES])
         )
+        artifact.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, report[evidence.TEST_SPLIT_DIGEST])
         artifact.set_float_custom_property(artifacts.SECONDS, seconds)
         artifact.set_float_custom_property(evidence.ACCURACY, encoder[evidence.ACCURACY])
     for split in (records.TRAIN, records.TEST):

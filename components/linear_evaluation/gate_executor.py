@@ -25,6 +25,7 @@ PROBE_REPORT = "probe_report"
 MODEL = "model"
 BASELINE_MODEL = "baseline_model"
 MODEL_BLESSING = "model_blessing"
+EARLIER_BLESSINGS = "earlier_blessings"
 BLESSING = "blessing"
 
 Found = TypeVar("Found")
@@ -50,6 +51,7 @@ class Executor(base_executor.BaseExecutor):
         given = _gather(input_dict, candidate, baseline, in_force)
         verdict = gate.judge(given, config)
         _write_properties(blessing, verdict, candidate, baseline, in_force)
+        blessing.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, given.candidate.test_split_digest)
         blessing.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         _write_files(blessing.uri, verdict, given)
         for warning in verdict.warnings:
@@ -72,12 +74,14 @@ def _gather(
 ) -> gate.Evidence:
     problems: list[str] = []
 
-    def read(what: str, key: str, reader: Callable[[str], Found], name: str = "") -> Found | None:
+    def read_from(key: str, what: str, reader: Callable[[str], Found], name: str = "") -> Found | None:
         artifact = _optional(input_dict, key)
         if artifact is None:
             problems.append(f"{what} is missing")
             return None
-        path = f"{artifact.uri}/{name}" if name else artifact.uri
+        return read(what, reader, f"{artifact.uri}/{name}" if name else artifact.uri)
+
+    def read(what: str, reader: Callable[[str], Found], path: str) -> Found | None:
         try:
             return reader(path)
         except Exception as error:  # whatever keeps evidence from being read, it is missing
@@ -89,17 +93,19 @@ def _gather(
         candidate=_judged(candidate),
         baseline=_judged(baseline) if baseline else None,
         in_use=_blessed_model(in_force) if in_force else None,
-        probe=read("the probe report", PROBE_REPORT, files.read_json, artifacts.PROBE_FILE),
-        predictions=read("the test predictions", PROBE_REPORT, files.read_arrays, artifacts.TEST_PREDICTIONS_FILE),
-        evaluation=read("the Evaluator's result", EVALUATION, read_evaluation),
-        baseline_predictions=_predictions(baseline.uri) if baseline else None,
+        probe=read_from(PROBE_REPORT, "the probe report", files.read_json, artifacts.PROBE_FILE),
+        predictions=read_from(PROBE_REPORT, "the test predictions", files.read_arrays, artifacts.TEST_PREDICTIONS_FILE),
+        evaluation=read_from(EVALUATION, "the Evaluator's result", read_evaluation),
+        baseline_predictions=read("what the model in use predicted", _predictions, baseline.uri) if baseline else None,
+        earlier_blessings=len(input_dict.get(EARLIER_BLESSINGS, [])),
         problems=tuple(problems),
     )
 
 
 def _judged(model: types.Artifact) -> gate.JudgedModel:
     digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model))
+    split = model.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST)
+    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model), split)
 
 
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
@@ -176,6 +182,10 @@ def _verdict_file(verdict: gate.Verdict, given: gate.Evidence) -> dict[str, Any]
             }
             for check in verdict.checks
         ],
+        evidence.TEST_SPLIT: {
+            evidence.TEST_SPLIT_DIGEST: given.candidate.test_split_digest,
+            evidence.EARLIER_BLESSINGS: given.earlier_blessings,
+        },
         evidence.CANDIDATE: _model_entry(given.candidate, evaluation.accuracy if evaluation else None),
         evidence.BASELINE: _model_entry(given.baseline, evaluation.baseline_accuracy if evaluation else None),
         evidence.IN_USE: _model_entry(given.in_use, None),

@@ -1,10 +1,28 @@
 """Bootstrap intervals over test images: how far a number might be from the one on other images like these."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 _BLOCK_CELLS = 4_000_000  # drawn indices held in memory at once
+
+
+def interval(
+    statistic: Callable[[np.ndarray], np.ndarray], size: int, resamples: int, confidence: float, seed: int
+) -> tuple[float, float]:
+    """Percentile bootstrap of a number that is counted from test images.
+
+    Args:
+        statistic: (b, size) int rows of the images drawn in b resamples -> (b,) float.
+        size: test images.
+        resamples: bootstrap resamples.
+        confidence: level, such as 0.95.
+        seed: of the draws.
+
+    Returns:
+        Low and high end.
+    """
+    return _ends(np.concatenate([statistic(rows) for rows in _resamples(size, resamples, (seed,))]), confidence)
 
 
 def mean_interval(values: np.ndarray, resamples: int, confidence: float, seed: int) -> tuple[float, float]:
@@ -14,15 +32,14 @@ def mean_interval(values: np.ndarray, resamples: int, confidence: float, seed: i
 
     Args:
         values: (m,) float, one per test image (0 or 1 for right or wrong, or a difference of two such means).
-        resamples: bootstrap resamples.
-        confidence: level, such as 0.95.
-        seed: of the draws.
+        resamples: as ``interval``.
+        confidence: as ``interval``.
+        seed: as ``interval``.
 
     Returns:
         Low and high end.
     """
-    means = np.concatenate([values[rows].mean(axis=1) for rows in _resamples(len(values), resamples, (seed,))])
-    return _ends(means, confidence)
+    return interval(lambda rows: values[rows].mean(axis=1), len(values), resamples, confidence, seed)
 
 
 def balanced_accuracy_interval(
@@ -33,9 +50,9 @@ def balanced_accuracy_interval(
     Args:
         is_right: (m,) bool, per test image.
         labels: (m,) int true classes.
-        resamples: as ``mean_interval``.
-        confidence: as ``mean_interval``.
-        seed: as ``mean_interval``.
+        resamples: as ``interval``.
+        confidence: as ``interval``.
+        seed: as ``interval``.
 
     Returns:
         Low and high end.

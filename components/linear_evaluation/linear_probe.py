@@ -15,7 +15,7 @@ import tensorflow as tf
 from components.contracts import artifact_files, configuration, evidence, signatures
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.linear_evaluation import features, files, probe, saved_model
+from components.linear_evaluation import features, files, probe, saved_model, test_split
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.features import LabelledFeatures, Preparation
 from components.preprocessing import moments
@@ -188,6 +188,7 @@ def _count(measured: _Measured, config: LinearEvaluationConfig) -> dict[str, Any
     return {
         evidence.CLASS_NAMES: measured.class_names,
         evidence.COUNTS: {"train": len(measured.train_labels), "test": len(measured.test_labels)},
+        evidence.TEST_SPLIT_DIGEST: test_split.digest(measured.test.digests),
         evidence.CONFIDENCE: config.confidence,
         evidence.FEATURES: {
             name: probe.measure(predictions, right[name], measured.test_labels, measured.class_names, config)

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.special
 
 from components.contracts import evidence
-from components.linear_evaluation import intervals, scores
+from components.linear_evaluation import calibration, intervals, scores
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
 from components.linear_evaluation.logistic_regression import FittingSet, LinearHead
@@ -179,11 +179,30 @@ def measure(
         },
         evidence.CONFUSION: counts.tolist(),
         evidence.AUROC: scores.auroc(test_labels, final_scores) if len(class_names) == 2 else None,
+        evidence.CALIBRATION: _calibration(final_scores, test_labels, config),
         evidence.KNN_ACCURACY: float(right.knn.mean()),
         evidence.KNN_ACCURACY_INTERVAL: intervals.mean_interval(right.knn, *bootstrap),
         evidence.FRACTIONS: [
             _measure_fraction(part, part_right)
             for part, part_right in zip(predictions.fractions, right.by_fraction, strict=True)
+        ],
+    }
+
+
+def _calibration(final_scores: np.ndarray, test_labels: np.ndarray, config: LinearEvaluationConfig) -> dict:
+    bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
+    found = calibration.calibration(final_scores, test_labels, config.calibration_bins, *bootstrap)
+    return {
+        evidence.CALIBRATION_ERROR: found.error,
+        evidence.CALIBRATION_ERROR_INTERVAL: found.error_interval,
+        evidence.BINS: [
+            {
+                evidence.IMAGES: part.images,
+                evidence.MEAN_CONFIDENCE: part.mean_confidence,
+                evidence.ACCURACY: part.accuracy,
+                evidence.ACCURACY_INTERVAL: part.accuracy_interval,
+            }
+            for part in found.bins
         ],
     }
 

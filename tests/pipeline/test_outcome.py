@@ -20,7 +20,15 @@ def _outcome(verdict):
             evidence.RAW_PIXELS: {evidence.FRACTIONS: [fraction(1.0, [0.9])]},
         }
     }
-    return Outcome(verdict, "because", probe, ("all images are gray",), "/models/1", "/report.html")
+    return Outcome(
+        verdict,
+        "because",
+        probe,
+        "no other model was blessed before",
+        ("all images are gray",),
+        "/models/1",
+        "/report.html",
+    )
 
 
 def test_the_lines_say_verdict_accuracies_warnings_and_places():
@@ -28,6 +36,7 @@ def test_the_lines_say_verdict_accuracies_warnings_and_places():
         "Verdict    blessed: because",
         "Accuracy   encoder         100% of labels 0.990, 10% of labels 0.960 ± 0.012",
         "           raw pixels      100% of labels 0.900",
+        "Test split no other model was blessed before",
         "Warning    all images are gray",
         "Model      /models/1",
         "Report     /report.html",

@@ -67,7 +67,13 @@ class Workplace:
         blessing.uri = str(self.root / "blessing" / str(self._runs))
         pathlib.Path(blessing.uri).mkdir(parents=True)
         check = {"name": "min_accuracy", "value": 0.987654, "threshold": 0.9, "passed": True, "text": "in words"}
-        content = {"verdict": verdict, "reason": reason, "checks": [check], "warnings": ["few images"]}
+        content = {
+            "verdict": verdict,
+            "reason": reason,
+            "checks": [check],
+            "warnings": ["few images"],
+            "test_split": {"test_split_digest": "e" * 64, "earlier_blessings": 3},
+        }
         pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).write_text(json.dumps(content))
         blessing.set_int_custom_property("blessed", int(verdict in ("blessed", "unchanged")))
         blessing.set_string_custom_property(artifacts.VERDICT, verdict)
@@ -191,6 +197,7 @@ def test_the_model_card_says_why(workplace):
         "accuracy 0.99 is at least 0.9",
         "0.987654",
         "few images",
+        "Other models blessed on these test images before this one: 3.",
         "size px: 24",
         "cat, dog, hen",
     ):

@@ -15,7 +15,7 @@ from tfx.types import Channel, standard_artifacts
 
 from components.contracts import artifacts, evidence
 from components.linear_evaluation import blessing_resolver
-from components.linear_evaluation.blessing_resolver import BlessedBaseline, resolve_baseline
+from components.linear_evaluation.blessing_resolver import BlessedBaseline, earlier_blessings, resolve_baseline
 
 
 def make_model(number: int, digest: str) -> standard_artifacts.Model:
@@ -32,11 +32,15 @@ class History:
     models: dict = dataclasses.field(default_factory=dict)
     blessings: dict = dataclasses.field(default_factory=dict)
 
-    def model(self, digest: str, span: int | None = None) -> types.Artifact:
+    def model(self, digest: str, span: int | None = None, test_split: str = "t") -> types.Artifact:
         number = 100 + len(self.models)
         self.models[number] = make_model(number, digest)
+        self.models[number].set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, test_split)
         artifacts.set_data_span(self.models[number], span)
         return self.models[number]
+
+    def earlier(self, candidate) -> list[int]:
+        return [found.id for found in earlier_blessings(candidate, self.models, self.blessings)]
 
     def resolve(self, candidate) -> tuple[int | None, int | None]:
         found = resolve_baseline(candidate, self.models, self.blessings)
@@ -55,9 +59,8 @@ class History:
 def describe(blessing, candidate, baseline, in_force, verdict: str) -> None:
     blessing.set_string_custom_property(artifacts.VERDICT, verdict)
     artifacts.set_data_span(blessing, artifacts.data_span(candidate))
-    blessing.set_string_custom_property(
-        artifacts.CONTENT_DIGEST, candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    )
+    for key in (artifacts.CONTENT_DIGEST, artifacts.TEST_SPLIT_DIGEST):
+        blessing.set_string_custom_property(key, candidate.get_string_custom_property(key))
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
     if baseline:
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
@@ -148,6 +151,34 @@ def test_the_same_content_under_another_artifact():
     assert history.resolve(twin) == (third.id, of_third)
 
 
+def test_other_models_blessed_on_the_same_test_images_are_counted_once_each():
+    history = History()
+    first, elsewhere, rejected = history.model("a"), history.model("b", test_split="u"), history.model("c")
+    assert history.earlier(first) == []
+    of_first = history.judge(first, evidence.BLESSED)
+    assert history.earlier(first) == []
+    of_elsewhere = history.judge(elsewhere, evidence.BLESSED)
+    history.judge(rejected, evidence.NOT_BLESSED)
+    assert history.earlier(rejected) == [of_first]
+    assert history.earlier(history.model("d", test_split="u")) == [of_elsewhere]
+    again = history.model("e")
+    of_again = history.judge(again, evidence.BLESSED)
+    history.judge(first, evidence.BLESSED)
+    assert history.earlier(first) == [of_again]
+    assert history.earlier(history.model("a")) == [of_again]  # the same content under another artifact
+    assert history.earlier(history.model("f")) == [of_first, of_again]
+
+
+def test_an_unchanged_run_counts_what_the_first_one_did():
+    history = History()
+    first, second = history.model("a"), history.model("b", span=5)
+    of_first = history.judge(first, evidence.BLESSED)
+    history.judge(second, evidence.BLESSED)
+    assert history.earlier(second) == [of_first]
+    history.judge(history.model("c", span=4), evidence.BLESSED)  # of an older span, so not in force
+    assert history.earlier(second) == [of_first]
+
+
 def test_blessings_of_others_and_of_lost_models_do_not_count(caplog):
     history = History()
     first, second = history.model("a"), history.model("b")
@@ -178,6 +209,7 @@ def test_a_candidate_without_identity_is_refused():
 @component
 def Candidate(model: OutputArtifact[standard_artifacts.Model], digest: Parameter[str], code: Parameter[str]):
     model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    model.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, "t")
     model.set_string_custom_property("code", code)
 
 
@@ -206,6 +238,7 @@ class Runs:
             candidate=candidate.outputs["model"],
             model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
         ).with_id("BlessedBaseline")
         judge = Judge(
             model=candidate.outputs["model"],

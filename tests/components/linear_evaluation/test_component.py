@@ -84,6 +84,7 @@ class Runs:
             candidate=model,
             model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
         ).with_id("BlessedBaseline")
         evaluator = Evaluator(
             examples=images,
@@ -97,6 +98,7 @@ class Runs:
             model=model,
             baseline_model=baseline.outputs["model"],
             model_blessing=baseline.outputs["model_blessing"],
+            earlier_blessings=baseline.outputs["earlier_blessings"],
             config=GATE,
         )
         pusher = Pusher(
@@ -167,6 +169,10 @@ def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     verdict = json.loads(pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).read_text())
     assert "below the model in use" in verdict[evidence.REASON]
     assert "the untrained encoder's" in verdict[evidence.REASON]
+    assert verdict[evidence.TEST_SPLIT] == {
+        evidence.TEST_SPLIT_DIGEST: report.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST),
+        evidence.EARLIER_BLESSINGS: 1,
+    }
     assert verdict[evidence.BASELINE][evidence.ACCURACY] == pytest.approx(good_accuracy)
     assert verdict[evidence.CANDIDATE][evidence.ACCURACY] == pytest.approx(
         stored_accuracies(runs.latest(artifacts.ProbeReport).uri)[None], abs=1e-6
@@ -197,5 +203,6 @@ def test_a_channel_of_another_type_is_refused():
             model=Channel(type=standard_artifacts.Model),
             baseline_model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+            earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
             config=GATE,
         )

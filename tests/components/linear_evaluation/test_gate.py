@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from components.contracts import evidence, signatures
+from components.linear_evaluation import test_split
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
 from components.linear_evaluation.gate import Evidence, JudgedModel, judge
@@ -46,11 +47,14 @@ def make_evidence(right: int = 190, baseline_right: int | None = None, images: i
     has_baseline = baseline_right is not None
     old = JudgedModel(OLD, 1, "/runs/old", ("cat", "dog")) if has_baseline else None
     given = Evidence(
-        candidate=JudgedModel(CANDIDATE, 2, "/runs/new", ("cat", "dog")),
+        candidate=JudgedModel(
+            CANDIDATE, 2, "/runs/new", ("cat", "dog"), test_split_digest=test_split.digest(digests(images))
+        ),
         baseline=old,
         in_use=old,
         probe={
             evidence.CONTENT_DIGEST: CANDIDATE,
+            evidence.CLASS_NAMES: ["cat", "dog"],
             evidence.FEATURES: {evidence.ENCODER: encoder, evidence.RANDOM_ENCODER: {evidence.KNN_ACCURACY: 0.6}},
         },
         predictions=make_predictions(right, images),
@@ -249,11 +253,30 @@ def test_what_the_evaluator_refuses_is_refused():
         (make_evidence(190, 180, in_use=None), "is not the model in use"),
         (make_evidence(190, 180, in_use=JudgedModel(OTHER, 3, "/x")), "is not the model in use"),
         (make_evidence(190, in_use=JudgedModel(OTHER, 3, "/x")), "there is no baseline to compare with"),
+        (make_evidence(predictions=make_predictions(199, 201)), "are of other test images"),
+        (with_encoder(make_evidence(), **{evidence.KNN_ACCURACY: None}), "the evidence cannot be used"),
     ],
 )
 def test_missing_or_contradictory_evidence_closes_the_gate(given, words):
     verdict = judge(given, GateConfig())
     assert verdict.verdict == evidence.NOT_BLESSED and words in verdict.reason, verdict.reason
+
+
+def test_a_class_without_test_images_has_not_met_its_floor():
+    given = with_evaluation(make_evidence(), class_recall={"cat": 0.95})
+    verdict = judge(given, GateConfig(min_class_recall=0.9))
+    assert verdict.verdict == evidence.NOT_BLESSED
+    assert verdict.reason == "test holds no image of dog, so min_class_recall 0.9 can't be met there"
+    assert judge(given, GateConfig()).verdict == evidence.BLESSED
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "no other model was"), (1, "1 other model was"), (7, "7 other mod")])
+def test_how_often_the_test_split_was_used_is_said_and_refuses_nothing(count, words):
+    verdict = judge(make_evidence(earlier_blessings=count), GateConfig())
+    assert verdict.verdict == evidence.BLESSED
+    check = next(check for check in verdict.checks if check.name == "earlier_blessings")
+    assert check.value == count and check.text.startswith(words)
+    assert check.text.endswith("blessed on these test images before")
 
 
 def test_the_untrained_encoder_is_asked_for_only_where_configured():
@@ -267,6 +290,8 @@ def test_warnings_never_refuse():
     gap = with_encoder(make_evidence(190), **{evidence.KNN_ACCURACY: 0.8})
     verdict = judge(gap, GateConfig())
     assert verdict.verdict == evidence.BLESSED and "0.1500 above kNN's" in verdict.warnings[0]
+    verdict = judge(with_encoder(make_evidence(160), **{evidence.KNN_ACCURACY: 0.95}), GateConfig())
+    assert verdict.verdict == evidence.BLESSED and "0.1500 below kNN's" in verdict.warnings[0]
     baseline = JudgedModel(OLD, 1, "/runs/old", ("cat", "cow"))
     verdict = judge(make_evidence(190, 180, baseline=baseline, in_use=baseline), GateConfig())
     assert verdict.verdict == evidence.BLESSED

@@ -8,7 +8,7 @@ from tfx.components.evaluator import constants
 from tfx.components.pusher import executor as pusher_executor
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts, configuration, evidence
+from components.contracts import artifacts, configuration, evidence, signatures
 from components.linear_evaluation import blessing_resolver, gate, gate_executor
 from components.linear_evaluation.config import GateConfig
 
@@ -69,6 +69,15 @@ def test_empty_evidence_closes_the_gate_without_an_error(inputs, tmp_path):
     assert blessing.get_string_custom_property(artifacts.REASON) == written[evidence.REASON]
     assert sorted(path.name for path in (tmp_path / "blessing").iterdir()) == ["NOT_BLESSED", artifacts.VERDICT_FILE]
     assert not is_pushed(blessing)
+
+
+def test_a_damaged_record_of_the_model_in_use_closes_the_gate(inputs, tmp_path):
+    damaged = tmp_path / "old" / "Format-Serving" / signatures.PREDICTIONS_FILE
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"PK half a file")
+    blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
+    written = run_gate(inputs, blessing)
+    assert written[evidence.REASONS][-1].startswith("what the model in use predicted cannot be read")
 
 
 def test_a_missing_input_closes_the_gate(inputs, tmp_path):
