@@ -5,8 +5,12 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pipeline import command_line, embedding_command, kubeflow_commands, registry_commands
+
+if TYPE_CHECKING:
+    from pipeline import schema_review
 
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
@@ -164,18 +168,30 @@ def _add_schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         ("show", _schema_show, "Print the schema in use."),
         ("accept", _schema_accept, "Take over the schema of the latest run's data, after a look at its anomalies."),
     ):
-        command_line.add_workdir(command_line.add_command(actions, name, command, text))
+        where = command_line.add_command(actions, name, command, text).add_mutually_exclusive_group(required=True)
+        where.add_argument("--workdir", type=pathlib.Path, help="of local runs, such as runs/digits")
+        where.add_argument(
+            "--pipeline", help="name of a pipeline on a cluster; SIMCLR_METADATA_CONNECTION says where ML Metadata is"
+        )
 
 
 def _schema_show(arguments: argparse.Namespace) -> int:
     from pipeline import schema_review
 
-    sys.stdout.write(schema_review.show(arguments.workdir.resolve()))
+    sys.stdout.write(schema_review.show(_reviewed_runs(arguments)))
     return 0
 
 
 def _schema_accept(arguments: argparse.Namespace) -> int:
     from pipeline import schema_review
 
-    sys.stdout.write(f"{schema_review.accept(arguments.workdir.resolve())}\n")
+    sys.stdout.write(f"{schema_review.accept(_reviewed_runs(arguments))}\n")
     return 0
+
+
+def _reviewed_runs(arguments: argparse.Namespace) -> "schema_review.Runs":
+    from pipeline import schema_review
+
+    if arguments.pipeline is not None:
+        return schema_review.cluster_runs(arguments.pipeline)
+    return schema_review.local_runs(arguments.workdir.resolve())

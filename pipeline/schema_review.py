@@ -1,9 +1,10 @@
 """A person's say in what is normal: look at the schema in use, or accept what the latest run's data is like."""
 
+import dataclasses
 import pathlib
 import time
 
-from ml_metadata import errors
+from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.orchestration import metadata
@@ -12,25 +13,68 @@ from tfx.utils import io_utils
 
 from components.contracts import artifacts
 from components.validation import schema_resolver
+from pipeline import metadata_connection
 from pipeline.places import Places
+
+_PIPELINE_CONTEXT = "pipeline"  # the type that TFX gives the context of all runs of a pipeline
 
 
 class NoSchemaError(LookupError):
-    """The work directory has no schema yet."""
+    """No run has come as far as a schema."""
 
 
-def show(workdir: pathlib.Path) -> str:
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """Runs that took place, in ML Metadata.
+
+    Attributes:
+        connection: of the database.
+        place: the same for a person.
+        pipeline_name: whose runs; None for all in the database.
+    """
+
+    connection: metadata_store_pb2.ConnectionConfig
+    place: str
+    pipeline_name: str | None = None
+
+
+def local_runs(workdir: pathlib.Path) -> Runs:
+    """Those of a work directory.
+
+    Raises:
+        NoSchemaError: no run has taken place there.
+    """
+    database = pathlib.Path(Places(workdir, "").metadata_path)
+    if not database.is_file():
+        raise NoSchemaError(f"no run has taken place in {workdir}: expected ML Metadata at {database}")
+    return Runs(metadata.sqlite_metadata_connection_config(str(database)), str(workdir))
+
+
+def cluster_runs(pipeline_name: str) -> Runs:
+    """Those of a pipeline in the database that the environment names; their artifacts must be within reach.
+
+    Raises:
+        ConfigError: the environment names no database.
+        MetadataUnreachableError: it does not answer.
+    """
+    connection = metadata_connection.from_environment()
+    metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
+    place = f"pipeline {pipeline_name} ({metadata_connection.place(connection)})"
+    return Runs(connection, place, pipeline_name)
+
+
+def show(runs: Runs) -> str:
     """The schema in use, as text.
 
     Raises:
         NoSchemaError: no run has come as far as a schema.
     """
-    with _open(workdir) as handle:
-        schema = schema_resolver.choose(_all(handle, workdir, standard_artifacts.Schema))
-    return pathlib.Path(io_utils.get_only_uri_in_dir(schema.uri)).read_text(encoding="utf-8")
+    with metadata.Metadata(runs.connection) as handle:
+        schema = schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema))
+    return io_utils.read_string_file(io_utils.get_only_uri_in_dir(schema.uri))
 
 
-def accept(workdir: pathlib.Path) -> str:
+def accept(runs: Runs) -> str:
     """Take over the schema that the latest run inferred from its data, and that data's distributions.
 
     The schema is in use from now on. The distributions are accepted of these very images: they may differ from the span
@@ -42,9 +86,9 @@ def accept(workdir: pathlib.Path) -> str:
     Raises:
         NoSchemaError: no run has come as far as a schema.
     """
-    with _open(workdir) as handle:
-        schema = _latest(handle, workdir, standard_artifacts.Schema, "SchemaGen")
-        statistics = _latest(handle, workdir, standard_artifacts.ExampleStatistics, "StatisticsGen")
+    with metadata.Metadata(runs.connection) as handle:
+        schema = _latest(handle, runs, standard_artifacts.Schema, "SchemaGen")
+        statistics = _latest(handle, runs, standard_artifacts.ExampleStatistics, "StatisticsGen")
         for artifact in (schema, statistics):
             artifact.set_int_custom_property(artifacts.ACCEPTED_AT, int(time.time()))
         handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
@@ -55,33 +99,34 @@ def accept(workdir: pathlib.Path) -> str:
     return told
 
 
-def _open(workdir: pathlib.Path) -> metadata.Metadata:
-    database = pathlib.Path(Places(workdir, "").metadata_path)
-    if not database.is_file():
-        raise NoSchemaError(f"no run has taken place in {workdir}: expected ML Metadata at {database}")
-    return metadata.Metadata(metadata.sqlite_metadata_connection_config(str(database)))
-
-
-def _all(handle: metadata.Metadata, workdir: pathlib.Path, kind: type[types.Artifact]) -> list[types.Artifact]:
+def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> list[types.Artifact]:
     try:
         artifact_type = handle.store.get_artifact_type(kind.TYPE_NAME)
     except errors.NotFoundError:
         artifact_type = None
     live = [
         artifact
-        for artifact in handle.store.get_artifacts_by_type(kind.TYPE_NAME)
+        for artifact in _artifacts(handle.store, runs, kind)
         if artifact.state == metadata_store_pb2.Artifact.LIVE
     ]
     if artifact_type is None or not live:
-        raise NoSchemaError(f"no run in {workdir} has come as far as a schema")
+        raise NoSchemaError(f"no run in {runs.place} has come as far as a schema")
     return [artifact_utils.deserialize_artifact(artifact_type, artifact) for artifact in live]
 
 
-def _latest(
-    handle: metadata.Metadata, workdir: pathlib.Path, kind: type[types.Artifact], producer: str
-) -> types.Artifact:
+def _artifacts(
+    store: metadata_store.MetadataStore, runs: Runs, kind: type[types.Artifact]
+) -> list[metadata_store_pb2.Artifact]:
+    if runs.pipeline_name is None:
+        return store.get_artifacts_by_type(kind.TYPE_NAME)
+    context = store.get_context_by_type_and_name(_PIPELINE_CONTEXT, runs.pipeline_name)
+    found = store.get_artifacts_by_context(context.id) if context else []
+    return [artifact for artifact in found if artifact.type == kind.TYPE_NAME]
+
+
+def _latest(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact], producer: str) -> types.Artifact:
     """The output of a step's newest execution, which may come from the cache and so be an older artifact."""
-    found = {artifact.id: artifact for artifact in _all(handle, workdir, kind)}
+    found = {artifact.id: artifact for artifact in _all(handle, runs, kind)}
     outputs = [
         event
         for event in handle.store.get_events_by_artifact_ids(list(found))

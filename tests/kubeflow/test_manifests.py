@@ -79,7 +79,7 @@ def _only(kind: str, name: str | None = None) -> dict:
 
 def _pods_made() -> dict[str, dict]:
     """Specs of the pods that the manifests make."""
-    kinds = ("StatefulSet", "Job", "Pod")
+    kinds = ("StatefulSet", "Deployment", "Job", "Pod")
     specs = {name: described["spec"] for name, described in _objects().items() if described["kind"] in kinds}
     return {name: spec["template"]["spec"] if "template" in spec else spec for name, spec in specs.items()}
 
@@ -208,7 +208,7 @@ def test_the_volume_is_writable_for_the_images_user_and_its_group():
 
 def test_pods_of_the_manifests_are_confined():
     templates = _pods_made()
-    assert len(templates) == 3
+    assert len(templates) == 4
     for name, pod in templates.items():
         context = pod["securityContext"]
         assert context["runAsNonRoot"] is True and context["runAsUser"] > 0, name
@@ -257,9 +257,11 @@ def test_the_database_is_reached_by_name_and_by_runs_alone():
     policy = _only("NetworkPolicy")["spec"]
     assert policy["podSelector"]["matchLabels"] == labels
     [ingress] = policy["ingress"]
-    of_runs, of_job = (source["podSelector"] for source in ingress["from"])
+    of_runs, of_others = (source["podSelector"] for source in ingress["from"])
     assert of_runs == {"matchExpressions": [{"key": "workflows.argoproj.io/workflow", "operator": "Exists"}]}
-    assert of_job["matchLabels"] == _only("Job")["spec"]["template"]["metadata"]["labels"]
+    labels = [_only(kind)["spec"]["template"]["metadata"]["labels"] for kind in ("Job", "Deployment")]
+    [expression] = of_others["matchExpressions"]
+    assert [{expression["key"]: value} for value in expression["values"]] == labels
     [port] = database["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert port["name"] == ingress["ports"][0]["port"] == service["spec"]["ports"][0]["targetPort"]
     assert policy["egress"] == [] and set(policy["policyTypes"]) == {"Ingress", "Egress"}
