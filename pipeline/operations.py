@@ -5,8 +5,10 @@ import json
 import pathlib
 from typing import Any
 
+import yaml
+
 from components.contracts.configuration import ConfigError
-from pipeline import compilation, kfp_environment, run_parameters
+from pipeline import compilation, ir_file, kfp_environment, run_parameters
 from pipeline.config import PipelineConfig
 from pipeline.target import Target
 
@@ -33,15 +35,14 @@ def run_request(
         span_range: as ``run_parameters.read_span`` reads it, or ``SCHEDULED_DATE``.
 
     Raises:
-        ConfigError: no such package, a span that can't be read or that the config has no place for, or another number
-            of GPUs than the target's.
+        ConfigError: no such package, one compiled from another graph than the config's, a span that can't be read or
+            that the config has no place for, or another number of GPUs than the target's.
     """
     compilation.check_gpus(config, target, source)
     is_scheduled = span_range == SCHEDULED_DATE
     rooms = run_parameters.bindings(config, target.data_root, target.registry)
     run_parameters.read(config.pipeline_name, rooms, _ANY_DATE if is_scheduled else span_range)  # as every node does
-    if not package.is_file():
-        raise ConfigError(f"--pipeline {package}: no such file; `simclr compile` writes it")
+    _check_graph(config, package)
     return {
         "pipeline": str(package.resolve()),
         "pipeline_name": config.pipeline_name,
@@ -54,6 +55,29 @@ def run_request(
         },
         "service_account": target.service_account,
     }
+
+
+def _check_graph(config: PipelineConfig, package: pathlib.Path) -> None:
+    """What is built into the graph, such as ``training_spans``, can't be said again when a run is started."""
+    if not package.is_file():
+        raise ConfigError(f"--pipeline {package}: no such file; `simclr compile` writes it")
+    compiled_from, wanted = _graph_digest(package), ir_file.digest(compilation.compile_graph(config))
+    if compiled_from != wanted:
+        raise ConfigError(
+            f"--pipeline {package}: compiled from graph {compiled_from[:12]}, but config and code now give graph "
+            f"{wanted[:12]}: say the same --config and --set as to `simclr compile`, or compile again"
+        )
+
+
+def _graph_digest(package: pathlib.Path) -> str:
+    """The digest that every container of a compiled pipeline is given."""
+    try:
+        pipeline = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+        executors = pipeline["deploymentSpec"]["executors"].values()
+        arguments = next(iter(executors))["container"]["args"]
+        return arguments[arguments.index("--ir-digest") + 1]
+    except (yaml.YAMLError, UnicodeDecodeError, StopIteration, AttributeError, KeyError, TypeError, ValueError):
+        raise ConfigError(f"--pipeline {package}: expected a pipeline that `simclr compile` wrote") from None
 
 
 def ask(action: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -35,9 +35,11 @@ def server(monkeypatch, tmp_path):
     assert running.complaints == []
 
 
-@pytest.fixture
-def package():
-    return pathlib.Path(__file__).parent / "golden" / "pipeline.yaml"
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
+    assert cli.main(["compile", *_ON_TARGET, "--output", str(path)]) == 0
+    return path
 
 
 def _schedule(package, *arguments):
@@ -206,6 +208,8 @@ def test_a_server_that_is_not_there_is_one_sentence_soon(capsys, monkeypatch):
         (["backfill", *_SPANS, "--spans", "12..latest"], "--spans: expected first..last"),
         (["backfill", *_SPANS, "--spans", "12..x"], "parameter span_range: expected latest, a number or a date"),
         (["submit", "--pipeline", "none.yaml"], "--pipeline none.yaml: no such file; `simclr compile` writes it"),
+        (["submit", "--pipeline", str(_ON_TARGET[-1])], "expected a pipeline that `simclr compile` wrote"),
+        (["submit", *_SPANS, "--set", "training_spans=2"], "but config and code now give graph"),
         (["submit", "--set", "pretraining.num_gpus=0"], "gives the Trainer 1 GPUs, but pretraining.num_gpus is 0"),
         (["submit", "--set", "pretraining.epochs=0"], "pretraining.epochs: "),
     ],
