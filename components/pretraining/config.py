@@ -82,7 +82,9 @@ class PretrainingConfig:
         1, ge=1, le=65536, description="a batch larger than memory is encoded in so many parts, with all its negatives"
     )
     precision: Precision = Field(Precision.FLOAT32, description="float32, bfloat16 or float16 (with loss scaling)")
-    jit_compile: bool = Field(True, description="compile the step with XLA; one replica only")
+    jit_compile: bool = Field(
+        False, description="compile the step with XLA; one replica only; for GPUs, as CPUs were slower with it"
+    )
     deterministic: bool = Field(True, description="deterministic operations; with jit_compile a run repeats exactly")
     seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
 

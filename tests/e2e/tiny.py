@@ -16,6 +16,7 @@ _TINY = {
         "schedule": {"warmup_epochs": 1},
         "epochs": 3,
         "global_batch_size": 64,
+        "jit_compile": True,  # with it a run repeats to the bit
     },
     "linear_evaluation": {"label_fractions": [0.1, 1.0], "label_draws": 2, "bootstrap_resamples": 200},
     # A chance encoder is right in one of ten images.

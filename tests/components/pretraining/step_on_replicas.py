@@ -30,7 +30,6 @@ SETTINGS = {
     "byol": {"momentum": 0.5},
     "global_batch_size": 16,
     "augmentation": {"rotation_degrees": 10.0, "noise_probability": 0.5},
-    "jit_compile": False,
 }
 IMAGE = ImageShape(16, 3, np.full(3, 120, np.float32), np.full(3, 60, np.float32))
 

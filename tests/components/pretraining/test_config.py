@@ -25,8 +25,8 @@ def test_defaults_load_and_survive_the_round_trip():
     ("settings", "message"),
     [
         ({"epochs": 5, "schedule": {"warmup_epochs": 5}}, r"warmup_epochs \(5\) must be shorter than epochs \(5\)"),
-        ({"num_gpus": 2}, "jit_compile works on one replica only"),
-        ({"num_gpus": 3, "jit_compile": False}, r"global_batch_size \(256\) must be a multiple of num_gpus \(3\)"),
+        ({"num_gpus": 2, "jit_compile": True}, "jit_compile works on one replica only"),
+        ({"num_gpus": 3}, r"global_batch_size \(256\) must be a multiple of num_gpus \(3\)"),
         ({"loss": {"weight_decay": 1e-4}}, "weights would decay twice"),
         ({"encoder": {"depth": 3}}, r"pretraining\.encoder\.depth: unknown key"),
         ({"encoder": {"architecture": "resnet51"}}, r"pretraining\.encoder\.architecture: .*found 'resnet51'"),
@@ -50,9 +50,9 @@ def test_defaults_load_and_survive_the_round_trip():
             r"must be a multiple of moco\.key_batch_norm_groups",
         ),
         ({"method": "moco", "moco": {"key_batch_norm_groups": 256}}, "at least two images in each group"),
-        ({"method": "moco", "num_gpus": 8, "jit_compile": False}, r"groups \(4\) must be a multiple of num_gpus \(8\)"),
+        ({"method": "moco", "num_gpus": 8}, r"groups \(4\) must be a multiple of num_gpus \(8\)"),
         ({"gradient_cache_chunks": 3}, r"must be a multiple of gradient_cache_chunks \(3\)"),
-        ({"gradient_cache_chunks": 2, "num_gpus": 2, "jit_compile": False}, r"chunks \(2\) works on one replica only"),
+        ({"gradient_cache_chunks": 2, "num_gpus": 2}, r"chunks \(2\) works on one replica only"),
         (
             {"gradient_cache_chunks": 2, "method": "byol"},
             r"chunks \(2\) is for method simclr.*set it to 1 for method byol",
@@ -67,7 +67,7 @@ def test_refusals_name_the_key(settings, message):
 
 
 def test_pairs_of_settings_that_fit_are_accepted():
-    assert load(num_gpus=2, jit_compile=False).num_replicas == 2
+    assert load(num_gpus=2).num_replicas == 2
     assert load(loss={"weight_decay": 1e-4}, optimizer={"weight_decay": 0.0}).loss.weight_decay == 1e-4
     assert load(num_gpus=0).num_replicas == 1
 

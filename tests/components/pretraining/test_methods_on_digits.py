@@ -24,7 +24,6 @@ SETTINGS = {
     "moco": {"queue_size": 1024},
     "epochs": EPOCHS,
     "global_batch_size": 128,
-    "jit_compile": False,
     "augmentation": {
         "rotation_degrees": 15.0,
         "zoom_min": 0.8,

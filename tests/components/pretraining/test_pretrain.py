@@ -84,7 +84,7 @@ def test_writes_models_of_the_promised_shapes(finished):
 
 def test_kept_head_layers_are_the_end_of_both_encoders(views, settings, tmp_path):
     head = {"layers": 3, "hidden_width": 32, "output_width": 16, "kept_layers": 1}
-    config = config_of(settings(epochs=2, jit_compile=False, projection_head=head))
+    config = config_of(settings(epochs=2, projection_head=head))
     description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
     assert description["settings"]["representation_width"] == 32
     encoder, initial, rest = (
@@ -161,7 +161,7 @@ def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_p
 def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_path):
     path = finished[0] / "model" / artifacts.ENCODER_FILE
     encoder = {"architecture": "small_cnn", "width_multiplier": 0.25, "initial_weights": str(path)}
-    config = config_of(settings(epochs=2, jit_compile=False, encoder=encoder))
+    config = config_of(settings(epochs=2, encoder=encoder))
     description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
     assert description["config"]["encoder"]["initial_weights_digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
     initial, earlier = load(tmp_path, artifacts.INITIAL_ENCODER_FILE), load(finished[0], artifacts.ENCODER_FILE)
@@ -176,7 +176,7 @@ def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_pat
 
 def test_crops_in_training_where_images_are_stored_whole(uncropped_views, settings, tmp_path):
     crop = {"area_min": 0.5, "area_max": 1.0, "aspect_min": 0.9, "aspect_max": 1.1}
-    config = config_of(settings(epochs=2, jit_compile=False, crop=crop))
+    config = config_of(settings(epochs=2, crop=crop))
     description = pretrain.pretrain(config, IMAGE, task_of(uncropped_views, tmp_path))
     assert len(description["history"]) == 2
 
@@ -220,7 +220,7 @@ def kill_in_the_middle(process: subprocess.Popen, folder: pathlib.Path, step: in
 
 def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
     """Equal weights to the bit: compiled with XLA, deterministic operations, same machine."""
-    run = settings(epochs=60, checkpoint_every_steps=7)
+    run = settings(jit_compile=True, epochs=60, checkpoint_every_steps=7)
     whole = start(views, run, tmp_path / "whole")
     digest = result(whole)
     killed = start(views, run, tmp_path / "killed")

@@ -81,7 +81,7 @@ def run_trainer(views, transform_graph, settings: dict, root: pathlib.Path, exec
 
 
 def test_the_trainer_writes_the_promised_files(views, transform_graph, settings, tmp_path):
-    folder = run_trainer(views, transform_graph, settings(jit_compile=False), tmp_path, execution=7)
+    folder = run_trainer(views, transform_graph, settings(), tmp_path, execution=7)
     assert {path.name for path in folder.iterdir()} == {
         artifacts.ENCODER_FILE,
         artifacts.INITIAL_ENCODER_FILE,
@@ -99,7 +99,7 @@ def test_the_trainer_writes_the_promised_files(views, transform_graph, settings,
 
 def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_graph, settings, tmp_path):
     """A local restart has a new execution id; a changed setting must not find them."""
-    run = settings(jit_compile=False, epochs=2)
+    run = settings(epochs=2)
     run_trainer(views, transform_graph, run, tmp_path, execution=1)
     again, other = (
         json.loads((run_trainer(views, transform_graph, s, tmp_path, n) / artifacts.PRETRAINING_FILE).read_text())

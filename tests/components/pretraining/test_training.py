@@ -28,7 +28,7 @@ class Run:
     """Everything ``training.train`` needs, built from settings."""
 
     def __init__(self, views, settings: dict, scratch, channels: int = 1):
-        self.config = configuration.from_mapping(PretrainingConfig, {"jit_compile": False, **settings}, "test")
+        self.config = configuration.from_mapping(PretrainingConfig, settings, "test")
         self.image = ImageShape(16, channels, np.full(channels, 128, np.float32), np.full(channels, 64, np.float32))
         found = dataset.ViewRecords(f"{views.uri}/Split-train", str(scratch))
         self.pairs = dataset.ViewPairs(found, self.config, 16, channels, 4)

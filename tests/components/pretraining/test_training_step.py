@@ -21,7 +21,7 @@ IMAGE = ImageShape(16, 1, np.array([100.0], np.float32), np.array([50.0], np.flo
 
 
 def config_of(settings: dict) -> PretrainingConfig:
-    return configuration.from_mapping(PretrainingConfig, {"jit_compile": False, **settings}, "test")
+    return configuration.from_mapping(PretrainingConfig, settings, "test")
 
 
 def step_of(config: PretrainingConfig) -> TrainingStep:
