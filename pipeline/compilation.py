@@ -41,17 +41,21 @@ def check(config: PipelineConfig, target: Target, source: str, node_ids: list[st
 
 
 def check_gpus(config: PipelineConfig, target: Target, source: str) -> None:
-    """Check that the Trainer is given the GPUs that it will ask for.
+    """Check that nodes that train are given the GPUs that they will ask for.
 
     Raises:
-        ConfigError: it is given more or fewer.
+        ConfigError: one is given more or fewer.
     """
-    given = target.gpu_pool.count if target.gpu_pool and "Trainer" in target.gpu_nodes else 0
-    if config.pretraining.num_gpus != given:
-        raise ConfigError(
-            f"{source}: gives the Trainer {given} GPUs, but pretraining.num_gpus is {config.pretraining.num_gpus}: "
-            f"say --set pretraining.num_gpus={given}, or change gpu_pool"
-        )
+    asked = {"Trainer": ("pretraining", config.pretraining.num_gpus)}
+    if config.baselines.enabled:
+        asked["Baselines"] = ("baselines", config.baselines.num_gpus)
+    for node_id, (room, num_gpus) in asked.items():
+        given = target.gpu_pool.count if target.gpu_pool and node_id in target.gpu_nodes else 0
+        if num_gpus != given:
+            raise ConfigError(
+                f"{source}: gives the {node_id} {given} GPUs, but {room}.num_gpus is {num_gpus}: "
+                f"say --set {room}.num_gpus={given}, or change gpu_pool"
+            )
 
 
 def job(config: PipelineConfig, target: Target, graph: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pydantic import Field
 from typing_extensions import Self
 
 from components.augmentation.config import ViewsConfig
+from components.baselines.config import BaselinesConfig
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from components.contracts.images import ImageConfig
@@ -80,6 +81,7 @@ class PipelineConfig:
     views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
     linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")
+    baselines: BaselinesConfig = Field(BaselinesConfig(), description="what pretraining is compared with, on demand")
     gate: GateConfig = Field(GateConfig(), description="what is good enough")
     export: ExportConfig = Field(ExportConfig(), description="the registry")
     report: ReportConfig = Field(ReportConfig(), description="the page about a run")

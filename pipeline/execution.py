@@ -59,7 +59,8 @@ def execute(config: PipelineConfig, places: Places, runner: RunnerKind, run_id: 
         _runner(runner).run_with_ir(ir)
     results = states.node_results(connection, config.pipeline_name, run_id)
     states.require_success(states.node_ids(ir), results)
-    finished_checkpoints.remove(results["Trainer"])
+    for result in results.values():
+        finished_checkpoints.remove(result)
     return FinishedRun(run_id, results, outcome.read(results, places, config))
 
 

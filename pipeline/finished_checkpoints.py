@@ -1,4 +1,4 @@
-"""Checkpoints that are of no more use: training is safe in the Trainer's artifact once its execution is complete."""
+"""Checkpoints that are of no more use: what was trained is safe in an artifact once its execution is complete."""
 
 from tfx.dsl.io import fileio
 
@@ -6,9 +6,8 @@ from pipeline import outcome
 from pipeline.states import NodeResult
 
 
-def remove(trainer: NodeResult) -> None:
-    """Remove the checkpoints behind the models of a complete or cached Trainer, where they still are."""
-    for model in trainer.outputs["model"]:
-        folder = outcome.checkpoint_folder(model)
+def remove(result: NodeResult) -> None:
+    """Remove the checkpoints behind the outputs of a complete or cached node, where it has any that are still there."""
+    for folder in outcome.checkpoint_folders(result):
         if fileio.exists(folder):
             fileio.rmtree(folder)

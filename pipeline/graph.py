@@ -10,6 +10,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import Channel, standard_artifacts
 
 from components.augmentation.component import ViewGen
+from components.baselines.component import Baselines
 from components.contracts import artifacts, records
 from components.export.component import Pusher
 from components.ingestion.component import ImageExampleGen
@@ -27,6 +28,7 @@ from pipeline import run_parameters
 from pipeline.config import PipelineConfig
 
 _Window = tuple[Resolver, TrainingWindow] | tuple[()]
+_Baselines = tuple[Baselines] | tuple[()]
 _Rooms = dict[str, RuntimeParameter]  # the rooms' configs, by name of the room
 
 
@@ -36,9 +38,9 @@ def create_pipeline(
     """Wire the steps.
 
     Args:
-        config: of which the graph itself has the name, the Beam options and how many spans are trained on. The rooms'
-            settings and the places are run-time parameters (``run_parameters``), each a whole execution property: one
-            graph serves every run.
+        config: of which the graph itself has the name, the Beam options, how many spans are trained on and whether
+            there are baselines. The rooms' settings and the places are run-time parameters (``run_parameters``), each a
+            whole execution property: one graph serves every run.
         connection: of ML Metadata; None where whoever runs a node brings it.
 
     Returns:
@@ -50,10 +52,12 @@ def create_pipeline(
     images = window[-1].outputs["window"] if window else data.images
     encoder = _encoder(rooms, data, images)
     verdict = _verdict(rooms, encoder, images)
+    baselines = _baselines(rooms, encoder, verdict.probe, images) if config.baselines.enabled else ()
+    consumers = _consumers(rooms, data, window, encoder, verdict, baselines)
     return pipeline.Pipeline(
         pipeline_name=config.pipeline_name,
         pipeline_root="",  # a run-time parameter, as the compiler makes it
-        components=[*data, *window, *encoder, *verdict, *_consumers(rooms, data, window, encoder, verdict)],
+        components=[*data, *window, *encoder, *verdict, *baselines, *consumers],
         enable_cache=True,
         metadata_connection_config=connection,
         beam_pipeline_args=list(config.beam.pipeline_args),
@@ -210,8 +214,23 @@ def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
     return _Verdict(probe, baseline, evaluator, gate)
 
 
+def _baselines(rooms: _Rooms, encoder: _Encoder, probe: LinearProbe, images: Channel) -> _Baselines:
+    return (
+        Baselines(
+            examples=images,
+            encoder=encoder.model,
+            transform_graph=encoder.transform.outputs["transform_graph"],
+            probe_report=probe.outputs["probe_report"],
+            config=rooms["baselines"],
+            linear_evaluation_config=rooms["linear_evaluation"],
+            views_config=rooms["views"],
+            image_config=rooms["image"],
+        ),
+    )
+
+
 def _consumers(
-    rooms: _Rooms, data: _Data, window: _Window, encoder: _Encoder, verdict: _Verdict
+    rooms: _Rooms, data: _Data, window: _Window, encoder: _Encoder, verdict: _Verdict, baselines: _Baselines
 ) -> tuple[Pusher, Report]:
     blessing = verdict.gate.outputs["blessing"]
     pusher = Pusher(
@@ -233,6 +252,7 @@ def _consumers(
         views=encoder.views.outputs["views"],
         pretrained_model=encoder.model,
         probe_report=verdict.probe.outputs["probe_report"],
+        baselines=baselines[0].outputs["baselines"] if baselines else None,
         blessing=blessing,
         pushed_model=pusher.outputs["pushed_model"],
         config=rooms["report"],

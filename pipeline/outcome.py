@@ -83,9 +83,15 @@ def read(results: Mapping[str, NodeResult], places: Places, config: PipelineConf
     )
 
 
-def checkpoint_folder(model: types.Artifact) -> str:
-    """Where the Trainer kept its checkpoints, as its model says: a path or a URI."""
-    return _json(path_utils.serving_model_dir(model.uri), artifacts.PRETRAINING_FILE)["checkpoint_directory"]
+def checkpoint_folders(result: NodeResult) -> list[str]:
+    """Where a node that trains kept its checkpoints, as its output says: paths or URIs; none of other nodes."""
+    described = []
+    if result.node_id == "Trainer":
+        folders = [path_utils.serving_model_dir(model.uri) for model in result.outputs["model"]]
+        described = [_json(folder, artifacts.PRETRAINING_FILE) for folder in folders]
+    elif result.node_id == "Baselines":
+        described = [_json(report.uri, artifacts.BASELINES_FILE) for report in result.outputs["baselines"]]
+    return [description["checkpoint_directory"] for description in described]
 
 
 def _verdict_now(

@@ -19,8 +19,9 @@ _logger = logging.getLogger(__name__)
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 
-# Nodes that place their work by pretraining.num_gpus; others use whatever GPU they see.
 _PRETRAINING_NODES = ("Trainer", "Tuner")
+# Nodes that place their work by num_gpus of a room, and the room; others use whatever GPU they see.
+_PLACED_NODES = {**dict.fromkeys(_PRETRAINING_NODES, "pretraining"), "Baselines": "baselines"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,9 +66,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_gpus_of_config(node_id: str, gpus: int, config: PipelineConfig) -> None:
-    asked = config.pretraining.num_gpus
-    if node_id in _PRETRAINING_NODES and asked != gpus:
-        raise ConfigError(f"pretraining.num_gpus is {asked}, but {node_id} runs with {gpus} GPUs: make them equal")
+    room = _PLACED_NODES.get(node_id)
+    if room and getattr(config, room).num_gpus != gpus:
+        asked = getattr(config, room).num_gpus
+        raise ConfigError(f"{room}.num_gpus is {asked}, but {node_id} runs with {gpus} GPUs: make them equal")
 
 
 def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
@@ -97,8 +99,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
         _logger.info("%s: %s", parsed.node, answer.value)
         return 0
     result = launch.run()
-    if parsed.node == "Trainer":
-        finished_checkpoints.remove(result)
+    finished_checkpoints.remove(result)
     _logger.info("%s is %s after %.1f s", parsed.node, result.state, result.seconds)
     return 0
 

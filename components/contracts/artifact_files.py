@@ -21,6 +21,7 @@ VIEW_GRID_FILE = "view_grid.png"  # Model of Trainer: pairs of views as the enco
 
 PROBE_FILE = "probe.json"  # ProbeReport: every number of linear evaluation
 TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: what the model said of each test image
+BASELINES_FILE = "baselines.json"  # BaselineReport: see ``baseline_record``
 VERDICT_FILE = "verdict.json"  # ModelBlessing: verdict, reasons and the evidence they rest on
 PUSH_FILE = "push.json"  # PushedModel: version, digest, directory
 REPORT_FILE = "report.html"  # Report

@@ -22,6 +22,12 @@ class ProbeReport(artifact.Artifact):
     TYPE_NAME = "ProbeReport"
 
 
+class BaselineReport(artifact.Artifact):
+    """What other ways to the same classes are worth: ``baselines.json``."""
+
+    TYPE_NAME = "BaselineReport"
+
+
 class AnomalyClearance(artifact.Artifact):
     """Says that the statistics of a span hold no anomaly; exists only where they do not."""
 

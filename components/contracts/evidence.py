@@ -102,6 +102,7 @@ TEST_LABELS = "labels"  # (m,) int64, index into TEST_CLASS_NAMES
 TEST_CLASS_NAMES = "class_names"  # (k,) str
 TEST_SCORES = "scores"  # (m, k) float32, probabilities of the exported model's head
 TEST_REPRESENTATIONS = "representations"  # (m, d) float32
+PREDICTED = "predicted"  # start of the names that ``predicted_by`` gives
 THUMBNAIL_ROWS = "thumbnail_rows"  # (t,) int64, rows of the arrays above that have a thumbnail
 THUMBNAILS = "thumbnails"  # (t, s, s, c) uint8, as the encoder sees them, shrunk
 QUERY_ROWS = "query_rows"  # (q,) int64, test images shown with their neighbours
@@ -110,3 +111,13 @@ NEIGHBOUR_DIGESTS = "neighbour_digests"  # (q, j) str, the nearest train images,
 NEIGHBOUR_LABELS = "neighbour_labels"  # (q, j) int64
 NEIGHBOUR_SIMILARITIES = "neighbour_similarities"  # (q, j) float32, cosine
 NEIGHBOUR_THUMBNAILS = "neighbour_thumbnails"  # (q, j, s, s, c) uint8
+
+
+def predicted_by(features: str, position: int) -> str:
+    """Name of an array (draws, m) int64: the classes that heads on these features predict, per draw of the labels.
+
+    Args:
+        features: ``ENCODER``, ``RANDOM_ENCODER`` or ``RAW_PIXELS``.
+        position: of the label fraction in ``FRACTIONS``.
+    """
+    return f"{PREDICTED}_{features}_{position}"

@@ -82,9 +82,9 @@ def extract_features(
         pixels = preparation(encoded)
         return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}
 
-    total = sum(len(batch) for batch in _records(files).batch(1024))
+    total = sum(len(batch) for batch in read_records(files).batch(1024))
     digests, labels, groups, parts = [], [], [], []
-    for batch in _records(files).batch(batch_size).map(_parse, num_parallel_calls=1).prefetch(1):
+    for batch in read_records(files).batch(batch_size).map(parse_records, num_parallel_calls=1).prefetch(1):
         is_labelled = batch[records.LABEL] != b""
         chosen = {name: tf.boolean_mask(values, is_labelled) for name, values in batch.items()}
         if not len(chosen[records.LABEL]):
@@ -114,7 +114,7 @@ def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, byt
     """
     wanted = set(digests)
     found: dict[str, bytes] = {}
-    for batch in _records(files).batch(64).map(_parse):
+    for batch in read_records(files).batch(64).map(parse_records):
         for digest, encoded in zip(batch[records.DIGEST].numpy(), batch[records.IMAGE].numpy(), strict=True):
             if digest.decode() in wanted:
                 found[digest.decode()] = encoded
@@ -143,11 +143,13 @@ def thumbnails(encoded: Sequence[bytes], image_config: ImageConfig, max_px: int)
     return pictures
 
 
-def _records(files: Sequence[str]) -> tf.data.Dataset:
+def read_records(files: Sequence[str]) -> tf.data.Dataset:
+    """Serialised image records, the files in the order of their names."""
     return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
 
 
-def _parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+def parse_records(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """(n,) image records to (n,) strings by name of the feature; label and group empty where there is none."""
     spec = {
         records.IMAGE: tf.io.FixedLenFeature((), tf.string),
         records.DIGEST: tf.io.FixedLenFeature((), tf.string),

@@ -270,6 +270,11 @@ def _write_predictions(
             evidence.TEST_CLASS_NAMES: np.array(measured.class_names),
             evidence.TEST_SCORES: scores,
             evidence.TEST_REPRESENTATIONS: measured.test.features[evidence.ENCODER],
+            **{
+                evidence.predicted_by(name, position): part.scores.argmax(axis=2)
+                for name, predictions in measured.predictions.items()
+                for position, part in enumerate(predictions.fractions)
+            },
             **pictures,
         },
     )

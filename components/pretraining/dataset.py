@@ -10,8 +10,9 @@ import functools
 import pathlib
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +22,8 @@ from components.contracts import records
 from components.pretraining.config import PretrainingConfig
 from components.simclr import augmentations, draws, uint8_engine
 from components.simclr.slots import Slot
+
+Prepared = TypeVar("Prepared")
 
 _LENGTH = struct.Struct("<Q")
 _HEADER_BYTES = 12  # length and its checksum
@@ -161,8 +164,8 @@ class ViewPairs:
         rows = self._order_of(epoch)[position * size : (position + 1) * size]
         return self.views_of(rows, epoch)
 
-    def views_of(self, rows: np.ndarray, epoch: int) -> Batch:
-        """The two views that images have in an epoch; ``rows`` are positions in the records."""
+    def views_of(self, rows: np.ndarray, epoch: int | np.ndarray) -> Batch:
+        """The two views that images have in an epoch, or each in its own; ``rows`` are positions in the records."""
         image_keys = self._image_keys[rows]
         keys = [draws.view_keys(self._config.seed, image_keys, epoch, view) for view in (0, 1)]
         views = self._crop_online(rows, keys) if self._views_per_image == 0 else self._choose_stored(rows, keys[0])
@@ -199,18 +202,25 @@ class ViewPairs:
 
     def iterate(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """Batches of steps ``first_step`` to ``last_step - 1``, prepared ahead by threads."""
-        with futures.ThreadPoolExecutor(self._config.input_threads, thread_name_prefix="views") as pool:
-            waiting: collections.deque[futures.Future[Batch]] = collections.deque()
-            try:
-                for step in range(first_step, last_step):
-                    waiting.append(pool.submit(self.batch, step))
-                    if len(waiting) > self._config.prefetch_batches:
-                        yield waiting.popleft().result()
-                while waiting:
+        return prepared_ahead(self.batch, first_step, last_step, self._config)
+
+
+def prepared_ahead(
+    prepare: Callable[[int], Prepared], first_step: int, last_step: int, config: PretrainingConfig
+) -> Iterator[Prepared]:
+    """What ``prepare`` gives for ``first_step`` to ``last_step - 1``, in order, prepared ahead by threads."""
+    with futures.ThreadPoolExecutor(config.input_threads, thread_name_prefix="views") as pool:
+        waiting: collections.deque[futures.Future[Prepared]] = collections.deque()
+        try:
+            for step in range(first_step, last_step):
+                waiting.append(pool.submit(prepare, step))
+                if len(waiting) > config.prefetch_batches:
                     yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _check_views(config: PretrainingConfig, views_per_image: int) -> None:

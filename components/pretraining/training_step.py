@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.preprocessing.image_preparation import standardise
-from components.pretraining import methods
+from components.pretraining import methods, variables
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.simclr import augmentations, gradient_cache, models, nt_xent, optimizers
@@ -102,8 +102,7 @@ class TrainingStep:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights, BatchNorm statistics, optimiser variables, loss scale and the method's own state, by name."""
-        named = {f"{kind}/{index:05d}": variable for kind, index, variable in self._state()}
-        return {name: keras.ops.convert_to_numpy(variable) for name, variable in named.items()}
+        return variables.to_arrays(self._state())
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Inverse of ``arrays``.
@@ -111,14 +110,7 @@ class TrainingStep:
         Raises:
             ValueError: the arrays are those of another model or optimiser.
         """
-        state = {f"{kind}/{index:05d}": variable for kind, index, variable in self._state()}
-        found = {name: tuple(array.shape) for name, array in arrays.items()}
-        expected = {name: tuple(variable.shape) for name, variable in state.items()}
-        if found != expected:
-            names = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-            raise ValueError(f"the checkpoint is of another model: {len(names)} variables differ, first {names[:3]}")
-        for name, variable in state.items():
-            variable.assign(arrays[name])
+        variables.assign(self._state(), arrays)
 
     def standardise(self, batch: Batch) -> np.ndarray:
         """The views of a batch as they are stored or cropped, not augmented; (2n, s, s, c) float32."""
@@ -128,9 +120,8 @@ class TrainingStep:
         """The augmented views of a batch, (2n, s, s, c) float32, 0 to 255."""
         return augmentations.apply_online(tf.constant(batch.images), batch.drawn, self._config.augmentation)
 
-    def _state(self):
-        groups = self._objective.state() | {"optimizer": self.optimizer.variables}
-        return [(kind, index, variable) for kind, found in groups.items() for index, variable in enumerate(found)]
+    def _state(self) -> dict[str, Sequence[keras.Variable]]:
+        return self._objective.state() | {"optimizer": self.optimizer.variables}
 
     def _scope(self):
         return tf.device(self._device) if self._strategy is None else self._strategy.scope()

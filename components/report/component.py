@@ -27,6 +27,7 @@ class ReportSpec(ComponentSpec):
         executor.VIEWS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         executor.PRETRAINED_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
         executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport, optional=True),
+        executor.BASELINES: ChannelParameter(type=artifacts.BaselineReport, optional=True),
         executor.BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         executor.PUSHED_MODEL: ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
     }
@@ -49,6 +50,7 @@ class Report(base_component.BaseComponent):
         views: types.BaseChannel | None = None,
         pretrained_model: types.BaseChannel | None = None,
         probe_report: types.BaseChannel | None = None,
+        baselines: types.BaseChannel | None = None,
         blessing: types.BaseChannel | None = None,
         pushed_model: types.BaseChannel | None = None,
     ):
@@ -63,6 +65,7 @@ class Report(base_component.BaseComponent):
             views: channel of ViewGen's views.
             pretrained_model: channel of the Trainer's model.
             probe_report: channel of what linear evaluation found.
+            baselines: channel of what other ways to the same classes are worth.
             blessing: channel of the Gate's verdict.
             pushed_model: channel of what the Pusher did.
         """
@@ -73,6 +76,7 @@ class Report(base_component.BaseComponent):
             executor.VIEWS: views,
             executor.PRETRAINED_MODEL: pretrained_model,
             executor.PROBE_REPORT: probe_report,
+            executor.BASELINES: baselines,
             executor.BLESSING: blessing,
             executor.PUSHED_MODEL: pushed_model,
         }

@@ -23,6 +23,7 @@ WINDOW = "window"
 VIEWS = "views"
 PRETRAINED_MODEL = "pretrained_model"
 PROBE_REPORT = "probe_report"
+BASELINES = "baselines"
 BLESSING = "blessing"
 PUSHED_MODEL = "pushed_model"
 REPORT = "report"
@@ -36,6 +37,7 @@ _STEPS = {
     VIEWS: "ViewGen",
     PRETRAINED_MODEL: "Trainer",
     PROBE_REPORT: "LinearProbe",
+    BASELINES: "Baselines",
     BLESSING: "Gate",
     PUSHED_MODEL: "Pusher",
 }
@@ -83,6 +85,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         verdict=json_of(BLESSING, artifacts.VERDICT_FILE),
         probe=json_of(PROBE_REPORT, artifacts.PROBE_FILE),
         predictions=read_arrays(_read, predictions) if PROBE_REPORT in uris else None,
+        baselines=json_of(BASELINES, artifacts.BASELINES_FILE),
         push=json_of(PUSHED_MODEL, artifacts.PUSH_FILE),
         pretraining=pretraining,
         view_grid=_read(f"{model_folder}/{artifacts.VIEW_GRID_FILE}") if has_model else None,

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from components.contracts import evidence
-from components.report import data_section, pretraining_section, results_section
+from components.report import baselines_section, data_section, pretraining_section, results_section
 from components.report.config import ReportConfig
 from components.report.examples_section import Examples, examples_section
 from components.report.run_record import RunRecord
@@ -97,6 +97,7 @@ def _contents(record: RunRecord, config: ReportConfig) -> dict[str, Any]:
         "sign": _SIGNS[verdict.style],
         "tiles": _tiles(record),
         "results": _results(record.probe) if record.probe else None,
+        "baselines": baselines_section.baselines_section(record.baselines) if record.baselines else None,
         "confusion": confusion,
         "lowest_recalls": _lowest_recalls(confusion),
         "examples": examples,

@@ -21,6 +21,7 @@ class RunRecord:
     verdict: Mapping[str, Any] | None = None  # contracts.evidence: verdict.json
     probe: Mapping[str, Any] | None = None  # contracts.evidence: probe.json
     predictions: Mapping[str, np.ndarray] | None = None  # contracts.evidence: test_predictions.npz
+    baselines: Mapping[str, Any] | None = None  # contracts.baseline_record: baselines.json
     push: Mapping[str, Any] | None = None  # what the Pusher wrote
     pretraining: Mapping[str, Any] | None = None  # what the Trainer wrote
     view_grid: bytes | None = None  # PNG: views as the encoder saw them

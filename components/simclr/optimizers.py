@@ -17,8 +17,8 @@ _NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 
 
 def kernels(models: Sequence[keras.Model]) -> list[keras.Variable]:
-    """The kernels of all dense and convolutional layers, those inside attention too, in the order of the layers."""
-    return [layer.kernel for layer in leaf_layers(models) if isinstance(layer, _WITH_KERNEL)]
+    """The kernels of dense and convolutional layers that train, those inside attention too, in the order of layers."""
+    return [layer.kernel for layer in _trained_layers(models) if isinstance(layer, _WITH_KERNEL)]
 
 
 def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
@@ -31,7 +31,7 @@ def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
     kernel_ids = {id(kernel) for kernel in kernels(models)}
     others = [v for model in models for v in model.trainable_variables if id(v) not in kernel_ids]
     expected = 0
-    for layer in leaf_layers(models):
+    for layer in _trained_layers(models):
         if isinstance(layer, _NORMS):
             expected += int(layer.scale) + int(layer.center)
         elif isinstance(layer, _WITH_KERNEL):
@@ -39,6 +39,10 @@ def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
     if len(others) != expected:
         raise ValueError(f"expected {expected} gains, shifts and biases, found {len(others)} variables: {others}")
     return others
+
+
+def _trained_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
+    return [layer for layer in leaf_layers(models) if layer.trainable]
 
 
 def build_optimizer(

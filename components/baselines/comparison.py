@@ -1,0 +1,281 @@
+"""From files to numbers: labelled images, a pretrained encoder and the probe's evidence in; every method's numbers out.
+
+A method sees the train split and the pictures of the test split; test labels are read by ``measuring`` alone, after
+every prediction has been made.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.baselines import images, measuring
+from components.baselines.classifier_step import ClassifierStep
+from components.baselines.config import Baseline, BaselinesConfig
+from components.baselines.finished_work import FinishedWork
+from components.baselines.fitting import PREDICTED, Cell, Fitting, Length, TrainImages
+from components.baselines.images import LabelledImages
+from components.contracts import artifact_files, configuration, evidence, pretraining_record
+from components.contracts import baseline_record as record
+from components.contracts.images import ImageConfig
+from components.contracts.progress import report_progress
+from components.linear_evaluation import files
+from components.linear_evaluation.config import LinearEvaluationConfig
+from components.linear_evaluation.label_draws import draw_labels, held_out_parts
+from components.pretraining import devices
+from components.pretraining.config import PretrainingConfig
+from components.pretraining.training_step import ImageShape, build_models
+from components.simclr import keras_files
+from components.simclr.config import Method
+from components.simclr.policies import CropPolicy
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Where everything lies, and what it was made with."""
+
+    train_files: Sequence[str]  # gzip TFRecord files of image records
+    test_files: Sequence[str]
+    encoder_dir: str  # of the Trainer's model
+    probe_dir: str  # of LinearProbe's report
+    mean: np.ndarray  # (c,) float32, 0 to 255
+    std: np.ndarray  # (c,) float32
+    stored_crop: CropPolicy  # of the crops that pretraining was given, where it drew none itself
+    checkpoints_root: str
+    code_digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How it is compared."""
+
+    config: BaselinesConfig
+    linear_evaluation: LinearEvaluationConfig
+    image: ImageConfig
+
+
+def compare(inputs: Inputs, protocol: Protocol) -> dict[str, Any]:
+    """Train and measure every method.
+
+    Returns:
+        The content of ``artifact_files.BASELINES_FILE``.
+
+    Raises:
+        devices.MissingGpu: fewer GPUs than asked for.
+        ValueError: the images are not those that the probe was measured on.
+    """
+    devices.check_gpus(protocol.config.num_gpus)
+    pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
+    probe = files.read_json(f"{inputs.probe_dir}/{artifact_files.PROBE_FILE}")
+    predictions = files.read_arrays(f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}")
+    with tempfile.TemporaryDirectory(prefix="baselines-") as scratch:
+        train = images.store(inputs.train_files, f"{scratch}/train", "train")
+        test = images.store(inputs.test_files, f"{scratch}/test", "test")
+        _require_same_images(train, test, probe, predictions)
+        work = _Work(inputs, protocol, pretraining, train, test, probe[evidence.CLASS_NAMES])
+        with devices.op_determinism(work.recipe.deterministic):
+            trained = work.train_all()
+    return {
+        record.METHODS: measuring.methods(probe, predictions, trained, protocol.linear_evaluation),
+        evidence.CONFIDENCE: protocol.linear_evaluation.confidence,
+        evidence.COUNTS: probe[evidence.COUNTS],
+        evidence.ENCODER_DIGEST: probe[evidence.ENCODER_DIGEST],
+        record.IMAGE_PASSES: work.image_passes,
+        record.BATCH_SIZE: work.recipe.global_batch_size,
+        record.CHECKPOINT_DIRECTORY: work.directory,
+        evidence.CONFIG: configuration.to_mapping(protocol.config),
+    }
+
+
+def _require_same_images(
+    train: LabelledImages, test: LabelledImages, probe: dict[str, Any], predictions: dict[str, np.ndarray]
+) -> None:
+    if not np.array_equal(test.digests, predictions[evidence.TEST_DIGESTS]):
+        raise ValueError(
+            f"the {len(test.digests)} test images are not the {len(predictions[evidence.TEST_DIGESTS])} that the probe "
+            "was measured on"
+        )
+    names, counted = sorted(set(train.labels.tolist())), probe[evidence.COUNTS]["train"]
+    if names != probe[evidence.CLASS_NAMES] or len(train.labels) != counted:
+        raise ValueError(
+            f"the probe was given {counted} train labels of {probe[evidence.CLASS_NAMES]}, but here are "
+            f"{len(train.labels)} of {names}"
+        )
+
+
+class _Work:
+    """The methods of one comparison, one after the other."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        protocol: Protocol,
+        pretraining: dict[str, Any],
+        train: LabelledImages,
+        test: LabelledImages,
+        class_names: list[str],
+    ):
+        self._config, self._protocol, self._inputs, self._test = protocol.config, protocol, inputs, test
+        self._class_names = class_names
+        trainer = configuration.from_mapping(PretrainingConfig, pretraining["config"], artifact_files.PRETRAINING_FILE)
+        self.recipe = recipe(trainer, self._config, inputs.stored_crop, len(train.labels))
+        self.image_passes = _image_passes(pretraining[pretraining_record.SETTINGS], self._config)
+        self._length = Length.of(self._config, self.image_passes, self.recipe.global_batch_size)
+        self._labels = np.searchsorted(class_names, train.labels)
+        self._cells = list(cells(self._labels, train.groups, protocol))
+        self._train = TrainImages(
+            images.TrainingViews(train, self.recipe, protocol.image),
+            self._labels,
+            lambda rows: images.prepared(train, rows, protocol.image),
+        )
+        self.directory = _work_directory(inputs, protocol, pretraining, train, test)
+        self._done = _Done(self._total_steps())
+
+    def train_all(self) -> dict[str, list[measuring.Trained]]:
+        """Every method at every fraction."""
+        _logger.info(
+            "%d trainings of at most %d steps of %d images, kept in %s",
+            self._total_steps() // self._length.steps,
+            self._length.steps,
+            self.recipe.global_batch_size,
+            self.directory,
+        )
+        return {baseline.value: self._train_method(baseline) for baseline in self._config.methods}
+
+    def _total_steps(self) -> int:
+        rates = len(self._config.learning_rates)
+        trainings = sum(1 + rates * len(cell.parts) for cell in self._cells)
+        return trainings * len(self._config.methods) * self._length.steps
+
+    def _train_method(self, baseline: Baseline) -> list[measuring.Trained]:
+        image = ImageShape(
+            self._protocol.image.size_px, self._protocol.image.channels, self._inputs.mean, self._inputs.std
+        )
+        placed = devices.replica_devices(self._config.num_gpus)
+        step = ClassifierStep(baseline, self.recipe, self._config.optimizer, image, len(self._class_names), placed)
+        fitting = Fitting(
+            step,
+            self._train,
+            self._length,
+            self._config,
+            FinishedWork(self.directory),
+            self.recipe.checkpoint_every_minutes,
+            functools.partial(self._done.add, baseline.value),
+        )
+        by_fraction: dict[float, list[dict[str, Any]]] = {}
+        for cell in self._cells:
+            weights = self._weights(baseline, cell, image)
+            result = fitting.fit_cell(f"{baseline.value}/{cell.name}", cell, weights, self._predict)
+            by_fraction.setdefault(cell.fraction, []).append(result)
+        return [_join(results) for results in by_fraction.values()]
+
+    def _weights(self, baseline: Baseline, cell: Cell, image: ImageShape) -> list[np.ndarray]:
+        if baseline is not Baseline.FROM_SCRATCH:
+            return self._pretrained
+        # Each draw of the labels starts from weights of its own, so that its spread holds theirs.
+        seeded = dataclasses.replace(self.recipe, seed=self.recipe.seed + cell.draw)
+        return build_models(seeded, image)[0].get_weights()
+
+    @functools.cached_property
+    def _pretrained(self) -> list[np.ndarray]:
+        with tf.io.gfile.GFile(f"{self._inputs.encoder_dir}/{artifact_files.ENCODER_FILE}", "rb") as file:
+            return keras_files.from_bytes(file.read()).get_weights()
+
+    def _predict(self, step: ClassifierStep) -> np.ndarray:
+        rows = np.arange(len(self._test.digests))
+        return step.scores(images.prepared(self._test, rows, self._protocol.image)).argmax(axis=1)
+
+
+class _Done:
+    """Counts steps and tells of them."""
+
+    def __init__(self, total: int):
+        self._total, self._steps = total, 0
+
+    def add(self, text: str, steps: int) -> None:
+        before, self._steps = self._steps, self._steps + steps
+        if 100 * before // self._total < 100 * self._steps // self._total:
+            report_progress(self._steps, self._total, f"training {text.replace('_', ' ')}")
+
+
+def recipe(
+    pretraining: PretrainingConfig, config: BaselinesConfig, stored_crop: CropPolicy, num_images: int
+) -> PretrainingConfig:
+    """Pretraining's settings as far as they are those of the baselines too: architecture, views, precision, input.
+
+    Args:
+        pretraining: of the encoder.
+        config: batch, devices and seed.
+        stored_crop: where pretraining was given crops.
+        num_images: labelled images of train, of which a batch can hold no more.
+    """
+    replicas = config.num_replicas
+    return dataclasses.replace(
+        pretraining,
+        method=Method.SIMCLR,  # the others have demands on batch and data that are of no concern here
+        encoder=dataclasses.replace(pretraining.encoder, initial_weights=None, initial_weights_digest=None),
+        crop=pretraining.crop or stored_crop,
+        global_batch_size=min(config.batch_size, num_images // replicas * replicas),
+        gradient_cache_chunks=1,
+        jit_compile=pretraining.jit_compile and replicas == 1,
+        num_gpus=config.num_gpus,
+        seed=config.seed,
+    )
+
+
+def cells(labels: np.ndarray, groups: np.ndarray, protocol: Protocol) -> Iterator[Cell]:
+    """The draws of the labels that linear evaluation uses, or the first of them, with their held-out parts.
+
+    Args:
+        labels: (n,) int, of train.
+        groups: (n,) equal where images belong together.
+        protocol: fractions, draws, size of the parts.
+    """
+    config = protocol.linear_evaluation
+    for fraction in config.label_fractions:
+        draws = 1 if fraction == 1 else min(config.label_draws, protocol.config.max_label_draws)
+        for draw in range(draws):
+            rows = draw_labels(labels, fraction, draw, config.seed)
+            parts = held_out_parts(
+                labels[rows], groups[rows], config.held_out_fraction, config.min_held_out_images, config.seed
+            )
+            judging = itertools.islice(parts, protocol.config.max_held_out_parts)
+            yield Cell(fraction, draw, rows, tuple((rows[fitting], rows[held_out]) for fitting, held_out in judging))
+
+
+def _join(results: list[dict[str, Any]]) -> measuring.Trained:
+    predicted = np.array([result.pop(PREDICTED) for result in results])
+    return measuring.Trained(predicted, results)
+
+
+def _image_passes(settings: dict[str, Any], config: BaselinesConfig) -> int:
+    """Images, two views of each, that one training may see."""
+    of_pretraining = settings["total_steps"] * settings["images_per_step"]
+    return min(of_pretraining, config.max_image_passes or of_pretraining)
+
+
+def _work_directory(
+    inputs: Inputs, protocol: Protocol, pretraining: dict[str, Any], train: LabelledImages, test: LabelledImages
+) -> str:
+    """Where finished trainings of this very comparison lie: the same for a retry."""
+    hasher = hashlib.sha256()
+    for part in (
+        configuration.digest(protocol),
+        configuration.digest(inputs.stored_crop),
+        configuration.digest(pretraining["config"]),
+        pretraining["weights_digest"],
+        inputs.code_digest,
+    ):
+        hasher.update(part.encode() + b"\n")
+    for array in (inputs.mean, inputs.std, train.digests, train.labels, train.groups, test.digests):
+        hasher.update(f"{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return f"{inputs.checkpoints_root}/{hasher.hexdigest()[:32]}"

@@ -1,0 +1,74 @@
+"""Settings of the baselines that train; label fractions, draws and intervals are those of linear evaluation."""
+
+import enum
+
+import pydantic
+from pydantic import Field
+from typing_extensions import Self
+
+from components.contracts import baseline_record
+from components.contracts.configuration import configuration
+from components.simclr.config import OptimizerConfig
+
+
+class Baseline(str, enum.Enum):
+    """How a classifier is trained, always with the architecture that was pretrained."""
+
+    FROM_SCRATCH = baseline_record.FROM_SCRATCH  # random weights, all of which are trained
+    FROZEN = baseline_record.FROZEN  # pretrained weights; only the classifier on top is trained
+    LAST_BLOCK = baseline_record.LAST_BLOCK  # pretrained weights; classifier and last block are trained
+    ALL_LAYERS = baseline_record.ALL_LAYERS  # pretrained weights, all of which are trained
+
+
+@configuration
+class BaselinesConfig:
+    """How classifiers are trained for comparison. Every choice is made inside train; test is predicted once."""
+
+    enabled: bool = Field(
+        False, description="whether the graph has this step, which is expensive; built into the compiled graph"
+    )
+    methods: tuple[Baseline, ...] = Field(
+        tuple(Baseline), min_length=1, description="any of from_scratch, frozen, last_block, all_layers"
+    )
+    optimizer: OptimizerConfig = Field(OptimizerConfig(learning_rate=0.001), description="update rule")
+    learning_rate_factors: tuple[float, ...] = Field(
+        (1.0, 0.1, 10.0),
+        min_length=1,
+        description="factors on the optimizer's learning rate that are tried; the first where nothing can be held out",
+    )
+    batch_size: int = Field(64, ge=2, le=65536, description="images per step, over all replicas; two views of each")
+    max_image_passes: int | None = Field(
+        None, ge=1, description="most images that one training may see; null: as many as pretraining saw"
+    )
+    warmup_fraction: float = Field(0.05, ge=0, lt=1, description="part of the steps with a rising learning rate")
+    checks: int = Field(30, ge=1, le=1000, description="looks at the held-out images in the course of a training")
+    patience_checks: int = Field(6, ge=1, description="looks without improvement after which a training stops")
+    max_held_out_parts: int = Field(
+        3, ge=1, le=10, description="held-out parts that judge in turn, of those that linear evaluation would use"
+    )
+    max_label_draws: int = Field(5, ge=1, le=100, description="draws of the labels used, of linear evaluation's")
+    num_gpus: int = Field(0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error")
+    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("methods", "learning_rate_factors"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}: each value once expected, found {list(values)}")
+        if min(self.learning_rate_factors) <= 0:
+            raise ValueError(f"learning_rate_factors: positive values expected, found {self.learning_rate_factors}")
+        if self.batch_size % self.num_replicas:
+            raise ValueError(f"batch_size ({self.batch_size}) must be a multiple of num_gpus ({self.num_gpus})")
+        return self
+
+    @property
+    def num_replicas(self) -> int:
+        """One per GPU, or the CPU."""
+        return max(self.num_gpus, 1)
+
+    @property
+    def learning_rates(self) -> tuple[float, ...]:
+        """Peak rates that are tried."""
+        rate = self.optimizer.scaled_learning_rate(self.batch_size)
+        return tuple(rate * factor for factor in self.learning_rate_factors)

@@ -1,0 +1,98 @@
+"""Baselines' executor: opens the artifacts, has every method trained and measured, writes the numbers."""
+
+import logging
+import time
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.augmentation.config import ViewsConfig
+from components.baselines import comparison
+from components.baselines.config import BaselinesConfig
+from components.contracts import artifacts, configuration, evidence, records
+from components.contracts import baseline_record as record
+from components.contracts.images import ImageConfig
+from components.linear_evaluation import files
+from components.linear_evaluation.config import LinearEvaluationConfig
+from components.preprocessing import moments
+
+_logger = logging.getLogger(__name__)
+
+EXAMPLES = "examples"
+ENCODER = "encoder"
+TRANSFORM_GRAPH = "transform_graph"
+PROBE_REPORT = "probe_report"
+BASELINES = "baselines"
+LINEAR_EVALUATION_CONFIG = "linear_evaluation_config"
+VIEWS_CONFIG = "views_config"
+
+_CHECKPOINTS_FOLDER = "checkpoints"  # beside the Trainer's
+
+
+class Executor(base_executor.BaseExecutor):
+    """Compares the probe of the pretrained encoder with other ways to the same classes."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Write ``baselines``."""
+        started = time.monotonic()
+
+        def config_of(cls: type, parameter: str) -> Any:
+            return configuration.from_json(cls, exec_properties[parameter], f"Baselines {parameter}")
+
+        protocol = comparison.Protocol(
+            config=config_of(BaselinesConfig, artifacts.CONFIG),
+            linear_evaluation=config_of(LinearEvaluationConfig, LINEAR_EVALUATION_CONFIG),
+            image=config_of(ImageConfig, artifacts.IMAGE_CONFIG),
+        )
+        report = artifact_utils.get_single_instance(output_dict[BASELINES])
+        mean, std = moments.channel_moments(artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]))
+        inputs = comparison.Inputs(
+            train_files=_record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=_record_files(input_dict[EXAMPLES], records.TEST),
+            encoder_dir=path_utils.serving_model_dir(artifact_utils.get_single_uri(input_dict[ENCODER])),
+            probe_dir=artifact_utils.get_single_uri(input_dict[PROBE_REPORT]),
+            mean=mean,
+            std=std,
+            stored_crop=config_of(ViewsConfig, VIEWS_CONFIG).crop,
+            checkpoints_root=f"{_pipeline_root(report.uri)}/{_CHECKPOINTS_FOLDER}",
+            code_digest=exec_properties[artifacts.CODE_DIGEST],
+        )
+        _logger.info(
+            "Baselines: config %s, encoder %s, probe %s",
+            configuration.digest(protocol.config),
+            inputs.encoder_dir,
+            inputs.probe_dir,
+        )
+        found = comparison.compare(inputs, protocol)
+        files.write_json(f"{report.uri}/{artifacts.BASELINES_FILE}", found)
+        seconds = time.monotonic() - started
+        report.set_float_custom_property(artifacts.SECONDS, seconds)
+        _log(found, seconds, report.uri)
+
+
+def _record_files(examples: list[types.Artifact], split: str) -> list[str]:
+    uris = artifact_utils.get_split_uris(examples, split)
+    return sorted(file for uri in uris for file in tf.io.gfile.glob(f"{uri}/*"))
+
+
+def _pipeline_root(uri: str) -> str:
+    """The root under which ``<node id>/baselines/<execution id>`` lies."""
+    return uri.rstrip("/").rsplit("/", 3)[0]
+
+
+def _log(found: dict[str, Any], seconds: float, uri: str) -> None:
+    for method, entries in found[record.METHODS].items():
+        accuracies = ", ".join(
+            f"{entry[evidence.FRACTION]:g}: {entry[evidence.ACCURACY_MEAN]:.4f}" for entry in entries
+        )
+        _logger.info("%s at each label fraction: %s", method, accuracies)
+    _logger.info("Baselines: %.1f s, %s", seconds, uri)

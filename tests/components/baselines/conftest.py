@@ -1,0 +1,81 @@
+"""Images with a class one can see, as ingestion stores them, and the settings of trainings that take seconds."""
+
+import hashlib
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.baselines import images
+from components.contracts import records
+from components.contracts.configuration import from_mapping
+from components.contracts.images import Color, ImageConfig
+from components.pretraining.config import PretrainingConfig
+
+SIZE_PX = 16
+IMAGE_CONFIG = ImageConfig(size_px=SIZE_PX, color=Color.GRAY, center_crop_fraction=1.0)
+CLASSES = ("left", "right", "top")
+
+
+def draw_image(label: str, rng: np.random.Generator) -> np.ndarray:
+    """(18, 17, 1) uint8: noise, brighter on the side that the class names."""
+    pixels = rng.uniform(0, 140, (18, 17, 1))
+    bright = {"left": np.s_[:, :6], "right": np.s_[:, -6:], "top": np.s_[:6, :]}[label]
+    pixels[bright] += 90
+    return pixels.astype(np.uint8)
+
+
+def image_record(pixels: np.ndarray, label: str | None, group: str | None = None) -> bytes:
+    features = {
+        records.IMAGE: tf.io.encode_png(pixels).numpy(),
+        records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
+        records.LABEL: label and label.encode(),
+        records.GROUP: group and group.encode(),
+    }
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+                for name, value in features.items()
+                if value
+            }
+        )
+    ).SerializeToString()
+
+
+def write_records(path: pathlib.Path, serialized: list[bytes]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
+        for record in serialized:
+            writer.write(record)
+    return str(path)
+
+
+def write_split(folder: pathlib.Path, per_class: int, seed: int) -> list[str]:
+    """Two files of images of all classes."""
+    rng = np.random.default_rng(seed)
+    written = [image_record(draw_image(label, rng), label) for label in CLASSES for _ in range(per_class)]
+    return [write_records(folder / f"data-{shard}.gz", written[shard::2]) for shard in range(2)]
+
+
+def pretraining_settings(**changes) -> PretrainingConfig:
+    settings = {
+        "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
+        "projection_head": {"layers": 2, "hidden_width": 16, "output_width": 8},
+        "schedule": {"warmup_epochs": 1},
+        "epochs": 4,
+        "global_batch_size": 16,
+        "augmentation": {"brightness": 0.3, "noise_probability": 0.5},
+        "crop": {"area_min": 0.8},
+        "jit_compile": False,
+        "deterministic": True,
+        **changes,
+    }
+    return from_mapping(PretrainingConfig, settings, "test")
+
+
+@pytest.fixture(scope="session")
+def train_images(tmp_path_factory) -> images.LabelledImages:
+    root = tmp_path_factory.mktemp("labelled")
+    return images.store(write_split(root / "records", 20, seed=1), str(root / "train"), "train")
