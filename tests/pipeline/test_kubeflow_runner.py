@@ -311,6 +311,30 @@ def test_the_parameters_are_the_configs_rooms(emit):
 
 
 @needs_kfp
+def test_baselines_wait_for_the_probe_and_can_be_on_the_gpu_pool(tmp_path):
+    config = pipeline_config.load("digits", (*_ON_GPU, "baselines.enabled=true", "baselines.num_gpus=1"))
+    target = targets.load(_EXAMPLE)
+    pool = dataclasses.replace(target.gpu_pool, nodes=("Trainer", "Baselines"))
+    target = dataclasses.replace(target, gpu_pool=pool)
+    graph = compilation.compile_graph(config)
+    compilation.check(config, target, "example", ir_file.node_ids(graph))
+    compilation.emit(compilation.job(config, target, graph), tmp_path / "pipeline.yaml")
+    compiled = Compiled((tmp_path / "pipeline.yaml").read_text())
+    tasks = compiled.dags["comp-exit-handler-1"]["tasks"]
+    assert {"linear-probe", "trainer", "transform", "image-example-gen"} <= set(tasks["baselines"]["dependentTasks"])
+    assert "baselines" in tasks["report"]["dependentTasks"]
+    assert not {"baselines"} & {name for node in ("gate", "pusher") for name in tasks[node]["dependentTasks"]}
+    assert (
+        "condition"
+        in next(task for name, task in compiled.dags["comp-baselines"]["tasks"].items() if name != "baselines-check")[
+            "triggerPolicy"
+        ]
+    )
+    assert compiled.containers["baselines-work"]["resources"]["accelerator"]["resourceCount"] == "1"
+    assert "training-lease" not in compiled.arguments("baselines-work")
+
+
+@needs_kfp
 def test_the_shape_without_gpus_is_the_same(emit, compiled):
     pool = dataclasses.replace(targets.load(_EXAMPLE).gpu_pool, count=0, node_selector={}, tolerations=())
     without = emit(gpu_pool=pool)
@@ -374,6 +398,12 @@ def test_a_target_that_does_not_fit_is_refused(graph):
     target = targets.load(_EXAMPLE)
     with pytest.raises(ConfigError, match=r"example: gives the Trainer 1 GPUs, but pretraining\.num_gpus is 0"):
         compilation.check(pipeline_config.load("digits"), target, "example", node_ids)
+    for on_pool, num_gpus, given in ((("Trainer",), 1, 0), (("Trainer", "Baselines"), 0, 1)):
+        other = dataclasses.replace(target, gpu_pool=dataclasses.replace(target.gpu_pool, nodes=on_pool))
+        asking = pipeline_config.load("digits", (*_ON_GPU, "baselines.enabled=true", f"baselines.num_gpus={num_gpus}"))
+        message = f"gives the Baselines {given} GPUs, but baselines.num_gpus is {num_gpus}"
+        with pytest.raises(ConfigError, match=message):
+            compilation.check(asking, other, "example", [*node_ids, "Baselines"])
     unknown = dataclasses.replace(target, node_resources={"Viewgen": targets.Resources()})
     with pytest.raises(ConfigError, match=r"example: node_resources\.Viewgen: no node Viewgen; .*ViewGen"):
         compilation.check(pipeline_config.load("digits", _ON_GPU), unknown, "example", node_ids)

@@ -78,6 +78,12 @@ def test_a_trainer_uses_the_gpus_it_is_given(run, gpus, asked):
     assert f"pretraining.num_gpus is {asked}, but Trainer runs with {gpus} GPUs" in error
 
 
+def test_baselines_use_the_gpus_they_are_given_whatever_the_trainer_had(run):
+    code, error = run(node="Baselines", gpus="1", overrides=("pretraining.num_gpus=1",))
+    assert code == 2
+    assert "baselines.num_gpus is 0, but Baselines runs with 1 GPUs" in error
+
+
 @pytest.mark.parametrize(
     ("given", "visible"), [({"gpus": "0"}, "-1"), ({"gpus": "1", "check": "answer"}, "-1"), ({"gpus": "1"}, "")]
 )

@@ -18,11 +18,11 @@ IMAGE_CONFIG = ImageConfig(size_px=SIZE_PX, color=Color.GRAY, center_crop_fracti
 CLASSES = ("left", "right", "top")
 
 
-def draw_image(label: str, rng: np.random.Generator) -> np.ndarray:
+def draw_image(label: str, rng: np.random.Generator, strength: float = 90) -> np.ndarray:
     """(18, 17, 1) uint8: noise, brighter on the side that the class names."""
     pixels = rng.uniform(0, 140, (18, 17, 1))
     bright = {"left": np.s_[:, :6], "right": np.s_[:, -6:], "top": np.s_[:6, :]}[label]
-    pixels[bright] += 90
+    pixels[bright] += strength
     return pixels.astype(np.uint8)
 
 
@@ -52,10 +52,10 @@ def write_records(path: pathlib.Path, serialized: list[bytes]) -> str:
     return str(path)
 
 
-def write_split(folder: pathlib.Path, per_class: int, seed: int) -> list[str]:
+def write_split(folder: pathlib.Path, per_class: int, seed: int, strength: float = 90) -> list[str]:
     """Two files of images of all classes."""
     rng = np.random.default_rng(seed)
-    written = [image_record(draw_image(label, rng), label) for label in CLASSES for _ in range(per_class)]
+    written = [image_record(draw_image(label, rng, strength), label) for label in CLASSES for _ in range(per_class)]
     return [write_records(folder / f"data-{shard}.gz", written[shard::2]) for shard in range(2)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import drift_record, evidence, window_record
+from components.contracts import baseline_record, drift_record, evidence, window_record
 from components.report.run_record import RunRecord
 
 HOSTILE = '<script>alert("x")</script>'
@@ -173,6 +173,28 @@ def make_drift() -> dict:
     }
 
 
+def make_baselines() -> dict:
+    def entry(fraction: float, accuracies: tuple[float, ...], difference: float | None = None) -> dict:
+        mean = float(np.mean(accuracies))
+        found = _fraction(fraction, round(60 * fraction), accuracies)
+        found[evidence.INTERVAL] = [mean - 0.05, mean + 0.05]
+        if difference is not None:
+            found[evidence.DIFFERENCE] = difference
+            found[baseline_record.DIFFERENCE_INTERVAL] = [difference - 0.04, difference + 0.04]
+        return found
+
+    return {
+        evidence.CONFIDENCE: 0.95,
+        evidence.COUNTS: {"train": 60, "test": 12},
+        baseline_record.IMAGE_PASSES: 192_000,
+        baseline_record.METHODS: {
+            baseline_record.PROBE: [entry(0.1, (0.5, 0.7)), entry(1.0, (0.8333,))],
+            baseline_record.ALL_LAYERS: [entry(0.1, (0.7, 0.8), 0.15), entry(1.0, (0.85,), 0.0167)],
+            baseline_record.FROM_SCRATCH: [entry(0.1, (0.4, 0.6), -0.1), entry(1.0, (0.8,), -0.0333)],
+        },
+    }
+
+
 def make_window() -> dict:
     return {
         window_record.SPANS: [
@@ -207,6 +229,7 @@ def record() -> RunRecord:
         quarantine=tuple(quarantine),
         drift=make_drift(),
         window=make_window(),
+        baselines=make_baselines(),
         views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
         seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
         settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},

@@ -1,0 +1,225 @@
+"""From files to numbers: protocol, test labels, what a kill leaves, and what is refused."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from components.baselines import comparison, images
+from components.baselines.classifier_step import ClassifierStep
+from components.baselines.config import Baseline, BaselinesConfig
+from components.contracts import artifacts, configuration, evidence
+from components.contracts import baseline_record as record
+from components.linear_evaluation import files, probe
+from components.linear_evaluation.config import LinearEvaluationConfig
+from components.pretraining import devices
+from components.pretraining.training_step import ImageShape, build_models
+from components.simclr import keras_files
+from components.simclr.config import Method
+from components.simclr.encoder import weights_digest
+from components.simclr.policies import CropPolicy
+
+from .conftest import CLASSES, IMAGE_CONFIG, pretraining_settings, write_split
+
+EVALUATION = LinearEvaluationConfig(
+    label_fractions=(0.2, 1.0), label_draws=3, l2_strengths=(1.0, 0.01), bootstrap_resamples=200
+)
+BASELINES = BaselinesConfig(
+    enabled=True,
+    methods=(Baseline.FROM_SCRATCH, Baseline.FROZEN),
+    learning_rate_factors=(10.0,),
+    batch_size=16,
+    checks=3,
+    max_held_out_parts=1,
+    max_label_draws=2,
+)
+PROTOCOL = comparison.Protocol(BASELINES, EVALUATION, IMAGE_CONFIG)
+MEAN, STD = np.full(1, 80, np.float32), np.full(1, 50, np.float32)
+
+
+def _write_encoder(folder: pathlib.Path) -> None:
+    """A Trainer's model: an encoder, as it is built, that saw 160 images."""
+    config = pretraining_settings()
+    encoder, _ = build_models(config, ImageShape(16, 1, MEAN, STD))
+    files.write_bytes(f"{folder}/{artifacts.ENCODER_FILE}", keras_files.to_bytes(encoder))
+    settings = {"total_steps": 10, "images_per_step": 16}
+    content = {
+        "config": configuration.to_mapping(config),
+        "settings": settings,
+        "weights_digest": weights_digest(encoder),
+    }
+    files.write_json(f"{folder}/{artifacts.PRETRAINING_FILE}", content)
+
+
+def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathlib.Path) -> None:
+    """What LinearProbe writes, here of plain gray values."""
+    train, test = (
+        images.store(split_files, str(scratch / split), split)
+        for split, split_files in (("train", inputs.train_files), ("test", inputs.test_files))
+    )
+    values = [
+        np.concatenate(list(images.prepared(split, np.arange(len(split.digests)), IMAGE_CONFIG))).reshape(-1, 256)
+        for split in (train, test)
+    ]
+    labels = [np.searchsorted(CLASSES, split.labels) for split in (train, test)]
+    found = probe.predict_test(values[0], labels[0], train.groups, values[1], 3, EVALUATION)
+    fractions = [{evidence.FRACTION: part.fraction, evidence.LABELS: part.labels_used} for part in found.fractions]
+    content = {
+        evidence.CLASS_NAMES: list(CLASSES),
+        evidence.COUNTS: {"train": len(labels[0]), "test": len(labels[1])},
+        evidence.ENCODER_DIGEST: "of the encoder",
+        evidence.FEATURES: {evidence.ENCODER: {evidence.FRACTIONS: fractions}},
+    }
+    files.write_json(f"{folder}/{artifacts.PROBE_FILE}", content)
+    predicted = {
+        evidence.predicted_by(evidence.ENCODER, position): part.scores.argmax(axis=2)
+        for position, part in enumerate(found.fractions)
+    }
+    arrays = {evidence.TEST_DIGESTS: test.digests, evidence.TEST_LABELS: labels[1], **predicted}
+    files.write_arrays(f"{folder}/{artifacts.TEST_PREDICTIONS_FILE}", arrays)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory) -> comparison.Inputs:
+    root = tmp_path_factory.mktemp("comparison")
+    made = comparison.Inputs(
+        train_files=write_split(root / "train", 20, seed=1, strength=25),
+        test_files=write_split(root / "test", 15, seed=2, strength=25),
+        encoder_dir=str(root / "encoder"),
+        probe_dir=str(root / "probe"),
+        mean=MEAN,
+        std=STD,
+        stored_crop=CropPolicy(area_min=0.8),
+        checkpoints_root=str(root / "checkpoints"),
+        code_digest="of the code",
+    )
+    _write_encoder(root / "encoder")
+    _write_probe(root / "probe", made, root / "scratch")
+    return made
+
+
+@pytest.fixture(scope="module")
+def found(inputs):
+    return comparison.compare(inputs, PROTOCOL)
+
+
+def numbers_of(found):
+    """Everything but seconds and places."""
+    methods = json.loads(json.dumps(found[record.METHODS]))
+    for entries in methods.values():
+        for training in (training for entry in entries for training in entry.get(record.TRAININGS, [])):
+            del training[record.SECONDS]
+    return methods
+
+
+def test_every_method_is_measured_at_every_fraction(found):
+    assert list(found[record.METHODS]) == [record.PROBE, record.FROM_SCRATCH, record.FROZEN]
+    for entries in found[record.METHODS].values():
+        assert [(entry[evidence.FRACTION], entry[evidence.LABELS]) for entry in entries] == [(0.2, 12), (1.0, 60)]
+    trained = [entries for name, entries in found[record.METHODS].items() if name != record.PROBE]
+    assert all([len(entry[evidence.ACCURACIES]) for entry in entries] == [2, 1] for entries in trained)
+    assert found[record.METHODS][record.FROM_SCRATCH][1][evidence.ACCURACY_MEAN] > 0.5  # of three classes
+    assert (found[record.IMAGE_PASSES], found[record.BATCH_SIZE]) == (160, 16)
+    assert all(
+        training[record.STEPS] <= 10 and training[record.HELD_OUT_IMAGES] > 0
+        for entries in trained
+        for entry in entries
+        for training in entry[record.TRAININGS]
+    )
+
+
+def test_methods_and_draws_differ(inputs, found):
+    folder = pathlib.Path(found[record.CHECKPOINT_DIRECTORY])
+    predicted = {
+        str(path.relative_to(folder)): json.loads(path.read_text())["predicted"] for path in folder.rglob("*.json")
+    }
+    assert len(predicted) == 2 * 3
+    assert len({tuple(one) for one in predicted.values()}) == 6
+
+
+def test_test_labels_decide_nothing(inputs, found, tmp_path):
+    shuffled = dataclasses.replace(inputs, probe_dir=str(tmp_path / "probe"), checkpoints_root=str(tmp_path / "work"))
+    for name in (artifacts.PROBE_FILE, artifacts.TEST_PREDICTIONS_FILE):
+        files.write_bytes(f"{shuffled.probe_dir}/{name}", pathlib.Path(inputs.probe_dir, name).read_bytes())
+    arrays = files.read_arrays(f"{inputs.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}")
+    arrays[evidence.TEST_LABELS] = (arrays[evidence.TEST_LABELS] + 1) % 3
+    files.write_arrays(f"{shuffled.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}", arrays)
+    again = comparison.compare(shuffled, PROTOCOL)
+    assert numbers_of(again) != numbers_of(found)
+    first, second = (pathlib.Path(one[record.CHECKPOINT_DIRECTORY]) for one in (found, again))
+    for path in first.rglob("*.json"):
+        one, other = (json.loads(file.read_text()) for file in (path, second / path.relative_to(first)))
+        assert one["predicted"] == other["predicted"] and one[record.STEPS] == other[record.STEPS]
+
+
+def test_a_killed_comparison_keeps_its_finished_cells(inputs, found, tmp_path, monkeypatch):
+    fresh = dataclasses.replace(inputs, checkpoints_root=str(tmp_path))
+    original, steps = ClassifierStep.run, []
+
+    def run(self, *values):
+        steps.append(1)
+        if len(steps) == 45:
+            raise KeyboardInterrupt
+        return original(self, *values)
+
+    monkeypatch.setattr(ClassifierStep, "run", run)
+    with pytest.raises(KeyboardInterrupt):
+        comparison.compare(fresh, PROTOCOL)
+    kept = sorted(path.relative_to(tmp_path).parts[1:] for path in tmp_path.rglob("*.json"))
+    assert ("from_scratch", "0.2-0.json") in kept
+    assert len(kept) < 6
+    again = comparison.compare(fresh, PROTOCOL)
+    assert numbers_of(again) == numbers_of(found)
+    trained = [
+        t for entries in found[record.METHODS].values() for entry in entries for t in entry.get(record.TRAININGS, [])
+    ]
+    assert len(steps) < 45 + sum(10 + training[record.STEPS] for training in trained) - 15  # the first cell was kept
+
+
+def test_other_settings_have_another_place(inputs):
+    found = set()
+    for protocol in (
+        PROTOCOL,
+        dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, seed=1)),
+        dataclasses.replace(PROTOCOL, linear_evaluation=dataclasses.replace(EVALUATION, seed=1)),
+    ):
+        pretraining = files.read_json(f"{inputs.encoder_dir}/{artifacts.PRETRAINING_FILE}")
+        nothing = images.LabelledImages(*[np.array(["a"])] * 3, None, np.array([0]))
+        found.add(comparison._work_directory(inputs, protocol, pretraining, nothing, nothing))
+    assert len(found) == 3
+
+
+def test_another_test_split_is_refused(inputs):
+    other = dataclasses.replace(inputs, test_files=inputs.test_files[:1])
+    with pytest.raises(ValueError, match="the 23 test images are not the 45 that the probe was measured on"):
+        comparison.compare(other, PROTOCOL)
+
+
+def test_other_train_labels_are_refused(inputs):
+    other = dataclasses.replace(inputs, train_files=inputs.train_files[:1])
+    with pytest.raises(ValueError, match=r"the probe was given 60 train labels of .* but here are 30 of"):
+        comparison.compare(other, PROTOCOL)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(inputs):
+    asking = dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, num_gpus=16))
+    with pytest.raises(devices.MissingGpu, match="num_gpus is 16"):
+        comparison.compare(inputs, asking)
+
+
+def test_the_recipe_is_pretraining_s_with_a_batch_that_fits():
+    pretraining = pretraining_settings(method="moco", moco={"queue_size": 32}, crop=None, precision="bfloat16")
+    crop = CropPolicy(area_min=0.3)
+    found = comparison.recipe(pretraining, BaselinesConfig(batch_size=64, seed=4), crop, 45)
+    assert (found.method, found.crop, found.global_batch_size, found.seed) == (Method.SIMCLR, crop, 45, 4)
+    assert (found.encoder, found.precision) == (pretraining.encoder, pretraining.precision)
+    assert comparison.recipe(pretraining, BaselinesConfig(batch_size=64, num_gpus=2), crop, 45).global_batch_size == 44
+    own = pretraining_settings(crop={"area_min": 0.6})
+    assert comparison.recipe(own, BaselinesConfig(), crop, 1000).crop.area_min == 0.6
+
+
+def test_from_scratch_starts_from_random_weights_whatever_pretraining_started_from(tmp_path):
+    pretraining = pretraining_settings(encoder={"architecture": "small_cnn", "initial_weights": str(tmp_path / "gone")})
+    assert comparison.recipe(pretraining, BaselinesConfig(), CropPolicy(), 100).encoder.initial_weights is None
