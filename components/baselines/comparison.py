@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import logging
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ from components.simclr.config import Method
 from components.simclr.policies import CropPolicy
 
 _logger = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_REPORTS = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +76,7 @@ def compare(inputs: Inputs, protocol: Protocol) -> dict[str, Any]:
         devices.MissingGpu: fewer GPUs than asked for.
         ValueError: the images are not those that the probe was measured on.
     """
-    devices.check_gpus(protocol.config.num_gpus)
+    devices.check_gpus(protocol.config.num_gpus, "baselines.num_gpus")
     pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
     probe = files.read_json(f"{inputs.probe_dir}/{artifact_files.PROBE_FILE}")
     predictions = files.read_arrays(f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}")
@@ -200,10 +203,12 @@ class _Done:
 
     def __init__(self, total: int):
         self._total, self._steps = total, 0
+        self._reported_at = time.monotonic()
 
     def add(self, text: str, steps: int) -> None:
-        before, self._steps = self._steps, self._steps + steps
-        if 100 * before // self._total < 100 * self._steps // self._total:
+        self._steps += steps
+        if time.monotonic() - self._reported_at > _SECONDS_BETWEEN_REPORTS or self._steps == self._total:
+            self._reported_at = time.monotonic()
             report_progress(self._steps, self._total, f"training {text.replace('_', ' ')}")
 
 

@@ -11,8 +11,12 @@ class MissingGpu(RuntimeError):
     """A GPU was asked for and TensorFlow sees fewer."""
 
 
-def check_gpus(num_gpus: int) -> None:
+def check_gpus(num_gpus: int, key: str = "pretraining.num_gpus") -> None:
     """Fail at once rather than train on the CPU of a paid-for machine.
+
+    Args:
+        num_gpus: asked for.
+        key: of the config that asks, for the message.
 
     Raises:
         MissingGpu: fewer GPUs are visible than ``num_gpus``.
@@ -20,8 +24,8 @@ def check_gpus(num_gpus: int) -> None:
     visible = tf.config.list_physical_devices("GPU")
     if len(visible) < num_gpus:
         raise MissingGpu(
-            f"pretraining.num_gpus is {num_gpus}, but TensorFlow sees {len(visible)} GPUs here: check the driver, the "
-            "CUDA libraries and the pod's GPU limit, or set pretraining.num_gpus: 0 to train on the CPU"
+            f"{key} is {num_gpus}, but TensorFlow sees {len(visible)} GPUs here: check the driver, the "
+            f"CUDA libraries and the pod's GPU limit, or set {key}: 0 to train on the CPU"
         )
 
 

@@ -3,6 +3,7 @@
 Every test is one more run in the same work directory, in the order of the file, as a team would use it.
 """
 
+import json
 import pathlib
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
-from components.contracts import evidence
+from components.contracts import artifacts, baseline_record, evidence
 from components.export import registry
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
@@ -89,6 +90,26 @@ def test_the_second_run_comes_from_the_cache_and_pushes_nothing(workplace):
     assert finished.outcome.verdict == evidence.UNCHANGED
     assert finished.outcome.reason == "this model is in use"
     assert _versions(workplace) == [1]
+
+
+def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
+    asked = ("baselines.enabled=true", "baselines.methods=[from_scratch, frozen]", "baselines.max_image_passes=640")
+    cheap = ("baselines.learning_rate_factors=[10.0]", "baselines.max_held_out_parts=1", "baselines.checks=3")
+    finished = _run(workplace, *asked, *cheap)
+    assert _executed(finished) == {"Baselines", "Report"}
+    assert len(finished.results) == 18
+    (written,) = finished.results["Baselines"].outputs["baselines"]
+    found = json.loads(pathlib.Path(written.uri, artifacts.BASELINES_FILE).read_text())
+    methods = found[baseline_record.METHODS]
+    assert list(methods) == ["linear_probe", "random_encoder", "raw_pixels", "from_scratch", "frozen"]
+    # What LinearProbe said of itself is what is counted here from its predictions.
+    for name, key in (("linear_probe", evidence.ENCODER), ("random_encoder", evidence.RANDOM_ENCODER)):
+        said = finished.outcome.probe[evidence.FEATURES][key][evidence.FRACTIONS]
+        assert [entry[evidence.ACCURACIES] for entry in methods[name]] == [entry[evidence.ACCURACIES] for entry in said]
+    assert methods["from_scratch"][1][evidence.ACCURACY_MEAN] > 0.3  # of ten classes
+    assert "trained from scratch" in pathlib.Path(finished.outcome.report).read_text()
+    assert not any((workplace / "work" / "pipeline_root" / "checkpoints").glob("*/*"))
+    assert _executed(_run(workplace, *asked, *cheap)) == set()
 
 
 def test_the_other_runner_walks_the_same_graph(workplace):

@@ -205,7 +205,7 @@ def test_other_train_labels_are_refused(inputs):
 
 def test_a_gpu_that_is_not_there_is_an_error(inputs):
     asking = dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, num_gpus=16))
-    with pytest.raises(devices.MissingGpu, match="num_gpus is 16"):
+    with pytest.raises(devices.MissingGpu, match=r"^baselines\.num_gpus is 16, but"):
         comparison.compare(inputs, asking)
 
 
