@@ -24,7 +24,9 @@ from components.contracts.images import ImageConfig
 from components.export.config import ExportConfig
 from components.ingestion.config import IngestionConfig
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
+from components.pretraining import hyperparameters
 from components.pretraining.config import PretrainingConfig
+from components.pretraining.tuning_config import TuningConfig
 from components.report.config import ReportConfig
 from components.simclr.config import IMAGENET
 from components.validation.config import ValidationConfig
@@ -80,6 +82,7 @@ class PipelineConfig:
     validation: ValidationConfig = Field(ValidationConfig(), description="how far spans may drift apart")
     views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
+    tuning: TuningConfig = Field(TuningConfig(), description="short pretrainings that choose settings of the long one")
     linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")
     baselines: BaselinesConfig = Field(BaselinesConfig(), description="what pretraining is compared with, on demand")
     gate: GateConfig = Field(GateConfig(), description="what is good enough")
@@ -106,6 +109,8 @@ class PipelineConfig:
             )
         if self.pretraining.encoder.initial_weights == IMAGENET and self.image.channels != 3:
             raise ValueError("pretraining.encoder.initial_weights: imagenet needs image.color: rgb")
+        if self.tuning.enabled:
+            hyperparameters.check(self.tuning, self.pretraining)
         if self.gate.must_beat_random_knn and not self.linear_evaluation.random_encoder:
             raise ValueError("gate.must_beat_random_knn needs linear_evaluation.random_encoder: true")
         return self

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.components import ExampleValidator
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline
 from tfx.orchestration.data_types import RuntimeParameter
@@ -19,6 +20,7 @@ from components.linear_evaluation.component import Gate, LinearProbe
 from components.linear_evaluation.evaluator_component import Evaluator
 from components.preprocessing.component import Transform
 from components.pretraining.component import Trainer
+from components.pretraining.tuner_component import Tuner
 from components.report.component import Report
 from components.validation import schema_resolver, statistics_resolver
 from components.validation.component import AnomalyGate, DistributionValidator, SchemaGen, StatisticsGen
@@ -28,6 +30,7 @@ from pipeline import run_parameters
 from pipeline.config import PipelineConfig
 
 _Window = tuple[Resolver, TrainingWindow] | tuple[()]
+_Tuner = tuple[Tuner] | tuple[()]
 _Baselines = tuple[Baselines] | tuple[()]
 _Rooms = dict[str, RuntimeParameter]  # the rooms' configs, by name of the room
 
@@ -39,8 +42,8 @@ def create_pipeline(
 
     Args:
         config: of which the graph itself has the name, the Beam options, how many spans are trained on and whether
-            there are baselines. The rooms' settings and the places are run-time parameters (``run_parameters``), each a
-            whole execution property: one graph serves every run.
+            there are a Tuner and baselines. The rooms' settings and the places are run-time parameters
+            (``run_parameters``), each a whole execution property: one graph serves every run.
         connection: of ML Metadata; None where whoever runs a node brings it.
 
     Returns:
@@ -50,14 +53,14 @@ def create_pipeline(
     data = _data(rooms)
     window = _window(data, config.training_spans)
     images = window[-1].outputs["window"] if window else data.images
-    encoder = _encoder(rooms, data, images)
+    encoder = _encoder(rooms, data, images, config.tuning.enabled)
     verdict = _verdict(rooms, encoder, images)
     baselines = _baselines(rooms, encoder, verdict.probe, images) if config.baselines.enabled else ()
     consumers = _consumers(rooms, data, window, encoder, verdict, baselines)
     return pipeline.Pipeline(
         pipeline_name=config.pipeline_name,
         pipeline_root="",  # a run-time parameter, as the compiler makes it
-        components=[*data, *window, *encoder, *verdict, *baselines, *consumers],
+        components=[*data, *window, *encoder.nodes, *verdict, *baselines, *consumers],
         enable_cache=True,
         metadata_connection_config=connection,
         beam_pipeline_args=list(config.beam.pipeline_args),
@@ -86,7 +89,12 @@ class _Encoder(NamedTuple):
 
     transform: Transform
     views: ViewGen
+    tuner: _Tuner
     trainer: Trainer
+
+    @property
+    def nodes(self) -> list[BaseNode]:
+        return [self.transform, self.views, *self.tuner, self.trainer]
 
     @property
     def model(self) -> Channel:
@@ -166,19 +174,33 @@ def _window(data: _Data, spans: int) -> _Window:
     return in_window, TrainingWindow(examples=in_window.outputs[span_resolver.EXAMPLES])
 
 
-def _encoder(rooms: _Rooms, data: _Data, images: Channel) -> _Encoder:
+def _encoder(rooms: _Rooms, data: _Data, images: Channel, is_tuned: bool) -> _Encoder:
     schema = data.schema_in_use.outputs["schema"]
     transform = Transform(examples=images, schema=schema, image_config=rooms["image"])
     views = ViewGen(examples=images, config=rooms["views"], image_config=rooms["image"])
+    tuner = _tuner(rooms, transform, views) if is_tuned else ()
     trainer = Trainer(
         views=views.outputs["views"],
         transform_graph=transform.outputs["transform_graph"],
         config=rooms["pretraining"],
         image_config=rooms["image"],
+        hyperparameters=tuner[0].outputs["best_hyperparameters"] if tuner else None,
     )
-    for node in (transform, views, trainer):
+    encoder = _Encoder(transform, views, tuner, trainer)
+    for node in encoder.nodes:
         node.add_upstream_node(data.anomaly_gate)
-    return _Encoder(transform, views, trainer)
+    return encoder
+
+
+def _tuner(rooms: _Rooms, transform: Transform, views: ViewGen) -> tuple[Tuner]:
+    tuner = Tuner(
+        views=views.outputs["views"],
+        transform_graph=transform.outputs["transform_graph"],
+        config=rooms["tuning"],
+        pretraining_config=rooms["pretraining"],
+        image_config=rooms["image"],
+    )
+    return (tuner,)
 
 
 def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
@@ -250,6 +272,7 @@ def _consumers(
         drift=data.drift.outputs["anomalies"],
         window=window[-1].outputs["window"] if window else None,
         views=encoder.views.outputs["views"],
+        tuner_results=encoder.tuner[0].outputs["tuner_results"] if encoder.tuner else None,
         pretrained_model=encoder.model,
         probe_report=verdict.probe.outputs["probe_report"],
         baselines=baselines[0].outputs["baselines"] if baselines else None,

@@ -68,7 +68,9 @@ class Emitter:
 
     def _pipeline(self) -> Any:
         # First, because kfp can't define a pipeline while it builds another.
-        gpu_pipelines = {node_id: self._gpu_pipeline(node_id) for node_id in self._pool["nodes"]}
+        present = [node["pipelineNode"]["nodeInfo"]["id"] for node in self._job["ir"]["nodes"]]
+        on_gpus = [node_id for node_id in self._pool["nodes"] if node_id in present]
+        gpu_pipelines = {node_id: self._gpu_pipeline(node_id) for node_id in on_gpus}
 
         def build(*values: Any) -> None:
             given = dict(zip(self._parameters, values, strict=True))

@@ -11,7 +11,7 @@ from tfx import types
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, evidence
+from components.contracts import artifacts, evidence, tuning_record
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
 from pipeline.places import Places
@@ -91,6 +91,9 @@ def checkpoint_folders(result: NodeResult) -> list[str]:
         described = [_json(folder, artifacts.PRETRAINING_FILE) for folder in folders]
     elif result.node_id == "Baselines":
         described = [_json(report.uri, artifacts.BASELINES_FILE) for report in result.outputs["baselines"]]
+    elif result.node_id == "Tuner":
+        searches = [_json(results.uri, artifacts.TUNING_FILE) for results in result.outputs["tuner_results"]]
+        return [folder for search in searches for folder in search[tuning_record.CHECKPOINT_DIRECTORIES]]
     return [description["checkpoint_directory"] for description in described]
 
 

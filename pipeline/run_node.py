@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = ir_file.read(parsed.ir, parsed.ir_digest)
         rooms = {room: getattr(parsed, room) for room in run_parameters.ROOMS}
         config = run_parameters.read(ir_file.pipeline_name(text), rooms, parsed.span_range)
+        _check_graph(text, config)
         _check_gpus_of_config(parsed.node, parsed.gpus, config)
         return _run(parsed, text, config)
     except ConfigError as error:
@@ -63,6 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     for room in run_parameters.ROOMS:
         parser.add_argument(f"--{room.replace('_', '-')}", required=True, help="JSON of this room's config")
     return parser
+
+
+def _check_graph(text: str, config: PipelineConfig) -> None:
+    for node_id, room in (("Tuner", "tuning"), ("Baselines", "baselines")):
+        is_enabled, is_there = getattr(config, room).enabled, node_id in ir_file.node_ids(text)
+        if is_enabled != is_there:
+            raise ConfigError(
+                f"{room}.enabled is {str(is_enabled).lower()}, but the compiled graph has {'a' if is_there else 'no'} "
+                f"node {node_id}: compile it again, or give the run the other value"
+            )
 
 
 def _check_gpus_of_config(node_id: str, gpus: int, config: PipelineConfig) -> None:

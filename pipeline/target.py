@@ -24,6 +24,9 @@ _CPU = r"^([1-9][0-9]*m|[0-9]*[1-9][0-9]*)$"
 
 _LONGEST_WAIT_SECONDS = 86_400
 
+# Nodes that a graph may be without; one file serves graphs with and without them.
+OPTIONAL_NODES = ("Tuner", "Baselines")
+
 Name = Annotated[str, Field(pattern=_NAME)]
 Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
 
@@ -58,7 +61,9 @@ class Toleration:
 class GpuPool:
     """The nodes with GPUs, and what runs on them."""
 
-    nodes: tuple[str, ...] = Field(("Trainer",), min_length=1, description="nodes of the graph that run on GPUs")
+    nodes: tuple[str, ...] = Field(
+        ("Tuner", "Trainer"), min_length=1, description="nodes of the graph that run on GPUs; there may be no Tuner"
+    )
     count: int = Field(1, ge=0, le=16, description="GPUs per node; 0 tries out the shape of the pipeline without any")
     resource: str = Field(
         "nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", description="what a GPU is called"

@@ -19,6 +19,7 @@ _DOORS = (
     "beam_transforms",
     "evaluator_config",
     "trainer_module",
+    "tuner_module",
 )
 # Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic
 # transform is shared by probe and serving.

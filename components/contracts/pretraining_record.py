@@ -19,6 +19,7 @@ KNN = "knn"  # 0 to 1, on the eval split
 SETTINGS = "settings"  # the resolved numbers of the run: total_steps, ...
 METHOD = "method"  # among the settings: simclr, moco or byol
 CHANCE_LOSS = "chance_loss"  # among the settings; null for BYOL
+TUNED = "tuned"  # settings that the Tuner chose, name -> value, over those of the config; null without a Tuner
 SECONDS = "seconds"  # of training, over all processes
 IMAGES_PER_SECOND = "images_per_second"  # of the last process
 RESUMED_FROM_STEPS = "resumed_from_steps"  # steps at which a process took over

@@ -38,6 +38,7 @@ class Trainer(TfxTrainer):
         transform_graph: types.BaseChannel,
         config: PretrainingConfig | RuntimeParameter,
         image_config: ImageConfig | RuntimeParameter,
+        hyperparameters: types.BaseChannel | None = None,
     ):
         """Make the step.
 
@@ -46,9 +47,12 @@ class Trainer(TfxTrainer):
             transform_graph: Transform's graph, for the channel moments.
             config: settings of this room.
             image_config: what the encoder sees.
+            hyperparameters: the Tuner's best ones, which go before those of ``config``.
         """
+        tuned = {} if hyperparameters is None else {standard_component_specs.HYPERPARAMETERS_KEY: hyperparameters}
         spec = TrainerSpec(
             **{
+                **tuned,
                 standard_component_specs.EXAMPLES_KEY: views,
                 standard_component_specs.TRANSFORM_GRAPH_KEY: transform_graph,
                 standard_component_specs.RUN_FN_KEY: "components.pretraining.trainer_module.run_fn",

@@ -1,15 +1,16 @@
-"""One whole pretraining: views and moments in, a model folder out.
+"""One whole pretraining: views and moments in, a model folder out; or one trial of the Tuner, which exports nothing.
 
 The order of things is here; how each is done is in the modules it calls.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from components.contracts import pretraining_record as record
 from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.dataset import ViewPairs, ViewRecords, read_watch_images
+from components.pretraining.dataset import ViewPairs, ViewRecords, WatchImages, read_watch_images
 from components.pretraining.training_step import ImageShape, TrainingStep
 from components.simclr import initial_weights
 from components.simclr.encoder import num_parameters, weights_digest
@@ -37,8 +38,8 @@ _NO_PART_OF_THE_RESULT = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """What a run is given besides its config; folders may be remote."""
+class Inputs:
+    """What every training is given besides its config; folders may be remote."""
 
     views_uri: str  # of ViewGen's output: holds the summary
     train_dir: str  # split train: no labels
@@ -47,7 +48,37 @@ class Task:
     std: np.ndarray  # (c,) float32
     code_digest: str
     checkpoints_root: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Task(Inputs):
+    """What a training with an export is given."""
+
     output_dir: str
+    tuned: Mapping[str, float] | None = None  # what the Tuner chose of the config's settings, for the record
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+    """Views and watch images, opened once for as many trainings as there are."""
+
+    summary: dict[str, Any]  # ViewGen's
+    train_records: ViewRecords
+    watch_images: WatchImages
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A training that came to its last step."""
+
+    config: PretrainingConfig
+    image: ImageShape
+    plan: plan.Plan
+    step: TrainingStep
+    pairs: ViewPairs
+    progress: training.Progress
+    speed: training.Speed
+    checkpoint_dir: str
 
 
 def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -> dict[str, Any]:
@@ -62,80 +93,119 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
         watching.PretrainingStopped: the run is lost.
     """
     started = time.monotonic()
+    with opened(config, image_config, task) as material:
+        trained = train(pinned(config), image_config, task, material)
+        description = _export(trained, task, material.summary)
+    _logger.info("pretraining: done in %.1f s, model in %s", time.monotonic() - started, task.output_dir)
+    return description
+
+
+def pinned(config: PretrainingConfig) -> PretrainingConfig:
+    """The config with the digest of the weights that its encoder starts from.
+
+    Raises:
+        ValueError: as ``initial_weights.pinned``.
+    """
+    return dataclasses.replace(config, encoder=initial_weights.pinned(config.encoder))
+
+
+@contextlib.contextmanager
+def opened(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs) -> Iterator[Material]:
+    """What to train on, on the devices that the config asks for and with operations as deterministic as it says.
+
+    Raises:
+        devices.MissingGpu: fewer GPUs than asked for.
+        ValueError: the views are not complete, or not of the image config's size.
+    """
     devices.check_gpus(config.num_gpus)
-    config = dataclasses.replace(config, encoder=initial_weights.pinned(config.encoder))
-    summary = _read_summary(task.views_uri, image_config)
-    checkpoint_dir = checkpoint_directory(config, task, summary)
-    _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], task.views_uri)
+    summary = _read_summary(inputs.views_uri, image_config)
     with devices.op_determinism(config.deterministic), tempfile.TemporaryDirectory(prefix="views-") as scratch:
-        pairs = ViewPairs(
-            ViewRecords(task.train_dir, f"{scratch}/train"),
-            config,
-            image_config.size_px,
-            image_config.channels,
-            summary["views_per_image"],
-        )
         watch_images = read_watch_images(
-            ViewRecords(task.eval_dir, f"{scratch}/eval"),
+            ViewRecords(inputs.eval_dir, f"{scratch}/eval"),
             image_config.size_px,
             image_config.channels,
             image_config.center_crop_fraction,
             config.watch.max_images,
         )
-        description = _train_and_export(config, image_config, task, pairs, watch_images, checkpoint_dir, summary)
-    _logger.info("pretraining: done in %.1f s, model in %s", time.monotonic() - started, task.output_dir)
-    return description
+        yield Material(summary, ViewRecords(inputs.train_dir, f"{scratch}/train"), watch_images)
 
 
-def checkpoint_directory(config: PretrainingConfig, task: Task, summary: dict[str, Any]) -> str:
+def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, material: Material) -> Training:
+    """Train to the end, from the last checkpoint of this very training on.
+
+    Args:
+        config: pinned.
+        image_config: what the encoder sees.
+        inputs: where things are.
+        material: what is in them.
+
+    Raises:
+        ValueError: views and config do not fit together, or there are too few images.
+        watching.PretrainingStopped: the run is lost.
+    """
+    _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], inputs.views_uri)
+    pairs = ViewPairs(
+        material.train_records,
+        config,
+        image_config.size_px,
+        image_config.channels,
+        material.summary["views_per_image"],
+    )
+    image = ImageShape(image_config.size_px, image_config.channels, inputs.mean, inputs.std)
+    warmup_steps, total_steps = plan.scheduled_steps(config, pairs.num_images)
+    step = TrainingStep(config, image, warmup_steps, total_steps, devices.replica_devices(config.num_gpus))
+    sizes = num_parameters(step.encoder), num_parameters(step.projection_head), step.encoder.output_shape[1]
+    resolved = plan.resolve(config, pairs.num_images, *sizes)
+    plan.log_plan(resolved, config)
+    checkpoint_dir = checkpoint_directory(config, inputs, material.summary)
+    progress, speed = training.train(config, resolved, step, pairs, material.watch_images, checkpoint_dir)
+    return Training(config, image, resolved, step, pairs, progress, speed, checkpoint_dir)
+
+
+def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: dict[str, Any]) -> str:
     """Where checkpoints of this very run live: the same for a retry, also with less memory or other bounds."""
     hasher = hashlib.sha256()
     settings = configuration.to_mapping(config)
     for part in (
         configuration.digest({key: settings[key] for key in settings.keys() - _NO_PART_OF_THE_RESULT}),
         summary[artifact_files.CONTENT_DIGEST],
-        np.asarray(task.mean, np.float32).tobytes().hex(),
-        np.asarray(task.std, np.float32).tobytes().hex(),
-        task.code_digest,
+        np.asarray(inputs.mean, np.float32).tobytes().hex(),
+        np.asarray(inputs.std, np.float32).tobytes().hex(),
+        inputs.code_digest,
     ):
         hasher.update(part.encode() + b"\n")
-    return f"{task.checkpoints_root}/{hasher.hexdigest()[:32]}"
+    return f"{inputs.checkpoints_root}/{hasher.hexdigest()[:32]}"
 
 
-def _train_and_export(config, image_config, task, pairs, watch_images, checkpoint_dir, summary) -> dict[str, Any]:
-    image = ImageShape(image_config.size_px, image_config.channels, task.mean, task.std)
-    warmup_steps, total_steps = plan.scheduled_steps(config, pairs.num_images)
-    step = TrainingStep(config, image, warmup_steps, total_steps, devices.replica_devices(config.num_gpus))
-    sizes = num_parameters(step.encoder), num_parameters(step.projection_head), step.encoder.output_shape[1]
-    resolved = plan.resolve(config, pairs.num_images, *sizes)
-    plan.log_plan(resolved, config)
-    progress, speed = training.train(config, resolved, step, pairs, watch_images, checkpoint_dir)
+def _export(trained: Training, task: Task, summary: dict[str, Any]) -> dict[str, Any]:
+    config, step = trained.config, trained.step
 
     def batches() -> Iterable[np.ndarray]:
         # The epoch after the last: crops that are drawn like those of training, but as plain as they are stored.
-        first = resolved.total_steps
-        return (step.standardise(pairs.batch(first + index)) for index in range(config.batch_norm_batches))
+        first = trained.plan.total_steps
+        return (step.standardise(trained.pairs.batch(first + index)) for index in range(config.batch_norm_batches))
 
-    models = exporting.prepare_models(config, image, step, batches)
+    models = exporting.prepare_models(config, trained.image, step, batches)
     description = {
-        record.HISTORY: progress.history,
-        record.SETTINGS: dataclasses.asdict(resolved),
+        record.HISTORY: trained.progress.history,
+        record.SETTINGS: dataclasses.asdict(trained.plan),
         "config": configuration.to_mapping(config),
         "config_digest": configuration.digest(config),
+        record.TUNED: None if task.tuned is None else dict(task.tuned),
         artifact_files.CODE_DIGEST: task.code_digest,
         "views": summary,
         "channel_mean": [float(value) for value in task.mean],
         "channel_std": [float(value) for value in task.std],
-        record.SECONDS: progress.seconds,
-        record.IMAGES_PER_SECOND: speed.images_per_second,
-        "input_wait_fraction": speed.input_wait_fraction,
-        record.RESUMED_FROM_STEPS: progress.resumed_from,
-        "checkpoint_directory": checkpoint_dir,
+        record.SECONDS: trained.progress.seconds,
+        record.IMAGES_PER_SECOND: trained.speed.images_per_second,
+        "input_wait_fraction": trained.speed.input_wait_fraction,
+        record.RESUMED_FROM_STEPS: trained.progress.resumed_from,
+        "checkpoint_directory": trained.checkpoint_dir,
         "initial_encoder_digest": weights_digest(models.initial_encoder),
         "weights_digest": weights_digest(models.encoder, models.projection_head),
         "versions": exporting.versions(),
     }
-    exporting.write(task.output_dir, models, exporting.view_grid(pairs, step), description)
+    exporting.write(task.output_dir, models, exporting.view_grid(trained.pairs, step), description)
     return description
 
 

@@ -9,51 +9,66 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components.contracts import artifact_files, configuration
 from components.contracts.images import ImageConfig
 from components.preprocessing.moments import channel_moments
-from components.pretraining import pretrain
+from components.pretraining import hyperparameters, pretrain
 from components.pretraining.config import PretrainingConfig
 
 _CHECKPOINTS_FOLDER = "checkpoints"
-_LEVELS_BELOW_ROOT = 4  # <pipeline root>/<node id>/model/<execution id>/Format-Serving
+_LEVELS_BELOW_ROOT = 3  # <pipeline root>/<node id>/<output>/<execution id>
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Pretrain an encoder; called by the Trainer.
 
     Args:
-        fn_args: train and eval file patterns of ViewGen's output, the transform graph, the output folder, and in
-            ``custom_config`` canonical JSON of the room's config and the image's, and the code digest.
+        fn_args: train and eval file patterns of ViewGen's output, the transform graph, the output folder, in
+            ``hyperparameters`` what the Tuner found best, if there is one, and in ``custom_config`` canonical JSON of
+            the room's config and the image's, and the code digest.
 
     Raises:
-        ConfigError: a parameter does not parse.
+        ConfigError: a parameter does not parse, or a hyperparameter is no value that the config can have.
         ValueError, RuntimeError: as ``pretrain.pretrain``.
     """
     settings = fn_args.custom_config
     config = configuration.from_json(PretrainingConfig, settings[artifact_files.CONFIG], "Trainer config")
     image_config = configuration.from_json(ImageConfig, settings[artifact_files.IMAGE_CONFIG], "Trainer image_config")
+    tuned = fn_args.hyperparameters and fn_args.hyperparameters["values"]
+    if tuned is not None:
+        config = hyperparameters.apply(config, tuned, "Trainer hyperparameters")
+    output_dir = fn_args.serving_model_dir
+    inputs = read_inputs(fn_args, pipeline_root(output_dir.rstrip("/").rpartition("/")[0]))
+    task = pretrain.Task(**vars(inputs), output_dir=output_dir, tuned=tuned)
+    pretrain.pretrain(config, image_config, task)
+
+
+def read_inputs(fn_args: FnArgs, root: str) -> pretrain.Inputs:
+    """What Trainer and Tuner are given alike.
+
+    Args:
+        fn_args: of either.
+        root: of the pipeline.
+    """
     train_dir, eval_dir = pretrain.split_dir(fn_args.train_files), pretrain.split_dir(fn_args.eval_files)
     mean, std = channel_moments(fn_args.transform_graph_path)
-    task = pretrain.Task(
+    return pretrain.Inputs(
         views_uri=train_dir.rsplit("/", 1)[0],
         train_dir=train_dir,
         eval_dir=eval_dir,
         mean=mean,
         std=std,
-        code_digest=settings[artifact_files.CODE_DIGEST],
-        checkpoints_root=f"{pipeline_root(fn_args.serving_model_dir)}/{_CHECKPOINTS_FOLDER}",
-        output_dir=fn_args.serving_model_dir,
+        code_digest=fn_args.custom_config[artifact_files.CODE_DIGEST],
+        checkpoints_root=f"{root}/{_CHECKPOINTS_FOLDER}",
     )
-    pretrain.pretrain(config, image_config, task)
 
 
-def pipeline_root(serving_model_dir: str) -> str:
-    """The root under which ``<node id>/model/<execution id>/Format-Serving`` lies.
+def pipeline_root(artifact_uri: str) -> str:
+    """The root under which ``<node id>/<output>/<execution id>`` lies.
 
     Raises:
         ValueError: the path has too few parts.
     """
-    root = serving_model_dir.rstrip("/")
+    root = artifact_uri.rstrip("/")
     for _ in range(_LEVELS_BELOW_ROOT):
         root = root.rpartition("/")[0]
     if not root:
-        raise ValueError(f"expected <pipeline root>/<node>/model/<execution>/Format-Serving, found {serving_model_dir}")
+        raise ValueError(f"expected <pipeline root>/<node>/<output>/<execution>, found {artifact_uri}")
     return root

@@ -25,6 +25,7 @@ class ReportSpec(ComponentSpec):
         executor.DRIFT: ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
         executor.WINDOW: ChannelParameter(type=standard_artifacts.Examples, optional=True),
         executor.VIEWS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        executor.TUNER_RESULTS: ChannelParameter(type=standard_artifacts.TunerResults, optional=True),
         executor.PRETRAINED_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
         executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport, optional=True),
         executor.BASELINES: ChannelParameter(type=artifacts.BaselineReport, optional=True),
@@ -48,6 +49,7 @@ class Report(base_component.BaseComponent):
         drift: types.BaseChannel | None = None,
         window: types.BaseChannel | None = None,
         views: types.BaseChannel | None = None,
+        tuner_results: types.BaseChannel | None = None,
         pretrained_model: types.BaseChannel | None = None,
         probe_report: types.BaseChannel | None = None,
         baselines: types.BaseChannel | None = None,
@@ -63,6 +65,7 @@ class Report(base_component.BaseComponent):
             drift: channel of how far the images are from those of the span before.
             window: channel of the spans that were trained on together.
             views: channel of ViewGen's views.
+            tuner_results: channel of the Tuner's trials.
             pretrained_model: channel of the Trainer's model.
             probe_report: channel of what linear evaluation found.
             baselines: channel of what other ways to the same classes are worth.
@@ -74,6 +77,7 @@ class Report(base_component.BaseComponent):
             executor.DRIFT: drift,
             executor.WINDOW: window,
             executor.VIEWS: views,
+            executor.TUNER_RESULTS: tuner_results,
             executor.PRETRAINED_MODEL: pretrained_model,
             executor.PROBE_REPORT: probe_report,
             executor.BASELINES: baselines,

@@ -21,6 +21,7 @@ EXAMPLES = "examples"
 DRIFT = "drift"
 WINDOW = "window"
 VIEWS = "views"
+TUNER_RESULTS = "tuner_results"
 PRETRAINED_MODEL = "pretrained_model"
 PROBE_REPORT = "probe_report"
 BASELINES = "baselines"
@@ -35,6 +36,7 @@ _STEPS = {
     DRIFT: "DistributionValidator",
     WINDOW: "TrainingWindow",
     VIEWS: "ViewGen",
+    TUNER_RESULTS: "Tuner",
     PRETRAINED_MODEL: "Trainer",
     PROBE_REPORT: "LinearProbe",
     BASELINES: "Baselines",
@@ -94,6 +96,7 @@ def collect(inputs: dict[str, types.Artifact], settings: dict[str, Any]) -> RunR
         drift=json_of(DRIFT, artifacts.DRIFT_FILE),
         window=json_of(WINDOW, artifacts.WINDOW_FILE),
         views=json_of(VIEWS, artifacts.VIEWS_SUMMARY_FILE),
+        tuning=json_of(TUNER_RESULTS, artifacts.TUNING_FILE),
         seconds=_seconds(inputs, pretraining or {}),
         settings=settings,
         versions=installed_versions(),

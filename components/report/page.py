@@ -24,6 +24,7 @@ from components.report.run_record import RunRecord
 from components.report.scales import duration, percent, significant
 from components.report.settings_section import settings_section
 from components.report.sprites import data_uri
+from components.report.tuning_section import tuning_section
 from components.report.verdict_section import verdict_section
 
 _FOLDER = pathlib.Path(__file__).parent
@@ -102,6 +103,7 @@ def _contents(record: RunRecord, config: ReportConfig) -> dict[str, Any]:
         "lowest_recalls": _lowest_recalls(confusion),
         "examples": examples,
         "pretraining": _pretraining(record.pretraining),
+        "tuning": tuning_section(record.tuning) if record.tuning else None,
         "view_grid": _view_grid(record.view_grid),
         "views_facts": data_section.view_facts(record.views) if record.views else [],
         "data": data_section.data_section(record.ingestion) if record.ingestion else None,

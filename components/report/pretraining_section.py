@@ -142,6 +142,10 @@ def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings = pretraining.get(keys.SETTINGS) or {}
     found = [("method", str(settings[keys.METHOD]))] if settings.get(keys.METHOD) else []
     found += [("epochs", significant(len(history)))] if history else []
+    found += [
+        (f"{name.replace('_', ' ')}, from the Tuner", significant(value))
+        for name, value in (pretraining.get(keys.TUNED) or {}).items()
+    ]
     found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
     found += [
         (name, significant(points[-1][1])) for key, name in _MEASURES.items() if (points := _points(history, key))

@@ -30,6 +30,7 @@ class RunRecord:
     drift: Mapping[str, Any] | None = None  # contracts.drift_record: drift.json
     window: Mapping[str, Any] | None = None  # contracts.window_record: window.json
     views: Mapping[str, Any] | None = None  # what ViewGen counted
+    tuning: Mapping[str, Any] | None = None  # contracts.tuning_record: tuning.json
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)  # step -> seconds
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # the whole configuration
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)  # library -> version

@@ -3,6 +3,7 @@
 Only numbers live here; ``crops`` and ``online_draws`` draw from them, the two engines apply what was drawn.
 """
 
+import dataclasses
 import enum
 from typing import Any
 
@@ -123,6 +124,44 @@ class OnlinePolicy:
         """Names of the colour steps that can change images of so many channels; gray ones have no colour to change."""
         names = ("brightness", "contrast", "saturation", "hue") if channels == 3 else ("brightness", "contrast")
         return tuple(name for name in names if getattr(self, name) > 0)
+
+
+# How far an operation reaches, and how far it may, by the probability without which it never happens.
+_REACHES = {
+    "affine_probability": {"rotation_degrees": 180.0, "translation_fraction": 0.99, "shear_degrees": 79.0},
+    "jitter_probability": {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5},
+    "blur_probability": {"blur_sigma_max": 20.0},
+    "noise_probability": {"noise_std_max": 128.0},
+    "cutout_probability": {"cutout_side_max": 1.0},
+}
+_LOWEST_ZOOM, _HIGHEST_ZOOM = 0.11, 10.0
+
+
+def strengthened(policy: OnlinePolicy, strength: float) -> OnlinePolicy:
+    """The policy with each operation reaching ``strength`` times as far, and happening as often as before.
+
+    Angles, shifts, shares of colour, and the largest blur, noise and square are multiplied; zoom is raised to this
+    power. What would leave its range stays at the end of it.
+
+    Args:
+        policy: what 1 stands for.
+        strength: > 0.
+
+    Raises:
+        ValueError: ``strength`` is not positive.
+    """
+    if not strength > 0:
+        raise ValueError(f"a positive strength expected, found {strength!r}")
+    changed: dict[str, float] = {}
+    for probability, limits in _REACHES.items():
+        if getattr(policy, probability) > 0:
+            for name, limit in limits.items():
+                lowest = getattr(policy, name.replace("_max", "_min")) if name.endswith("_max") else 0.0
+                changed[name] = max(min(getattr(policy, name) * strength, limit), lowest)
+    if policy.affine_probability > 0:
+        changed["zoom_min"] = max(policy.zoom_min**strength, _LOWEST_ZOOM)
+        changed["zoom_max"] = min(policy.zoom_max**strength, _HIGHEST_ZOOM)
+    return dataclasses.replace(policy, **changed)
 
 
 def _ordered(policy: object, low: str, high: str) -> None:

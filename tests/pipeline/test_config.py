@@ -33,6 +33,8 @@ def test_a_resolved_config_loads_to_itself(tmp_path):
         ("image: {size_px: 512}", "stored_short_side_px .* is less than image.size_px"),
         ("training_spans: 2", r"training_spans \(2\) needs ingestion.span_pattern"),
         ("linear_evaluation: {random_encoder: false}", "gate.must_beat_random_knn needs"),
+        ("tuning: {enabled: true, epochs: 101}", r"tuning.epochs \(101\) must not exceed pretraining.epochs \(100\)"),
+        ("tuning: {batch_size: [2]}", r"tuning: batch_size must hold 1"),
         (
             "{image: {color: gray}, pretraining: {encoder: {architecture: resnet50_v1, initial_weights: imagenet}}}",
             "imagenet needs image.color: rgb",
@@ -77,6 +79,14 @@ def test_a_wrong_override_is_named(override, message):
 def test_an_unknown_name_lists_the_known(tmp_path):
     with pytest.raises(ConfigError, match=r"neither a file nor one of the named configs .*digits"):
         pipeline_config.load("digts")
+
+
+def test_a_search_is_looked_at_only_where_there_is_one():
+    pipeline_config.load("digits", ("tuning.enabled=true",))
+    shorter = "pretraining.epochs=10"
+    assert pipeline_config.load("digits", (shorter,)).tuning.epochs == 20
+    with pytest.raises(ConfigError, match=r"tuning\.epochs \(20\) must not exceed pretraining\.epochs \(10\)"):
+        pipeline_config.load("digits", (shorter, "tuning.enabled=true"))
 
 
 def test_a_config_is_frozen():

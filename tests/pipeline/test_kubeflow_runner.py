@@ -34,6 +34,7 @@ _EXAMPLE = _ROOT / "kubeflow" / "targets" / "example.yaml"
 _GOLDEN = pathlib.Path(__file__).parent / "golden"
 _UPDATE = "SIMCLR_UPDATE_GOLDEN"
 _ON_GPU = ("pretraining.num_gpus=1",)
+_TUNED = "tuning.enabled=true"
 
 try:
     kfp_environment.python()
@@ -362,6 +363,28 @@ def test_every_node_may_ask_for_the_pool(emit):
 
 
 @needs_kfp
+def test_a_tuner_is_compiled_where_it_is_wanted(tmp_path):
+    config = pipeline_config.load("digits", (*_ON_GPU, _TUNED))
+    graph = compilation.compile_graph(config)
+    compilation.emit(compilation.job(config, targets.load(_EXAMPLE), graph), tmp_path / "pipeline.yaml")
+    compiled = Compiled((tmp_path / "pipeline.yaml").read_text())
+    tasks = compiled.dags["comp-exit-handler-1"]["tasks"]
+    # The search first, then what it found; both checked on a CPU, both on the GPU pool, both under the lease.
+    assert set(tasks["tuner"]["dependentTasks"]) >= {"transform", "view-gen", "anomaly-gate"}
+    assert "tuner" in tasks["trainer"]["dependentTasks"] and "tuner" in tasks["report"]["dependentTasks"]
+    with_gpus = {name for name, container in compiled.containers.items() if "accelerator" in container["resources"]}
+    assert with_gpus == {"tuner-work", "trainer-work"}
+    lease = {name for name in compiled.containers if "training-lease" in compiled.arguments(name)}
+    assert lease == {"tuner-check", "tuner-work", "trainer-check", "trainer-work"}
+    assert compiled.kubernetes["exec-tuner-work"]["activeDeadlineSeconds"] == str(2880 * 60)
+    [trainer] = [
+        n["pipelineNode"] for n in json.loads(graph)["nodes"] if "Trainer" in str(n["pipelineNode"]["nodeInfo"])
+    ]
+    [channel] = trainer["inputs"]["inputs"]["hyperparameters"]["channels"]
+    assert (channel["producerNodeQuery"]["id"], channel["outputKey"]) == ("Tuner", "best_hyperparameters")
+
+
+@needs_kfp
 def test_secrets_are_references(emit):
     further = {"REGISTRY_TOKEN": targets.SecretKey(secret="simclr-registry", key="token")}
     secrets = emit(environment_from_secrets=further).kubernetes["exec-pusher"]["secretAsEnv"]
@@ -408,6 +431,9 @@ def test_a_target_that_does_not_fit_is_refused(graph):
     with pytest.raises(ConfigError, match=r"example: node_resources\.Viewgen: no node Viewgen; .*ViewGen"):
         compilation.check(pipeline_config.load("digits", _ON_GPU), unknown, "example", node_ids)
     compilation.check(pipeline_config.load("digits", _ON_GPU), target, "example", node_ids)
+    only_trainer = dataclasses.replace(target, gpu_pool=dataclasses.replace(target.gpu_pool, nodes=("Trainer",)))
+    with pytest.raises(ConfigError, match=r"example: gives the Tuner 0 GPUs, but pretraining\.num_gpus is 1"):
+        compilation.check(pipeline_config.load("digits", (*_ON_GPU, _TUNED)), only_trainer, "example", node_ids)
 
 
 def test_kfp_that_is_not_there_is_told(monkeypatch, tmp_path):

@@ -71,11 +71,18 @@ def test_a_missing_parameter_is_wrong_usage(capsys):
     assert "--pretraining" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("node", ["Trainer", "Tuner"])
 @pytest.mark.parametrize(("gpus", "asked"), [("1", 0), ("0", 1)])
-def test_a_trainer_uses_the_gpus_it_is_given(run, gpus, asked):
-    code, error = run(gpus=gpus, overrides=(f"pretraining.num_gpus={asked}",))
+def test_what_trains_uses_the_gpus_it_is_given(run, node, gpus, asked):
+    code, error = run(node=node, gpus=gpus, overrides=(f"pretraining.num_gpus={asked}",))
     assert code == 2
-    assert f"pretraining.num_gpus is {asked}, but Trainer runs with {gpus} GPUs" in error
+    assert f"pretraining.num_gpus is {asked}, but {node} runs with {gpus} GPUs" in error
+
+
+def test_a_run_that_wants_another_graph_is_refused(run):
+    code, error = run(node="ImageExampleGen", overrides=("tuning.enabled=true",))
+    assert code == 2
+    assert "tuning.enabled is true, but the compiled graph has no node Tuner: compile it again" in error
 
 
 def test_baselines_use_the_gpus_they_are_given_whatever_the_trainer_had(run):

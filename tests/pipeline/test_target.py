@@ -29,7 +29,7 @@ def _load(tmp_path, **changes):
 
 def test_the_example_loads():
     example = target.load(_EXAMPLE)
-    assert example.gpu_nodes == ("Trainer",)
+    assert example.gpu_nodes == ("Tuner", "Trainer")
     assert example.gpu_pool.node_selector and example.gpu_pool.tolerations
     assert not example.has_moving_image
 

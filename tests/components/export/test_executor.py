@@ -26,6 +26,7 @@ INGESTION = {"root": "/images", "content_digest": "c" * 64, "records": {"train":
 PRETRAINING = {
     "settings": {"method": "byol", "total_steps": 70},
     "config": {"epochs": 7},
+    "tuned": {"learning_rate": 0.00123},
     "history": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 0.25}],
 }
 PROBE = {
@@ -211,6 +212,7 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
     assert record["data"]["records"] == {"train": 900, "test": 332} and record["data"]["span"] == 12
     assert record["pretraining"]["last_epoch"] == {"epoch": 2, "loss": 0.25} and "history" not in record["pretraining"]
     assert record["settings"] == {"pretraining": {"epochs": 7}}
+    assert record["pretraining"]["tuned"] == {"learning_rate": 0.00123}
     assert record["results"] == PROBE and record["verdict"]["verdict"] == "blessed"
     assert record["code_digests"]["pretraining"] == code_digest("pretraining")
     assert record["libraries"]["tensorflow"] == tf.__version__
@@ -223,6 +225,7 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
         "  - train: 900",
         "- span: 12",
         "like the 1232 of `/images`",
+        "- chosen by the Tuner:\n  - learning rate: 0.00123",
         "total steps: 70",
         "epochs: 7",
         f"tensorflow: {tf.__version__}",

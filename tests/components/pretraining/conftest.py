@@ -123,3 +123,10 @@ def settings():
 @pytest.fixture(scope="session")
 def make_views():
     return write_views
+
+
+@pytest.fixture(scope="session")
+def transform_graph(tmp_path_factory):
+    from .transform_graphs import write_transform_graph
+
+    return write_transform_graph(tmp_path_factory.mktemp("transform"))

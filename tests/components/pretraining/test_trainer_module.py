@@ -5,57 +5,16 @@ import pathlib
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 from tfx.utils import proto_utils
 
 from components.contracts import artifacts, configuration, records
-from components.contracts.images import Color, ImageConfig
-from components.preprocessing import executor as transform_executor
 from components.pretraining import executor, pretrain, trainer_module
 from components.pretraining.config import PretrainingConfig
-from components.validation.schema_executor import declare_tensors
 
-IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
-PIXELS = (40, 60, 200, 100)  # four flat images: mean 100
-
-
-@pytest.fixture(scope="module")
-def transform_graph(tmp_path_factory):
-    root = tmp_path_factory.mktemp("transform")
-    examples = standard_artifacts.Examples()
-    examples.uri, examples.split_names = str(root / "examples"), encode_split_names([records.TRAIN])
-    (root / "examples" / "Split-train").mkdir(parents=True)
-    path = str(root / "examples" / "Split-train" / "data_tfrecord-00000-of-00001.gz")
-    with tf.io.TFRecordWriter(path, "GZIP") as writer:
-        for value in PIXELS:
-            image = tf.io.encode_png(np.full((16, 16, 1), value, np.uint8)).numpy()
-            features = {records.IMAGE: [image], records.LABEL: [b"a"]}
-            lists = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for k, v in features.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=lists)).SerializeToString())
-    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=records.LABEL, type=schema_pb2.BYTES)])
-    declare_tensors(schema)
-    schema_artifact = standard_artifacts.Schema()
-    schema_artifact.uri = str(root / "schema")
-    (root / "schema").mkdir()
-    (root / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
-    graph = standard_artifacts.TransformGraph()
-    graph.uri = str(root / "graph")
-    context = transform_executor.Executor.Context(["--runner=FnApiRunner"], tmp_dir=str(root / "tmp"), unique_id="1")
-    transform_executor.Executor(context).Do(
-        {"examples": [examples], "schema": [schema_artifact]},
-        {"transform_graph": [graph]},
-        {
-            "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
-            "disable_statistics": 1,
-        },
-    )
-    return graph
+from .transform_graphs import IMAGE, PIXELS
 
 
 def run_trainer(views, transform_graph, settings: dict, root: pathlib.Path, execution: int) -> pathlib.Path:
@@ -110,10 +69,10 @@ def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_
 
 
 def test_pipeline_root():
-    assert trainer_module.pipeline_root("/a/b/Trainer/model/12/Format-Serving") == "/a/b"
-    assert trainer_module.pipeline_root("gs://bucket/run/Trainer/model/12/Format-Serving/") == "gs://bucket/run"
-    with pytest.raises(ValueError, match=r"expected <pipeline root>/<node>/model"):
-        trainer_module.pipeline_root("model/12/Format-Serving")
+    assert trainer_module.pipeline_root("/a/b/Trainer/model/12") == "/a/b"
+    assert trainer_module.pipeline_root("gs://bucket/run/Trainer/model/12/") == "gs://bucket/run"
+    with pytest.raises(ValueError, match=r"expected <pipeline root>/<node>/<output>"):
+        trainer_module.pipeline_root("model/12")
 
 
 def test_split_dir():

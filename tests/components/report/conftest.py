@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import baseline_record, drift_record, evidence, window_record
+from components.contracts import baseline_record, drift_record, evidence, tuning_record, window_record
 from components.report.run_record import RunRecord
 
 HOSTILE = '<script>alert("x")</script>'
@@ -208,6 +208,30 @@ def make_window() -> dict:
     }
 
 
+def make_tuning() -> dict:
+    def trial(number: int, temperature: float, knn: float | None, failure: str | None = None) -> dict:
+        return {
+            tuning_record.TRIAL: number,
+            tuning_record.VALUES: {"temperature": temperature, "batch_size": 256},
+            tuning_record.KNN: knn,
+            tuning_record.KNNS: [knn],
+            tuning_record.SECONDS: 61.0,
+            tuning_record.FAILURE: failure,
+        }
+
+    return {
+        tuning_record.TRIALS: [
+            trial(1, 0.2, 0.8),
+            trial(2, 0.31416, 0.9),
+            trial(3, 0.1, None, f"it {HOSTILE} blew up"),
+        ],
+        tuning_record.BEST: 2,
+        tuning_record.EPOCHS: 20,
+        tuning_record.EXECUTIONS: 1,
+        tuning_record.EVAL_IMAGES: 100,
+    }
+
+
 def make_view_grid() -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((16, 24), np.uint8)).save(stream, "PNG")
@@ -230,6 +254,7 @@ def record() -> RunRecord:
         drift=make_drift(),
         window=make_window(),
         baselines=make_baselines(),
+        tuning=make_tuning(),
         views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
         seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
         settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},

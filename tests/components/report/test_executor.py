@@ -18,6 +18,7 @@ INPUTS = {
     "drift": standard_artifacts.ExampleAnomalies,
     "window": standard_artifacts.Examples,
     "views": standard_artifacts.Examples,
+    "tuner_results": standard_artifacts.TunerResults,
     "pretrained_model": standard_artifacts.Model,
     "probe_report": artifacts.ProbeReport,
     "blessing": standard_artifacts.ModelBlessing,
@@ -42,6 +43,7 @@ def inputs(tmp_path, record) -> dict[str, types.Artifact]:
         (tmp_path / "drift" / artifacts.DRIFT_FILE, record.drift),
         (tmp_path / "window" / artifacts.WINDOW_FILE, record.window),
         (tmp_path / "views" / artifacts.VIEWS_SUMMARY_FILE, record.views),
+        (tmp_path / "tuner_results" / artifacts.TUNING_FILE, record.tuning),
         (model / artifacts.PRETRAINING_FILE, record.pretraining),
         (tmp_path / "probe_report" / artifacts.PROBE_FILE, record.probe),
         (tmp_path / "blessing" / artifacts.VERDICT_FILE, record.verdict),
@@ -74,6 +76,7 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
         "Span 4 beside span 3",
         "Spans that were trained on",
         "stored views per image",
+        "Trials of the Tuner",
         "peak learning rate",
         "Most confident mistakes",
         'class="views',
@@ -82,7 +85,7 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
     ):
         assert text in page, text
     assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
-    assert "1 min 46 s" in page  # seven steps and the 95 s of training
+    assert "1 min 47 s" in page  # eight steps and the 95 s of training
     assert report.get_float_custom_property(artifacts.SECONDS) > 0
     assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
 

@@ -169,6 +169,17 @@ def test_pretraining_is_drawn_and_told(page):
     assert page.says(*headings, "chance", "kNN")
 
 
+def test_the_trials_of_the_tuner_are_told(page, record):
+    assert page.says("trial temperature batch size kNN accuracy time outcome")
+    assert page.says("1 0.2 256 80.0 % 1 min 1 s the config's own values", "2 0.3142 256 90.0 % 1 min 1 s taken")
+    assert page.says('3 0.1 256 1 min 1 s failed: it <script>alert("x")</script> blew up')
+    assert page.says("a training of 20 epochs", "kNN among 100 held-out images", "One standard error", "3.0 %")
+    pretraining = {**record.pretraining, "tuned": {"temperature": 0.31416}}
+    tuned = Page(render_page(dataclasses.replace(record, pretraining=pretraining, tuning=None), ReportConfig()))
+    assert tuned.says("temperature, from the Tuner 0.3142")
+    assert "Trials of the Tuner" not in tuned.content
+
+
 def test_a_method_without_chance_is_drawn_and_told(record):
     """BYOL has neither a chance loss nor top-1 and top-5."""
     history = [

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from components.contracts import configuration
-from components.simclr.policies import CropPolicy, OnlinePolicy
+from components.simclr.policies import CropPolicy, OnlinePolicy, strengthened
 from components.simclr.presets import PRESETS, Preset
 
 
@@ -85,3 +85,39 @@ def test_policies_and_draws_import_no_framework():
         "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'cv2', 'tfx', 'apache_beam')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_strength_is_how_far_operations_reach_not_how_often():
+    policy = OnlinePolicy(preset=Preset.DIGITS)
+    stronger = strengthened(policy, 1.5)
+    assert (stronger.rotation_degrees, stronger.noise_std_max, stronger.blur_sigma_max) == (22.5, 60.0, 2.25)
+    assert stronger.brightness == pytest.approx(0.6)
+    assert (stronger.zoom_min, stronger.zoom_max) == pytest.approx((0.85**1.5, 1.15**1.5))
+    probabilities = [name for name in configuration.to_mapping(policy) if name.endswith("probability")]
+    assert all(getattr(stronger, name) == getattr(policy, name) for name in probabilities)
+    assert strengthened(policy, 1.0) == policy
+    photographs = OnlinePolicy(preset=Preset.PHOTOGRAPHS)
+    assert strengthened(photographs, 2.0).hue == 0.2
+    assert strengthened(photographs, 2.0).noise_std_max == photographs.noise_std_max  # noise never happens
+
+
+def test_strength_stays_within_what_an_operation_can_do():
+    policy = OnlinePolicy(
+        rotation_degrees=90,
+        translation_fraction=0.5,
+        zoom_min=0.5,
+        hue=0.4,
+        cutout_probability=0.5,
+        blur_probability=0.5,
+    )
+    strong, weak = strengthened(policy, 50.0), strengthened(policy, 0.001)
+    assert (strong.rotation_degrees, strong.hue, strong.cutout_side_max, strong.blur_sigma_max) == (180, 0.5, 1.0, 20)
+    assert strong.translation_fraction < 1 and strong.zoom_min > 0.1
+    assert (weak.cutout_side_max, weak.blur_sigma_max) == (weak.cutout_side_min, weak.blur_sigma_min)
+    assert weak.zoom_min == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("strength", [0.0, -1.0, float("nan")])
+def test_a_strength_that_is_none_is_refused(strength):
+    with pytest.raises(ValueError, match="a positive strength expected"):
+        strengthened(OnlinePolicy(), strength)

@@ -1,0 +1,45 @@
+"""The TFX Tuner's executor, handing this room's parameters to ``tuner_fn``, and writing down every trial."""
+
+import json
+import logging
+import time
+from typing import Any
+
+from tfx import types
+from tfx.components.tuner import executor as tfx_executor
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils
+
+from components.contracts import artifacts
+
+# Keys of execution parameters.
+PRETRAINING_CONFIG = "pretraining_config"  # canonical JSON of PretrainingConfig
+
+ARTIFACT_URI = "artifact_uri"  # in tuner_fn's custom config: an output of this execution
+
+_PARAMETERS = (artifacts.CONFIG, PRETRAINING_CONFIG, artifacts.IMAGE_CONFIG, artifacts.CODE_DIGEST)
+
+_logger = logging.getLogger(__name__)
+
+
+class Executor(tfx_executor.Executor):
+    """Runs the search that ``tuner_module`` sets up."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Search, and write the best hyperparameters, TFX's table of trials and ``tuning.json``."""
+        started = time.monotonic()
+        results = artifact_utils.get_single_instance(output_dict[standard_component_specs.TUNER_RESULTS_KEY])
+        settings = {name: exec_properties[name] for name in _PARAMETERS} | {ARTIFACT_URI: results.uri}
+        exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
+        tuner = tfx_executor.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
+        tfx_executor.write_best_hyperparameters(tuner, output_dict)
+        content = json.dumps(tuner.record(), indent=2, allow_nan=False) + "\n"
+        io_utils.write_string_file(f"{results.uri}/{artifacts.TUNING_FILE}", content)
+        seconds = time.monotonic() - started
+        results.set_float_custom_property(artifacts.SECONDS, seconds)
+        _logger.info("tuning: done in %.1f s, trials in %s", seconds, results.uri)
