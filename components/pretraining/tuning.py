@@ -9,6 +9,7 @@ those that were finished.
 import json
 import logging
 import os
+import time
 from typing import Any
 
 import tensorflow as tf
@@ -114,10 +115,10 @@ class PretrainingTuner(base_tuner.BaseTuner):
         values = trial.hyperparameters.values
         number = int(trial.trial_id) + 1
         _logger.info("trial %d of at most %d: %s", number, self._config.max_trials, values)
-        config = hyperparameters.apply(self._pretraining, values, "Tuner")
         results = self._results[trial.trial_id] = []
         for execution in range(self._config.executions):
             try:
+                config = hyperparameters.apply(self._pretraining, values, "Tuner")
                 shortened = hyperparameters.shortened(config, self._config.epochs, execution)
                 results.append(self._train(shortened, material))
             except Exception as error:
@@ -171,13 +172,13 @@ class PretrainingTuner(base_tuner.BaseTuner):
         if tf.io.gfile.exists(path):
             with tf.io.gfile.GFile(path) as file:
                 return json.load(file)
-        result: dict[str, Any] = {tuning_record.KNN: None, tuning_record.SECONDS: 0.0, tuning_record.FAILURE: None}
+        started = time.monotonic()
         try:
             progress = pretrain.train(config, self._image_config, self._inputs, material).progress
-            result[tuning_record.SECONDS] = progress.seconds
-            result[tuning_record.KNN] = progress.history[-1][pretraining_record.KNN]
+            knn, seconds, failure = progress.history[-1][pretraining_record.KNN], progress.seconds, None
         except (watching.PretrainingStopped, tf.errors.ResourceExhaustedError) as error:
-            result[tuning_record.FAILURE] = str(error)
+            knn, seconds, failure = None, time.monotonic() - started, str(error)
+        result = {tuning_record.KNN: knn, tuning_record.SECONDS: seconds, tuning_record.FAILURE: failure}
         _replace_checkpoints(directory, json.dumps(result))
         return result
 

@@ -166,6 +166,7 @@ def test_a_trial_that_blows_up_fails_and_the_search_goes_on(search, tmp_path):
     for trial in failed:
         assert "is not finite" in trial["failure"]
         assert (trial["knn"], trial["knns"]) == (None, [None])
+        assert trial["seconds"] > 0
         assert trial["trial"] != record["best"]
     assert record["trials"][0]["failure"] is None
 
