@@ -96,7 +96,8 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
     asked = ("baselines.enabled=true", "baselines.methods=[from_scratch, frozen]", "baselines.max_image_passes=640")
     cheap = ("baselines.learning_rate_factors=[10.0]", "baselines.max_held_out_parts=1", "baselines.checks=3")
     finished = _run(workplace, *asked, *cheap)
-    assert _executed(finished) == {"Baselines", "Report"}
+    assert _executed(finished) == {"Baselines", "Pusher", "Report"}  # the latter two record every setting
+    assert _versions(workplace) == [1]
     assert len(finished.results) == 18
     (written,) = finished.results["Baselines"].outputs["baselines"]
     found = json.loads(pathlib.Path(written.uri, artifacts.BASELINES_FILE).read_text())

@@ -36,6 +36,13 @@ BASELINES = BaselinesConfig(
     max_label_draws=2,
 )
 PROTOCOL = comparison.Protocol(BASELINES, EVALUATION, IMAGE_CONFIG)
+
+
+def protocol_of(method: Baseline) -> comparison.Protocol:
+    """One method alone."""
+    return dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, methods=(method,)))
+
+
 MEAN, STD = np.full(1, 80, np.float32), np.full(1, 50, np.float32)
 
 
@@ -146,11 +153,13 @@ def test_test_labels_decide_nothing(inputs, found, tmp_path):
     arrays = files.read_arrays(f"{inputs.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}")
     arrays[evidence.TEST_LABELS] = (arrays[evidence.TEST_LABELS] + 1) % 3
     files.write_arrays(f"{shuffled.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}", arrays)
-    again = comparison.compare(shuffled, PROTOCOL)
-    assert numbers_of(again) != numbers_of(found)
-    first, second = (pathlib.Path(one[record.CHECKPOINT_DIRECTORY]) for one in (found, again))
-    for path in first.rglob("*.json"):
-        one, other = (json.loads(file.read_text()) for file in (path, second / path.relative_to(first)))
+    again = comparison.compare(shuffled, protocol_of(Baseline.FROZEN))
+    assert numbers_of(again)[record.FROZEN] != numbers_of(found)[record.FROZEN]
+    first, second = (pathlib.Path(one[record.CHECKPOINT_DIRECTORY], record.FROZEN) for one in (found, again))
+    names = sorted(path.name for path in first.iterdir())
+    assert names == sorted(path.name for path in second.iterdir()) and len(names) == 3
+    for name in names:
+        one, other = (json.loads((folder / name).read_text()) for folder in (first, second))
         assert one["predicted"] == other["predicted"] and one[record.STEPS] == other[record.STEPS]
 
 
@@ -160,22 +169,22 @@ def test_a_killed_comparison_keeps_its_finished_cells(inputs, found, tmp_path, m
 
     def run(self, *values):
         steps.append(1)
-        if len(steps) == 45:
+        if len(steps) == 25:
             raise KeyboardInterrupt
         return original(self, *values)
 
     monkeypatch.setattr(ClassifierStep, "run", run)
     with pytest.raises(KeyboardInterrupt):
-        comparison.compare(fresh, PROTOCOL)
+        comparison.compare(fresh, protocol_of(Baseline.FROM_SCRATCH))
     kept = sorted(path.relative_to(tmp_path).parts[1:] for path in tmp_path.rglob("*.json"))
     assert ("from_scratch", "0.2-0.json") in kept
-    assert len(kept) < 6
-    again = comparison.compare(fresh, PROTOCOL)
-    assert numbers_of(again) == numbers_of(found)
-    trained = [
-        t for entries in found[record.METHODS].values() for entry in entries for t in entry.get(record.TRAININGS, [])
+    assert len(kept) < 3
+    again = comparison.compare(fresh, protocol_of(Baseline.FROM_SCRATCH))
+    assert numbers_of(again)[record.FROM_SCRATCH] == numbers_of(found)[record.FROM_SCRATCH]
+    trainings = [
+        training for entry in found[record.METHODS][record.FROM_SCRATCH] for training in entry[record.TRAININGS]
     ]
-    assert len(steps) < 45 + sum(10 + training[record.STEPS] for training in trained) - 15  # the first cell was kept
+    assert len(steps) < 25 + sum(10 + training[record.STEPS] for training in trainings) - 10  # the first cell was kept
 
 
 def test_other_settings_have_another_place(inputs):
