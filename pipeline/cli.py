@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline import command_line, embedding_command, kubeflow_commands, registry_commands
+from pipeline import command_line, embedding_command, kubeflow_commands, registry_commands, report_command
 
 if TYPE_CHECKING:
     from pipeline import schema_review
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_kubeflow(commands)
     _add_config(commands)
     _add_schema(commands)
+    report_command.add(commands)
     registry_commands.add(commands)
     embedding_command.add(commands)
     return parser

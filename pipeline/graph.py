@@ -217,6 +217,7 @@ def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
+        baseline_report=Channel(type=artifacts.Report),
     ).with_id("BlessedBaseline")
     evaluator = Evaluator(
         examples=images,
@@ -269,14 +270,18 @@ def _consumers(
     )
     report = Report(
         examples=data.images,
+        statistics=data.statistics.outputs["statistics"],
         drift=data.drift.outputs["anomalies"],
+        transform_graph=encoder.transform.outputs["transform_graph"],
         window=window[-1].outputs["window"] if window else None,
         views=encoder.views.outputs["views"],
         tuner_results=encoder.tuner[0].outputs["tuner_results"] if encoder.tuner else None,
         pretrained_model=encoder.model,
         probe_report=verdict.probe.outputs["probe_report"],
         baselines=baselines[0].outputs["baselines"] if baselines else None,
+        evaluation=verdict.evaluator.outputs["evaluation"],
         blessing=blessing,
+        baseline_report=verdict.baseline.outputs["baseline_report"],
         pushed_model=pusher.outputs["pushed_model"],
         config=rooms["report"],
         pipeline_config=RuntimeParameter(run_parameters.SETTINGS, str),

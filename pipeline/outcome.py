@@ -11,7 +11,7 @@ from tfx import types
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, evidence, tuning_record
+from components.contracts import artifacts, evidence, ingestion_record, tuning_record
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
 from pipeline.places import Places
@@ -77,7 +77,7 @@ def read(results: Mapping[str, NodeResult], places: Places, config: PipelineConf
             for check in verdict[evidence.CHECKS]
             if check[evidence.NAME] == evidence.EARLIER_BLESSINGS
         ),
-        warnings=(*ingestion.get("warnings", ()), *verdict[evidence.WARNINGS]),
+        warnings=(*ingestion[ingestion_record.WARNINGS], *verdict[evidence.WARNINGS]),
         model=model,
         report=str(places.report),
     )

@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 
 from components.augmentation import beam_transforms, shards, survey
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifacts, configuration, records, views_record
 from components.contracts.images import ImageConfig
 
 _logger = logging.getLogger(__name__)
@@ -64,7 +64,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         totals = self._write(plan, views.uri, config, image_config, scratch_dir)
         summary = _summary(totals, config, image_config)
         _publish(views, summary, time.monotonic() - started)
-        _logger.info("ViewGen: wrote %s in %.1f s to %s", summary["records"], time.monotonic() - started, views.uri)
+        _logger.info(
+            "ViewGen: wrote %s in %.1f s to %s", summary[views_record.RECORDS], time.monotonic() - started, views.uri
+        )
 
     def _survey(
         self, files: list[survey.InputFile], config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
@@ -135,12 +137,12 @@ def _summary(totals: dict[str, dict[str, Any]], config: ViewsConfig, image_confi
     for split in (records.TRAIN, records.EVAL):
         hasher.update(totals[split]["digest_sum"].encode())
     return {
-        artifacts.CONTENT_DIGEST: hasher.hexdigest(),
-        "records": {split: totals[split]["records"] for split in (records.TRAIN, records.EVAL)},
-        "bytes": sum(values["bytes"] for values in totals.values()),
-        "views_per_image": config.views_per_image,
-        "size_px": image_config.size_px,
-        "channels": image_config.channels,
+        views_record.CONTENT_DIGEST: hasher.hexdigest(),
+        views_record.RECORDS: {split: totals[split]["records"] for split in (records.TRAIN, records.EVAL)},
+        views_record.BYTES: sum(values["bytes"] for values in totals.values()),
+        views_record.VIEWS_PER_IMAGE: config.views_per_image,
+        views_record.SIZE_PX: image_config.size_px,
+        views_record.CHANNELS: image_config.channels,
     }
 
 
@@ -148,10 +150,10 @@ def _publish(views: types.Artifact, summary: dict[str, Any], seconds: float) -> 
     """Properties first, then the summary file, which says that all is there."""
     views.split_names = artifact_utils.encode_split_names([records.TRAIN, records.EVAL])
     examples_utils.set_payload_format(views, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    views.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[artifacts.CONTENT_DIGEST])
-    views.set_int_custom_property(TRAIN_RECORDS, summary["records"][records.TRAIN])
-    views.set_int_custom_property(EVAL_RECORDS, summary["records"][records.EVAL])
-    views.set_int_custom_property(VIEW_BYTES, summary["bytes"])
+    views.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[views_record.CONTENT_DIGEST])
+    views.set_int_custom_property(TRAIN_RECORDS, summary[views_record.RECORDS][records.TRAIN])
+    views.set_int_custom_property(EVAL_RECORDS, summary[views_record.RECORDS][records.EVAL])
+    views.set_int_custom_property(VIEW_BYTES, summary[views_record.BYTES])
     views.set_float_custom_property(artifacts.SECONDS, seconds)
     text = json.dumps(summary, indent=2, sort_keys=True) + "\n"
     scratch_dir = shards.join(views.uri, _SCRATCH_FOLDER)

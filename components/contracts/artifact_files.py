@@ -26,6 +26,7 @@ BASELINES_FILE = "baselines.json"  # BaselineReport: see ``baseline_record``
 VERDICT_FILE = "verdict.json"  # ModelBlessing: verdict, reasons and the evidence they rest on
 PUSH_FILE = "push.json"  # PushedModel: version, digest, directory
 REPORT_FILE = "report.html"  # Report
+RUN_FILE = "run.json"  # Report: where everything the page tells of lies
 
 # -- property keys ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ import pathlib
 
 _COMPONENTS = pathlib.Path(__file__).resolve().parent.parent
 _SHARED_ROOMS = ("contracts", "simclr")
+# The rooms that have a part in what a model is and is worth.
+MODEL_ROOMS = ("ingestion", "preprocessing", "augmentation", "pretraining", "linear_evaluation", "export")
 _SUFFIXES = (".py", ".html", ".css", ".js")  # code and the page templates of the report
 
 
@@ -35,3 +37,8 @@ def code_digest(*rooms: str) -> str:
             content = path.read_bytes()
             hasher.update(len(content).to_bytes(8, "big") + content)
     return hasher.hexdigest()
+
+
+def model_code_digests() -> dict[str, str]:
+    """Digest by room of ``MODEL_ROOMS``."""
+    return {room: code_digest(room) for room in MODEL_ROOMS}

@@ -18,6 +18,8 @@ KNN = "knn"  # 0 to 1, on the eval split
 
 SETTINGS = "settings"  # the resolved numbers of the run: total_steps, ...
 METHOD = "method"  # among the settings: simclr, moco or byol
+TOTAL_STEPS = "total_steps"  # among the settings
+IMAGES_PER_STEP = "images_per_step"  # among the settings, over all replicas
 CHANCE_LOSS = "chance_loss"  # among the settings; null for BYOL
 TUNED = "tuned"  # settings that the Tuner chose, name -> value, over those of the config; null without a Tuner
 SECONDS = "seconds"  # of training, over all processes

@@ -19,7 +19,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
-from components.contracts import artifacts, configuration, evidence, signatures
+from components.contracts import artifacts, configuration, evidence, push_record, signatures
 from components.contracts.images import ImageConfig
 from components.export import image_files, kubeflow_registry, version_record
 from components.export import registry as model_registry
@@ -72,20 +72,25 @@ class Executor(pusher_executor.Executor):
                 except model_registry.NewerSpanInUseError as error:
                     outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
-        outcome[artifacts.SECONDS] = round(time.monotonic() - started, 3)
+        outcome[push_record.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
         io_utils.write_string_file(f"{pushed.uri}/{artifacts.PUSH_FILE}", json.dumps(outcome, indent=2) + "\n")
-        _logger.info("export: %s, %.1f s, %s", outcome["message"], outcome[artifacts.SECONDS], pushed.uri)
+        _logger.info("export: %s, %.1f s, %s", outcome[push_record.MESSAGE], outcome[push_record.SECONDS], pushed.uri)
 
     def _pass_over(self, pushed: types.Artifact, verdict: str, reason: str | None) -> dict[str, Any]:
         self._MarkNotPushed(pushed)
-        return {"pushed": False, "message": f"nothing pushed: {verdict}", "verdict": verdict, "reason": reason}
+        return {
+            push_record.PUSHED: False,
+            push_record.MESSAGE: f"nothing pushed: {verdict}",
+            push_record.VERDICT: verdict,
+            push_record.REASON: reason,
+        }
 
     def _mark(self, pushed: types.Artifact, outcome: dict[str, Any]) -> None:
-        number = outcome[artifacts.VERSION]
-        self._MarkPushed(pushed, pushed_destination=outcome["directory"], pushed_version=str(number))
+        number = outcome[push_record.VERSION]
+        self._MarkPushed(pushed, pushed_destination=outcome[push_record.DIRECTORY], pushed_version=str(number))
         pushed.set_int_custom_property(artifacts.VERSION, number)
-        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, outcome[artifacts.CONTENT_DIGEST])
+        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, outcome[push_record.CONTENT_DIGEST])
 
     def _record(
         self, input_dict: dict[str, list[types.Artifact]], saved_model: pathlib.Path, settings: dict[str, Any]
@@ -139,16 +144,20 @@ def _push(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -
         return outcome
     entry = kubeflow_registry.Entry(
         model_name=config.model_name,
-        version=outcome.get(artifacts.VERSION),
-        uri=outcome["directory"],
+        version=outcome.get(push_record.VERSION),
+        uri=outcome[push_record.DIRECTORY],
         content_digest=candidate.content_digest,
-        is_in_use=outcome["is_in_use"],
+        is_in_use=outcome[push_record.IS_IN_USE],
         description=candidate.record[version_record.VERDICT][evidence.REASON],
         properties=version_record.properties(candidate.record),
     )
     number = kubeflow_registry.register(entry, config.kubeflow_registry)
     message = f"{outcome['message']}, version {number} at {config.kubeflow_registry.address}"
-    return outcome | {artifacts.VERSION: number, "message": message, "server": config.kubeflow_registry.address}
+    return outcome | {
+        push_record.VERSION: number,
+        push_record.MESSAGE: message,
+        push_record.SERVER: config.kubeflow_registry.address,
+    }
 
 
 def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -> dict[str, Any]:
@@ -173,30 +182,30 @@ def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: Expor
     )
     number = push.version.number
     return {
-        "pushed": True,
-        "message": f"version {number} is {'new' if push.is_new else 'there already'} in {push.folder.parent}",
-        "is_new": push.is_new,
-        "is_in_use": push.is_in_use,
-        "model_name": config.model_name,
-        artifacts.VERSION: number,
-        artifacts.CONTENT_DIGEST: candidate.content_digest,
-        "files_digest": push.version.files_digest,
-        "directory": str(push.folder),
-        "source": push.version.source,
+        push_record.PUSHED: True,
+        push_record.MESSAGE: f"version {number} is {'new' if push.is_new else 'there already'} in {push.folder.parent}",
+        push_record.IS_NEW: push.is_new,
+        push_record.IS_IN_USE: push.is_in_use,
+        push_record.MODEL_NAME: config.model_name,
+        push_record.VERSION: number,
+        push_record.CONTENT_DIGEST: candidate.content_digest,
+        push_record.FILES_DIGEST: push.version.files_digest,
+        push_record.DIRECTORY: str(push.folder),
+        push_record.SOURCE: push.version.source,
     }
 
 
 def _own_place(candidate: _Candidate, config: ExportConfig) -> dict[str, Any]:
     """Where the model lies in the pipeline root; the server gives it a version."""
     return {
-        "pushed": True,
-        "message": f"{candidate.model.uri} stays where it is",
-        "is_new": candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED,
-        "is_in_use": True,
-        "model_name": config.model_name,
-        artifacts.CONTENT_DIGEST: candidate.content_digest,
-        "directory": path_utils.serving_model_dir(candidate.model.uri),
-        "source": candidate.model.uri,
+        push_record.PUSHED: True,
+        push_record.MESSAGE: f"{candidate.model.uri} stays where it is",
+        push_record.IS_NEW: candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED,
+        push_record.IS_IN_USE: True,
+        push_record.MODEL_NAME: config.model_name,
+        push_record.CONTENT_DIGEST: candidate.content_digest,
+        push_record.DIRECTORY: path_utils.serving_model_dir(candidate.model.uri),
+        push_record.SOURCE: candidate.model.uri,
     }
 
 

@@ -6,7 +6,7 @@ It says only what the evidence holds; what is not known is left out.
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, pretraining_record, signatures
+from components.contracts import evidence, ingestion_record, pretraining_record, signatures
 from components.export import version_record
 
 _SIGNATURES = (
@@ -171,10 +171,10 @@ def _usage_lines(model_name: str) -> list[str]:
 
 
 def _limit_lines(data: Mapping[str, Any]) -> list[str]:
-    count = sum(data.get("records", {}).values())
+    count = sum(data[ingestion_record.RECORDS].values())
     return [
-        f"- The numbers above hold for images like the {count} of `{_plain(str(data.get('root')))}`, and for nothing "
-        "else: measure again before you use the encoder on images from elsewhere.",
+        f"- The numbers above hold for images like the {count} of `{_plain(data[ingestion_record.ROOT])}`, and for "
+        "nothing else: measure again before you use the encoder on images from elsewhere.",
         "- What pretraining treated as the same picture (crops, colours, flips: see the settings) the representation "
         "may not tell apart.",
         "- The signatures read 8-bit JPEG and PNG bytes and ignore orientation tags. Other files (EXIF orientation, "

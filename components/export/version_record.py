@@ -6,16 +6,16 @@ It lies beside the model as JSON; the model card and the entry on a model regist
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, pretraining_record
-from components.contracts.code_digest import code_digest
+from components.contracts import evidence, ingestion_record, pretraining_record
+from components.contracts.code_digest import model_code_digests
 from components.contracts.installed_versions import installed_versions
 
 MODEL, VERDICT, DATA, PRETRAINING, RESULTS = "model", "verdict", "data", "pretraining", "results"
 SETTINGS, CODE_DIGESTS, LIBRARIES, RUN = "settings", "code_digests", "libraries", "run"
 LAST_EPOCH = "last_epoch"  # of pretraining
 
-_ROOMS = ("ingestion", "preprocessing", "augmentation", "pretraining", "linear_evaluation", "export")
-_NOT_KEPT = ("near_duplicate_pairs", "warnings", "seconds")  # of the data: paths and clocks
+# Of the data: paths and clocks.
+_NOT_KEPT = (ingestion_record.NEAR_DUPLICATE_PAIRS, ingestion_record.WARNINGS, ingestion_record.SECONDS)
 
 
 def version_record(
@@ -55,7 +55,7 @@ def version_record(
         },
         RESULTS: dict(probe),
         SETTINGS: dict(settings),
-        CODE_DIGESTS: {room: code_digest(room) for room in _ROOMS},
+        CODE_DIGESTS: model_code_digests(),
         LIBRARIES: installed_versions(),
         RUN: run,
     }
@@ -73,9 +73,9 @@ def properties(record: Mapping[str, Any]) -> dict[str, bool | int | float | str]
             f"accuracy_at_{100 * fraction[evidence.FRACTION]:g}_percent_of_labels": fraction[evidence.ACCURACY_MEAN]
             for fraction in encoder.get(evidence.FRACTIONS) or []
         },
-        **{f"{split}_images": count for split, count in data.get("records", {}).items()},
-        "data_root": data.get("root"),
-        "data_digest": data.get("content_digest"),
+        **{f"{split}_images": count for split, count in data[ingestion_record.RECORDS].items()},
+        "data_root": data[ingestion_record.ROOT],
+        "data_digest": data[ingestion_record.CONTENT_DIGEST],
         "span": data["span"],
         "method": pretraining.get(pretraining_record.SETTINGS, {}).get(pretraining_record.METHOD),
         "architecture": record[MODEL].get("architecture"),

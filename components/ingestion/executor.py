@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts
+from components.contracts import artifacts, ingestion_record
 from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
 from components.ingestion import listing
@@ -49,8 +49,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property(artifacts.SERIES_DIGEST, digest(series))
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",
-            ", ".join(f"{number} {split}" for split, number in summary["records"].items()),
-            summary["seconds"],
+            ", ".join(f"{number} {split}" for split, number in summary[ingestion_record.RECORDS].items()),
+            summary[ingestion_record.SECONDS],
             examples.uri,
         )
 
@@ -70,13 +70,13 @@ def _series(input_base: str, config: IngestionConfig, image_config: ImageConfig)
 
 def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:
     """Put split names, formats, digest and counts on the artifact."""
-    examples.split_names = artifact_utils.encode_split_names(list(summary["records"]))
+    examples.split_names = artifact_utils.encode_split_names(list(summary[ingestion_record.RECORDS]))
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, _FILE_FORMAT)
-    examples.set_string_custom_property(artifacts.CONTENT_DIGEST, summary["content_digest"])
-    examples.set_float_custom_property(artifacts.SECONDS, summary["seconds"])
-    for split, number in summary["records"].items():
+    examples.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[ingestion_record.CONTENT_DIGEST])
+    examples.set_float_custom_property(artifacts.SECONDS, summary[ingestion_record.SECONDS])
+    for split, number in summary[ingestion_record.RECORDS].items():
         examples.set_int_custom_property(f"records_{split}", number)
-        examples.set_int_custom_property(f"bytes_{split}", summary["bytes"][split])
-    for reason, number in summary["refused"].items():
+        examples.set_int_custom_property(f"bytes_{split}", summary[ingestion_record.BYTES][split])
+    for reason, number in summary[ingestion_record.REFUSED].items():
         examples.set_int_custom_property(f"refused_{reason}", number)

@@ -15,6 +15,7 @@ import apache_beam as beam
 import tensorflow as tf
 
 from components.contracts import artifact_files
+from components.contracts import ingestion_record as keys
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.ingestion import staging
@@ -91,13 +92,15 @@ def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: fl
         _logger.warning("%s", sentence)
     pairs = _write_near_duplicates(order)
     facts = {
-        "root": order.root,
-        "source": order.config.source,
-        "content_digest": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
-        "shards": {split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits},
-        "warnings": found,
-        "near_duplicate_pairs": pairs,
-        "seconds": time.monotonic() - started,
+        keys.ROOT: order.root,
+        keys.SOURCE: order.config.source,
+        keys.CONTENT_DIGEST: hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
+        keys.SHARDS: {
+            split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits
+        },
+        keys.WARNINGS: found,
+        keys.NEAR_DUPLICATE_PAIRS: pairs,
+        keys.SECONDS: time.monotonic() - started,
     }
     summary = summarize(tally, count_reasons(refusals), facts)
     quarantine = "".join(json.dumps(refusal._asdict(), ensure_ascii=False) + "\n" for refusal in refusals)

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from components.contracts import ingestion_record as keys
 from components.contracts import records
 from components.contracts.images import Color
 from components.ingestion.config import IngestionConfig, NearDuplicates
@@ -233,16 +234,16 @@ def summarize(tally: Tally, refused: dict[str, int], facts: dict[str, Any]) -> d
     """The content of the summary file: ``facts`` (root, seconds, ...) and everything counted."""
     return {
         **facts,
-        "records": {split: tally.records[split] for split in tally.splits},
-        "bytes": {split: tally.bytes[split] for split in tally.splits},
-        "classes": {
+        keys.RECORDS: {split: tally.records[split] for split in tally.splits},
+        keys.BYTES: {split: tally.bytes[split] for split in tally.splits},
+        keys.CLASSES: {
             split: dict(sorted(tally.classes[split].items())) for split in tally.splits if split in tally.classes
         },
-        "refused": refused,
-        "undecodable": undecodable(refused),
-        "undecodable_fraction": undecodable_fraction(tally, refused),
-        "duplicates": refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
-        "label_conflicts": refused.get(Reason.LABEL_CONFLICT.value, 0),
-        "near_duplicates": tally.near_duplicates,
-        "gray_fraction": tally.gray / tally.total if tally.total else 0.0,
+        keys.REFUSED: refused,
+        keys.UNDECODABLE: undecodable(refused),
+        keys.UNDECODABLE_FRACTION: undecodable_fraction(tally, refused),
+        keys.DUPLICATES: refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
+        keys.LABEL_CONFLICTS: refused.get(Reason.LABEL_CONFLICT.value, 0),
+        keys.NEAR_DUPLICATES: tally.near_duplicates,
+        keys.GRAY_FRACTION: tally.gray / tally.total if tally.total else 0.0,
     }

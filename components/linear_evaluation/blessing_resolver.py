@@ -19,6 +19,7 @@ CANDIDATE = "candidate"
 MODEL = "model"
 MODEL_BLESSING = "model_blessing"
 EARLIER_BLESSINGS = "earlier_blessings"
+BASELINE_REPORT = "baseline_report"
 
 # Custom property of the Gate's ModelBlessing: id of the blessing that was in force when it judged.
 IN_FORCE_ID = "blessing_in_force_id"
@@ -27,10 +28,11 @@ IN_FORCE_ID = "blessing_in_force_id"
 class BlessedBaseline(resolver.ResolverStrategy):
     """Resolves the baseline of a candidate among all models and blessings of the pipeline.
 
-    Inputs: ``CANDIDATE``, the model of this run; ``MODEL`` and ``MODEL_BLESSING``, all there are, and once more under
-    ``EARLIER_BLESSINGS``, which declares the output. Outputs: the candidate, the baseline model under ``MODEL`` (or
-    nothing), under ``MODEL_BLESSING`` the blessing in force (or nothing), from which the Gate learns what is in use,
-    and under ``EARLIER_BLESSINGS`` what ``earlier_blessings`` finds.
+    Inputs: ``CANDIDATE``, the model of this run; ``MODEL``, ``MODEL_BLESSING`` and ``BASELINE_REPORT``, all models,
+    blessings and reports there are, and the blessings once more under ``EARLIER_BLESSINGS``, which declares the output.
+    Outputs: the candidate, the baseline model under ``MODEL`` (or nothing), under ``MODEL_BLESSING`` the blessing in
+    force (or nothing), from which the Gate learns what is in use, what ``earlier_blessings`` finds, and under
+    ``BASELINE_REPORT`` what ``report_of`` finds.
 
     The rule. Blessings count if the Gate wrote them (they have a verdict; the Evaluator's do not), say "blessed", and
     their model still exists. The latest of them, by artifact id, is in force; its model is in use. One exception: where
@@ -70,6 +72,7 @@ class BlessedBaseline(resolver.ResolverStrategy):
             MODEL: [baseline] if baseline else [],
             MODEL_BLESSING: [in_force] if in_force else [],
             EARLIER_BLESSINGS: earlier_blessings(candidates[0], models, blessings),
+            BASELINE_REPORT: report_of(baseline or in_force, candidates[0], input_dict.get(BASELINE_REPORT, [])),
         }
 
 
@@ -129,6 +132,32 @@ def earlier_blessings(
             found.setdefault(blessing.get_string_custom_property(artifacts.CONTENT_DIGEST), blessing)
     found.pop(candidate.get_string_custom_property(artifacts.CONTENT_DIGEST), None)
     return list(found.values())
+
+
+def report_of(
+    compared: types.Artifact | None, candidate: types.Artifact, reports: list[types.Artifact]
+) -> list[types.Artifact]:
+    """The report of the run whose model the candidate is compared with.
+
+    Args:
+        compared: the baseline model, or where that has other classes the blessing of the model in use; None where
+            nothing is in use.
+        candidate: with the property ``artifacts.CONTENT_DIGEST``.
+        reports: all there are.
+
+    Returns:
+        The latest report of a run in which that content was blessed, or nothing.
+    """
+    digest, own = (
+        found.get_string_custom_property(artifacts.CONTENT_DIGEST) if found else None for found in (compared, candidate)
+    )
+    found = [
+        report
+        for report in reports
+        if report.get_string_custom_property(artifacts.CONTENT_DIGEST) == digest != own
+        and report.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED
+    ]
+    return sorted(found, key=lambda report: report.id)[-1:]
 
 
 def _is_of_same_test_split(candidate: types.Artifact, blessing: types.Artifact) -> bool:

@@ -45,6 +45,9 @@ class LinearEvaluationConfig:
     )
     thumbnail_px: int = Field(96, ge=8, le=512, description="thumbnails are shrunk to at most this side")
     max_thumbnails: int = Field(500, ge=0, le=5000, description="test images kept as thumbnails for the report")
+    max_mistake_thumbnails: int = Field(
+        100, ge=0, le=5000, description="misclassified test images kept beside them, most confident first"
+    )
     neighbour_queries: int = Field(8, ge=0, le=100, description="test images shown with their nearest train images")
     neighbours: int = Field(5, ge=1, le=50, description="nearest train images shown for each of them")
     golden_images: int = Field(8, ge=1, le=64, description="train images stored with the model beside their vectors")

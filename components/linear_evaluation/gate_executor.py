@@ -14,7 +14,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.contracts import artifacts, configuration, evidence, signatures
-from components.linear_evaluation import blessing_resolver, files, gate
+from components.linear_evaluation import blessing_resolver, files, gate, gate_evidence
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import read_evaluation
 
@@ -71,7 +71,7 @@ def _gather(
     candidate: types.Artifact,
     baseline: types.Artifact | None,
     in_force: types.Artifact | None,
-) -> gate.Evidence:
+) -> gate_evidence.Evidence:
     problems: list[str] = []
 
     def read_from(key: str, what: str, reader: Callable[[str], Found], name: str = "") -> Found | None:
@@ -89,7 +89,7 @@ def _gather(
             problems.append(f"{what} cannot be read from {path}: {type(error).__name__} {error}".rstrip())
             return None
 
-    return gate.Evidence(
+    return gate_evidence.Evidence(
         candidate=_judged(candidate),
         baseline=_judged(baseline) if baseline else None,
         in_use=_blessed_model(in_force) if in_force else None,
@@ -102,10 +102,12 @@ def _gather(
     )
 
 
-def _judged(model: types.Artifact) -> gate.JudgedModel:
+def _judged(model: types.Artifact) -> gate_evidence.JudgedModel:
     digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
     split = model.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST)
-    return gate.JudgedModel(digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model), split)
+    return gate_evidence.JudgedModel(
+        digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model), split
+    )
 
 
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
@@ -119,9 +121,9 @@ def _predictions(model_uri: str) -> dict[str, np.ndarray] | None:
     return files.read_arrays(path) if tf.io.gfile.exists(path) else None
 
 
-def _blessed_model(blessing: types.Artifact) -> gate.JudgedModel:
+def _blessed_model(blessing: types.Artifact) -> gate_evidence.JudgedModel:
     uri = blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY)
-    return gate.JudgedModel(
+    return gate_evidence.JudgedModel(
         blessing.get_string_custom_property(artifacts.CONTENT_DIGEST),
         blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
         uri,
@@ -154,7 +156,7 @@ def _write_properties(
     blessing.set_string_custom_property(artifacts.REASON, verdict.reason)
 
 
-def _write_files(directory: str, verdict: gate.Verdict, given: gate.Evidence) -> None:
+def _write_files(directory: str, verdict: gate.Verdict, given: gate_evidence.Evidence) -> None:
     """The evidence first, TFX's marker file last."""
     markers = {True: constants.BLESSED_FILE_NAME, False: constants.NOT_BLESSED_FILE_NAME}
     for marker in markers.values():  # of an attempt that was killed
@@ -165,7 +167,7 @@ def _write_files(directory: str, verdict: gate.Verdict, given: gate.Evidence) ->
         file.write("")
 
 
-def _verdict_file(verdict: gate.Verdict, given: gate.Evidence) -> dict[str, Any]:
+def _verdict_file(verdict: gate.Verdict, given: gate_evidence.Evidence) -> dict[str, Any]:
     evaluation = given.evaluation
     return {
         evidence.VERDICT: verdict.verdict,
@@ -192,7 +194,7 @@ def _verdict_file(verdict: gate.Verdict, given: gate.Evidence) -> dict[str, Any]
     }
 
 
-def _model_entry(model: gate.JudgedModel | None, accuracy: float | None) -> dict[str, Any] | None:
+def _model_entry(model: gate_evidence.JudgedModel | None, accuracy: float | None) -> dict[str, Any] | None:
     if model is None:
         return None
     return {

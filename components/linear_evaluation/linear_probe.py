@@ -207,6 +207,8 @@ def _pictures(
 ) -> dict[str, np.ndarray]:
     """Thumbnails of test images, and of the nearest train images of some of them."""
     thumbnail_rows = _spread(len(measured.test_labels), config.max_thumbnails)
+    mistakes = _mistakes(measured)
+    mistake_rows = mistakes[~np.isin(mistakes, thumbnail_rows)][: config.max_mistake_thumbnails]
     query_rows = _queries(measured, config.neighbour_queries)
     indices, similarities = knn.nearest(
         measured.test.features[evidence.ENCODER][query_rows],
@@ -216,7 +218,7 @@ def _pictures(
 
     neighbour_digests = measured.train.digests[indices]
     test_digests = measured.test.digests
-    shown = test_digests[np.union1d(thumbnail_rows, query_rows)]
+    shown = test_digests[np.concatenate([thumbnail_rows, mistake_rows, query_rows])]
     stored = features.read_images(inputs.test_files, shown.tolist())
     stored |= features.read_images(inputs.train_files, neighbour_digests.ravel().tolist())
 
@@ -227,6 +229,8 @@ def _pictures(
     return {
         evidence.THUMBNAIL_ROWS: thumbnail_rows,
         evidence.THUMBNAILS: pictures(test_digests[thumbnail_rows]),
+        evidence.MISTAKE_ROWS: mistake_rows,
+        evidence.MISTAKE_THUMBNAILS: pictures(test_digests[mistake_rows]),
         evidence.QUERY_ROWS: query_rows,
         evidence.QUERY_THUMBNAILS: pictures(test_digests[query_rows]),
         evidence.NEIGHBOUR_DIGESTS: neighbour_digests,
@@ -239,6 +243,13 @@ def _pictures(
 def _spread(size: int, count: int) -> np.ndarray:
     """Up to ``count`` rows spread evenly; digests are in no order of content, so this is a fair sample."""
     return np.unique(np.linspace(0, size - 1, min(size, count)).astype(np.int64))
+
+
+def _mistakes(measured: _Measured) -> np.ndarray:
+    """Test rows predicted wrong, those with the highest score first."""
+    scores = measured.predictions[evidence.ENCODER].fractions[-1].scores[0]
+    wrong = np.flatnonzero(scores.argmax(axis=1) != measured.test_labels)
+    return wrong[np.argsort(-scores[wrong].max(axis=1), kind="stable")]
 
 
 def _queries(measured: _Measured, count: int) -> np.ndarray:

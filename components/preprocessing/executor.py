@@ -3,6 +3,7 @@
 Which splits exist is known only when the images are read, so the executor chooses, not the graph.
 """
 
+import time
 from typing import Any
 
 from tfx import types
@@ -24,6 +25,7 @@ class Executor(transform_executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Run TFX's Transform with the analysed splits and the module's settings filled in."""
+        started = time.monotonic()
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         present = {split for artifact in examples for split in artifact_utils.decode_split_names(artifact.split_names)}
         analysed = [split for split in (records.TRAIN, records.UNLABELED) if split in present]
@@ -32,3 +34,5 @@ class Executor(transform_executor.Executor):
         settings = {artifacts.IMAGE_CONFIG: exec_properties[artifacts.IMAGE_CONFIG]}
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         super().Do(input_dict, output_dict, exec_properties)
+        graph = artifact_utils.get_single_instance(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
+        graph.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration
+from components.contracts import artifact_files, configuration, views_record
 from components.contracts import pretraining_record as record
 from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
@@ -149,7 +149,7 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
         config,
         image_config.size_px,
         image_config.channels,
-        material.summary["views_per_image"],
+        material.summary[views_record.VIEWS_PER_IMAGE],
     )
     image = ImageShape(image_config.size_px, image_config.channels, inputs.mean, inputs.std)
     warmup_steps, total_steps = plan.scheduled_steps(config, pairs.num_images)
@@ -215,7 +215,7 @@ def _read_summary(views_uri: str, image_config: ImageConfig) -> dict[str, Any]:
         raise ValueError(f"{path} is missing: the views were not written to their end")
     with tf.io.gfile.GFile(path) as file:
         summary = json.load(file)
-    found = summary["size_px"], summary["channels"]
+    found = summary[views_record.SIZE_PX], summary[views_record.CHANNELS]
     expected = image_config.size_px, image_config.channels
     if found != expected:
         raise ValueError(f"{path}: views have size and channels {found}, but the image config says {expected}")

@@ -19,11 +19,13 @@ _CHARACTER_PX = 7.2  # width of a label's character, roughly
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One line: a name, its points, and the number of its colour (0, 1, 2, ...)."""
+    """One line: a name, its points, the number of its colour (0, 1, 2, ...), and how sure each point is."""
 
     name: str
     points: tuple[tuple[float, float], ...]
     color: int = 0
+    spans: tuple[tuple[float, float], ...] = ()  # low and high end of each point's bar; none without bars
+    is_reference: bool = False  # dashed, without dots
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +61,17 @@ def line_chart(
         One ``svg`` element.
     """
     values = [y for line in series for _, y in line.points] + [reference.value for reference in references]
+    values += [bound for line in series for span in line.spans for bound in span]
     columns = [x for line in series for x, _ in line.points]
     labels = [line.name for line in series] + [reference.name for reference in references]
     x_low, x_high = (min(columns), max(columns)) if min(columns) < max(columns) else (columns[0] - 1, columns[0] + 1)
     y = Scale(*padded_range(values, y_low, y_high), _HEIGHT - _BOTTOM, _TOP)
     x = Scale(x_low, x_high, _left_of(y), _WIDTH - _margin_for(labels))
     marks = [_reference(reference, x, y) for reference in references] + [_line(line, x, y) for line in series]
-    ends = [(line.name, y(line.points[-1][1]), f"series-{line.color}") for line in series]
+    ends = [
+        (line.name, y(line.points[-1][1]), "reference" if line.is_reference else f"series-{line.color}")
+        for line in series
+    ]
     ends += [(reference.name, y(reference.value), "reference") for reference in references]
     ticks = _whole(x.ticks(5))
     return _figure(
@@ -149,12 +155,18 @@ def _dots(name: str, places: list[tuple[float, Dot]], y: Scale, number: int) -> 
 
 def _line(line: Series, x: Scale, y: Scale) -> Markup:
     path = " ".join(f"{'L' if index else 'M'}{x(a):.1f} {y(b):.1f}" for index, (a, b) in enumerate(line.points))
-    radius = 3.0 if len(line.points) == 1 else 1.6
+    if line.is_reference:
+        return element("path", d=path, class_="reference-line")
+    radius = 3.0 if line.spans or len(line.points) == 1 else 1.6
+    bars = [
+        element("line", x1=x(a), x2=x(a), y1=y(low), y2=y(high), class_="spread")
+        for (a, _), (low, high) in zip(line.points if line.spans else (), line.spans, strict=True)
+    ]
     dots = [
         element("circle", element("title", f"{line.name} {b:.4g} at {a:g}"), cx=x(a), cy=y(b), r=radius, class_="dot")
         for a, b in line.points
     ]
-    return element("g", element("path", d=path, class_="line"), *dots, class_=f"series-{line.color}")
+    return element("g", element("path", d=path, class_="line"), *bars, *dots, class_=f"series-{line.color}")
 
 
 def _reference(reference: Reference, x: Scale, y: Scale) -> Markup:

@@ -7,13 +7,33 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.contracts import artifacts, configuration
-from components.contracts.code_digest import code_digest
-from components.report import executor
+from components.contracts.code_digest import MODEL_ROOMS, code_digest
+from components.report import executor, run_record
 from components.report.config import ReportConfig
+
+_REQUIRED = {
+    run_record.EXAMPLES: standard_artifacts.Examples,
+    run_record.STATISTICS: standard_artifacts.ExampleStatistics,
+    run_record.DRIFT: standard_artifacts.ExampleAnomalies,
+    run_record.TRANSFORM_GRAPH: standard_artifacts.TransformGraph,
+    run_record.VIEWS: standard_artifacts.Examples,
+    run_record.PRETRAINED_MODEL: standard_artifacts.Model,
+    run_record.PROBE_REPORT: artifacts.ProbeReport,
+    run_record.EVALUATION: standard_artifacts.ModelEvaluation,
+    run_record.BLESSING: standard_artifacts.ModelBlessing,
+    run_record.PUSHED_MODEL: standard_artifacts.PushedModel,
+}
+_OPTIONAL = {
+    run_record.WINDOW: standard_artifacts.Examples,
+    run_record.TUNER_RESULTS: standard_artifacts.TunerResults,
+    run_record.BASELINES: artifacts.BaselineReport,
+    # A Resolver has nothing to give in the first run.
+    executor.BASELINE_REPORT: artifacts.Report,
+}
 
 
 class ReportSpec(ComponentSpec):
-    """Artifacts of a run in, a page out; everything but the images may be missing, and the page says so."""
+    """Artifacts of a run, and the report of the run whose model is in use, in; a page out."""
 
     PARAMETERS = {
         artifacts.CONFIG: ExecutionParameter(type=str),
@@ -21,16 +41,8 @@ class ReportSpec(ComponentSpec):
         executor.PIPELINE_CONFIG: ExecutionParameter(type=str),
     }
     INPUTS = {
-        executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
-        executor.DRIFT: ChannelParameter(type=standard_artifacts.ExampleAnomalies, optional=True),
-        executor.WINDOW: ChannelParameter(type=standard_artifacts.Examples, optional=True),
-        executor.VIEWS: ChannelParameter(type=standard_artifacts.Examples, optional=True),
-        executor.TUNER_RESULTS: ChannelParameter(type=standard_artifacts.TunerResults, optional=True),
-        executor.PRETRAINED_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
-        executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport, optional=True),
-        executor.BASELINES: ChannelParameter(type=artifacts.BaselineReport, optional=True),
-        executor.BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
-        executor.PUSHED_MODEL: ChannelParameter(type=standard_artifacts.PushedModel, optional=True),
+        **{name: ChannelParameter(type=kind) for name, kind in _REQUIRED.items()},
+        **{name: ChannelParameter(type=kind, optional=True) for name, kind in _OPTIONAL.items()},
     }
     OUTPUTS = {executor.REPORT: ChannelParameter(type=artifacts.Report)}
 
@@ -44,51 +56,64 @@ class Report(base_component.BaseComponent):
     def __init__(
         self,
         examples: types.BaseChannel,
+        statistics: types.BaseChannel,
+        drift: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        views: types.BaseChannel,
+        pretrained_model: types.BaseChannel,
+        probe_report: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        blessing: types.BaseChannel,
+        pushed_model: types.BaseChannel,
         config: ReportConfig | RuntimeParameter,
         pipeline_config: str | RuntimeParameter,
-        drift: types.BaseChannel | None = None,
         window: types.BaseChannel | None = None,
-        views: types.BaseChannel | None = None,
         tuner_results: types.BaseChannel | None = None,
-        pretrained_model: types.BaseChannel | None = None,
-        probe_report: types.BaseChannel | None = None,
         baselines: types.BaseChannel | None = None,
-        blessing: types.BaseChannel | None = None,
-        pushed_model: types.BaseChannel | None = None,
+        baseline_report: types.BaseChannel | None = None,
     ):
         """Make the step.
 
         Args:
             examples: channel of the ingested images.
-            config: settings of this room.
-            pipeline_config: canonical JSON of all settings, which the page shows.
+            statistics: channel of their statistics.
             drift: channel of how far the images are from those of the span before.
-            window: channel of the spans that were trained on together.
+            transform_graph: channel of Transform's graph.
             views: channel of ViewGen's views.
-            tuner_results: channel of the Tuner's trials.
             pretrained_model: channel of the Trainer's model.
             probe_report: channel of what linear evaluation found.
-            baselines: channel of what other ways to the same classes are worth.
+            evaluation: channel of the Evaluator's result.
             blessing: channel of the Gate's verdict.
             pushed_model: channel of what the Pusher did.
+            config: settings of this room.
+            pipeline_config: canonical JSON of all settings, which the page shows.
+            window: channel of the spans that were trained on together; None where there is but one.
+            tuner_results: channel of the Tuner's trials; None where it is off.
+            baselines: channel of what other ways to the same classes are worth; None where they are off.
+            baseline_report: ``baseline_report`` of ``BlessedBaseline``; may resolve to nothing.
         """
         inputs = {
-            executor.EXAMPLES: examples,
-            executor.DRIFT: drift,
-            executor.WINDOW: window,
-            executor.VIEWS: views,
-            executor.TUNER_RESULTS: tuner_results,
-            executor.PRETRAINED_MODEL: pretrained_model,
-            executor.PROBE_REPORT: probe_report,
-            executor.BASELINES: baselines,
-            executor.BLESSING: blessing,
-            executor.PUSHED_MODEL: pushed_model,
+            run_record.EXAMPLES: examples,
+            run_record.STATISTICS: statistics,
+            run_record.DRIFT: drift,
+            run_record.TRANSFORM_GRAPH: transform_graph,
+            run_record.VIEWS: views,
+            run_record.PRETRAINED_MODEL: pretrained_model,
+            run_record.PROBE_REPORT: probe_report,
+            run_record.EVALUATION: evaluation,
+            run_record.BLESSING: blessing,
+            run_record.PUSHED_MODEL: pushed_model,
+            run_record.WINDOW: window,
+            run_record.TUNER_RESULTS: tuner_results,
+            run_record.BASELINES: baselines,
+            executor.BASELINE_REPORT: baseline_report,
         }
         spec = ReportSpec(
             **{
                 **{name: channel for name, channel in inputs.items() if channel is not None},
                 artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.CODE_DIGEST: code_digest("report"),
+                # Of all rooms that the page names: an edit of theirs is part of what changed.
+                artifacts.CODE_DIGEST: code_digest("report", *MODEL_ROOMS),
                 executor.PIPELINE_CONFIG: pipeline_config,
                 executor.REPORT: types.Channel(type=artifacts.Report),
             }

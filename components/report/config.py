@@ -15,5 +15,8 @@ class ReportConfig:
     )
     perplexity: float = Field(30.0, ge=2, le=100, description="neighbours t-SNE balances; lowered for few images")
     wrong_examples: int = Field(24, ge=0, le=200, description="misclassified test images shown, most confident first")
+    flipped_examples: int = Field(
+        24, ge=0, le=200, description="test images shown that only one of two compared models has right, per direction"
+    )
     quarantine_files: int = Field(20, ge=0, le=1000, description="refused files listed per reason")
     seed: int = Field(0, ge=0, lt=2**32, description="of the embedding map")

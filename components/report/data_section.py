@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components.contracts import drift_record, window_record
-from components.report.run_record import RunRecord
+from components.contracts import drift_record, records, views_record, window_record
+from components.contracts import ingestion_record as keys
 from components.report.scales import byte_size, percent, significant
 
 
@@ -58,19 +58,18 @@ class RefusedFiles:
 
 def data_section(ingestion: Mapping[str, Any]) -> Data:
     """What the summary of ingestion says."""
-    records = ingestion.get("records") or {}
-    classes = ingestion.get("classes") or {}
-    names = sorted({name for counts in classes.values() for name in counts})
-    rows = [[name, *(_count(classes.get(split, {}).get(name)) for split in records)] for name in names]
-    rows.append(["all", *(_count(count) for count in records.values())])
+    counts, classes = ingestion[keys.RECORDS], ingestion[keys.CLASSES]
+    names = sorted({name for by_class in classes.values() for name in by_class})
+    rows = [[name, *(_count(classes.get(split, {}).get(name)) for split in counts)] for name in names]
+    rows.append(["all", *(_count(count) for count in counts.values())])
     return Data(
-        split_heads=["class", *records],
+        split_heads=["class", *counts],
         splits=rows,
-        warnings=[str(warning) for warning in ingestion.get("warnings") or []],
+        warnings=[str(warning) for warning in ingestion[keys.WARNINGS]],
         facts=_facts(ingestion),
         near_pairs=[
-            (str(pair.get("path", "")), str(pair.get("test_path", "")), _count(pair.get("bits")))
-            for pair in ingestion.get("near_duplicate_pairs") or []
+            (str(pair[keys.PATH]), str(pair[keys.TEST_PATH]), _count(pair[keys.BITS]))
+            for pair in ingestion[keys.NEAR_DUPLICATE_PAIRS]
         ],
     )
 
@@ -80,23 +79,16 @@ def _count(count: int | None) -> str:
 
 
 def _facts(ingestion: Mapping[str, Any]) -> list[tuple[str, str]]:
-    facts = []
-    sizes = ingestion.get("bytes") or {}
-    if sizes:
-        facts.append(("stored", byte_size(sum(sizes.values()))))
-    if ingestion.get("duplicates") is not None:
-        facts.append(("exact duplicates left out", significant(ingestion["duplicates"])))
-    if ingestion.get("label_conflicts") is not None:
-        facts.append(("same pixels under two labels", significant(ingestion["label_conflicts"])))
-    if ingestion.get("near_duplicates") is not None:
-        facts.append(("images of train that look like one of test", significant(ingestion["near_duplicates"])))
-    if ingestion.get("undecodable") is not None:
-        share = ingestion.get("undecodable_fraction")
-        text = significant(ingestion["undecodable"]) + ("" if share is None else f" ({percent(share, 2)})")
-        facts.append(("files that are no usable image", text))
-    if ingestion.get("gray_fraction") is not None:
-        facts.append(("gray in the source", percent(ingestion["gray_fraction"])))
-    balance = _balance((ingestion.get("classes") or {}).get("train") or {})
+    share = percent(ingestion[keys.UNDECODABLE_FRACTION], 2)
+    facts = [
+        ("stored", byte_size(sum(ingestion[keys.BYTES].values()))),
+        ("exact duplicates left out", significant(ingestion[keys.DUPLICATES])),
+        ("same pixels under two labels", significant(ingestion[keys.LABEL_CONFLICTS])),
+        ("images of train that look like one of test", significant(ingestion[keys.NEAR_DUPLICATES])),
+        ("files that are no usable image", f"{significant(ingestion[keys.UNDECODABLE])} ({share})"),
+        ("gray in the source", percent(ingestion[keys.GRAY_FRACTION])),
+    ]
+    balance = _balance(ingestion[keys.CLASSES].get(records.TRAIN, {}))
     return facts + ([("largest to smallest train class", balance)] if balance else [])
 
 
@@ -143,28 +135,27 @@ def window_table(window: Mapping[str, Any]) -> Window:
     return Window(["trained on", *totals], rows, facts)
 
 
-def refused_files(record: RunRecord, limit: int) -> list[RefusedFiles]:
+def refused_files(quarantine: Sequence[Mapping[str, Any]], limit: int) -> list[RefusedFiles]:
     """The quarantine by reason, most frequent first, at most ``limit`` files of each."""
     by_reason: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in record.quarantine:
-        by_reason.setdefault(str(entry.get("reason", "unknown")), []).append(entry)
+    for entry in quarantine:
+        by_reason.setdefault(entry[keys.REASON], []).append(entry)
     groups = [_group(reason, entries, limit) for reason, entries in by_reason.items()]
     return sorted(groups, key=lambda group: -group.count)
 
 
 def _group(reason: str, entries: Sequence[Mapping[str, Any]], limit: int) -> RefusedFiles:
-    files = [(str(entry.get("path", "")), str(entry.get("message", ""))) for entry in entries[:limit]]
+    files = [(str(entry[keys.PATH]), str(entry[keys.MESSAGE])) for entry in entries[:limit]]
     return RefusedFiles(reason.replace("_", " "), len(entries), files, len(entries) - len(files))
 
 
 def view_facts(views: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What ViewGen wrote."""
-    facts = [(f"images, {split}", _count(count)) for split, count in (views.get("records") or {}).items()]
-    if views.get("views_per_image") is not None:
-        facts.append(("stored views per image", significant(views["views_per_image"])))
-    if views.get("size_px") is not None:
-        color = {1: ", gray", 3: ", RGB"}.get(views.get("channels"), "")
-        facts.append(("size", f"{views['size_px']} × {views['size_px']} px{color}"))
-    if views.get("bytes") is not None:
-        facts.append(("bytes", byte_size(views["bytes"])))
-    return facts
+    color = {1: "gray", 3: "RGB"}[views[views_record.CHANNELS]]
+    side = views[views_record.SIZE_PX]
+    return [
+        *((f"images, {split}", _count(count)) for split, count in views[views_record.RECORDS].items()),
+        ("stored views per image", significant(views[views_record.VIEWS_PER_IMAGE])),
+        ("size", f"{side} × {side} px, {color}"),
+        ("bytes", byte_size(views[views_record.BYTES])),
+    ]

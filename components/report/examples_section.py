@@ -49,44 +49,44 @@ class Examples:
 
 def examples_section(predictions: Predictions, config: ReportConfig) -> Examples:
     """Lay out what ``test_predictions.npz`` holds; see ``contracts.evidence``."""
-    thumbnails = predictions.get(evidence.THUMBNAILS)
-    sheet = None
-    if thumbnails is not None and len(thumbnails):
-        sheet = sprite_sheet("test-image", thumbnails)
+    pictures, cells = thumbnails(predictions)
+    sheet = sprite_sheet("test-image", pictures) if len(pictures) else None
     neighbour_sheet, neighbours = _neighbours(predictions)
-    mistakes, mistake_count = _mistakes(predictions, sheet, config)
+    mistakes, mistake_count = _mistakes(predictions, sheet, cells, config)
     return Examples(
         sheets=[found for found in (sheet, neighbour_sheet) if found],
-        map=_map(predictions, sheet, config),
+        map=_map(predictions, sheet, cells, config),
         neighbours=neighbours,
         mistakes=mistakes,
         mistake_count=mistake_count,
     )
 
 
+def thumbnails(predictions: Predictions) -> tuple[np.ndarray, dict[int, int]]:
+    """All thumbnails of test images, a fair sample first and then mistakes beside it, and row -> its thumbnail."""
+    rows = np.concatenate([predictions[evidence.THUMBNAIL_ROWS], predictions[evidence.MISTAKE_ROWS]])
+    pictures = np.concatenate([predictions[evidence.THUMBNAILS], predictions[evidence.MISTAKE_THUMBNAILS]])
+    return pictures, {int(row): cell for cell, row in enumerate(rows)}
+
+
 def _names(predictions: Predictions) -> list[str]:
     return [str(name) for name in predictions[evidence.TEST_CLASS_NAMES]]
-
-
-def _cells(predictions: Predictions) -> dict[int, int]:
-    """Row of a test image -> number of its thumbnail."""
-    rows = predictions.get(evidence.THUMBNAIL_ROWS)
-    return {} if rows is None else {int(row): cell for cell, row in enumerate(rows)}
 
 
 def _predicted(predictions: Predictions) -> np.ndarray:
     return np.argmax(predictions[evidence.TEST_SCORES], axis=1)
 
 
-def _map(predictions: Predictions, sheet: Sheet | None, config: ReportConfig) -> EmbeddingMap:
-    names, cells = _names(predictions), _cells(predictions)
+def _map(predictions: Predictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig) -> EmbeddingMap:
+    names = _names(predictions)
     labels, predicted = predictions[evidence.TEST_LABELS], _predicted(predictions)
-    # Images with a thumbnail first; the order of digests makes either part a random sample.
-    rows = [*cells, *(row for row in range(len(labels)) if row not in cells)][: config.embedding_map_images]
+    # The sample with thumbnails first; the order of digests makes the rest a random sample too.
+    sample = predictions[evidence.THUMBNAIL_ROWS]
+    rows = np.concatenate([sample, np.setdiff1d(np.arange(len(labels)), sample)])[: config.embedding_map_images]
     classes = [(name, class_color(index)) for index, name in enumerate(names)]
-    if not rows:
+    if not len(rows):
         return EmbeddingMap(None, Markup("[]"), classes, 0, "The map is switched off by its setting.")
-    points = [Point(names[labels[row]], names[predicted[row]], cells.get(row)) for row in rows]
+    points = [Point(names[labels[row]], names[predicted[row]], cells.get(int(row))) for row in rows]
     try:
         places = lay_out(predictions[evidence.TEST_REPRESENTATIONS][rows], config.perplexity, config.seed)
     except NoMapError as error:
@@ -137,11 +137,12 @@ def _judged(label: str, predicted: str) -> list[tuple[str, str]]:
     return [(label, ""), ("right", "ok") if label == predicted else (f"taken for {predicted}", "off")]
 
 
-def _mistakes(predictions: Predictions, sheet: Sheet | None, config: ReportConfig) -> tuple[list[Shown], int]:
+def _mistakes(
+    predictions: Predictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig
+) -> tuple[list[Shown], int]:
     """The most confident mistakes that have a thumbnail, and how many mistakes there are in all."""
     names, labels, predicted = _names(predictions), predictions[evidence.TEST_LABELS], _predicted(predictions)
     wrong = np.flatnonzero(labels != predicted)
-    cells = _cells(predictions)
     scores = predictions[evidence.TEST_SCORES]
     if sheet is None:
         return [], len(wrong)

@@ -19,8 +19,8 @@ _MEASURES = {
 }
 _SETTINGS = {
     keys.CHANCE_LOSS: "loss at chance",
-    "total_steps": "steps",
-    "images_per_step": "images per step",
+    keys.TOTAL_STEPS: "steps",
+    keys.IMAGES_PER_STEP: "images per step",
     "learning_rate": "peak learning rate",
     "momentum": "momentum of the following weights, at first",
     "encoder_parameters": "parameters of the encoder",
@@ -35,15 +35,20 @@ _LOSSES = {
         "squared distance",
     ),
 }
+_COMPARED = (
+    ("kNN on held-out train images", keys.KNN, 100, "%"),
+    ("Finding the partner (top-1)", keys.TOP1, 100, "%"),
+    ("Effective rank", keys.EFFECTIVE_RANK, 1, "dimensions"),
+    ("Learning rate", keys.LEARNING_RATE, 1, "rate"),
+)
 Epochs = Sequence[Mapping[str, Any]]
 
 
 def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
     """Heading, chart and explanation for each measure of the history; measures that were not taken are left out."""
-    history = pretraining.get(keys.HISTORY) or []
-    settings = pretraining.get(keys.SETTINGS) or {}
+    history, settings = pretraining[keys.HISTORY], pretraining[keys.SETTINGS]
     charts = [
-        _loss(history, settings.get(keys.METHOD, "simclr"), settings.get(keys.CHANCE_LOSS)),
+        _loss(history, settings[keys.METHOD], settings[keys.CHANCE_LOSS]),
         _accuracies(history),
         _geometry(history),
         _spread(history),
@@ -51,6 +56,21 @@ def curves(pretraining: Mapping[str, Any]) -> list[tuple[str, Markup, str]]:
         _learning_rate(history),
     ]
     return [chart for chart in charts if chart]
+
+
+def overlaid(
+    before: Mapping[str, Any], now: Mapping[str, Any], words: tuple[str, str]
+) -> list[tuple[str, Markup, str]]:
+    """Curves of two runs in one chart each, for the measures that both took in the same unit."""
+    units = [_LOSSES[run[keys.SETTINGS][keys.METHOD]][1] for run in (before, now)]
+    losses = [("Loss", keys.LOSS, 1, units[0])] if units[0] == units[1] else []
+    found = []
+    for heading, key, factor, unit in [*losses, *_COMPARED]:
+        curves = [_points(run[keys.HISTORY], key, factor) for run in (before, now)]
+        if all(curves):
+            series = [(word, points, color) for word, points, color in zip(words, curves, (4, 0), strict=True)]
+            found.append(_chart(heading, "", series, unit))
+    return found
 
 
 def _points(history: Epochs, key: str, factor: float = 1.0) -> tuple[tuple[float, float], ...]:
@@ -138,23 +158,19 @@ def _learning_rate(history: Epochs) -> tuple[str, Markup, str] | None:
 
 def facts(pretraining: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Size and speed of the run, and the last value of each measure."""
-    history = pretraining.get(keys.HISTORY) or []
-    settings = pretraining.get(keys.SETTINGS) or {}
-    found = [("method", str(settings[keys.METHOD]))] if settings.get(keys.METHOD) else []
-    found += [("epochs", significant(len(history)))] if history else []
+    history, settings = pretraining[keys.HISTORY], pretraining[keys.SETTINGS]
+    found = [("method", str(settings[keys.METHOD])), ("epochs", significant(len(history)))]
+    found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
     found += [
         (f"{name.replace('_', ' ')}, from the Tuner", significant(value))
-        for name, value in (pretraining.get(keys.TUNED) or {}).items()
+        for name, value in (pretraining[keys.TUNED] or {}).items()
     ]
-    found += [(name, significant(settings[key])) for key, name in _SETTINGS.items() if settings.get(key) is not None]
     found += [
         (name, significant(points[-1][1])) for key, name in _MEASURES.items() if (points := _points(history, key))
     ]
-    if pretraining.get(keys.SECONDS) is not None:
-        found.append(("time", duration(pretraining[keys.SECONDS])))
-    if pretraining.get(keys.IMAGES_PER_SECOND):  # 0 where the last process found all steps done
+    found.append(("time", duration(pretraining[keys.SECONDS])))
+    if pretraining[keys.IMAGES_PER_SECOND]:  # 0 where the last process found all steps done
         found.append(("images per second", significant(pretraining[keys.IMAGES_PER_SECOND], 3)))
-    steps = pretraining.get(keys.RESUMED_FROM_STEPS)
-    if steps:
+    if steps := pretraining[keys.RESUMED_FROM_STEPS]:
         found.append(("resumed at step", ", ".join(significant(step) for step in steps)))
     return found

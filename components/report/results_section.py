@@ -6,9 +6,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from components.contracts import evidence
+from components.contracts import evidence, records
 from components.report.charts import Dot, dot_chart
-from components.report.scales import percent
+from components.report.scales import interval_text, percent
 
 FEATURE_NAMES = {
     evidence.ENCODER: "encoder",
@@ -30,36 +30,22 @@ class Tile:
 
 def accuracy_tiles(probe: Mapping[str, Any]) -> list[Tile]:
     """The numbers people ask for first."""
-    features = probe[evidence.FEATURES]
-    encoder = features.get(evidence.ENCODER)
-    if not encoder:
-        return []
-    images = probe.get(evidence.COUNTS, {}).get("test")
-    tiles = [
-        Tile(
-            "Test accuracy, all labels",
-            percent(encoder[evidence.ACCURACY]),
-            _interval(encoder.get(evidence.ACCURACY_INTERVAL)) + (f" on {images:,} images" if images else ""),
-        )
+    encoder = probe[evidence.FEATURES][evidence.ENCODER]
+    images = probe[evidence.COUNTS][records.TEST]
+    interval = interval_text(encoder[evidence.ACCURACY_INTERVAL])
+    knn_interval = interval_text(encoder[evidence.KNN_ACCURACY_INTERVAL])
+    return [
+        Tile("Test accuracy, all labels", percent(encoder[evidence.ACCURACY]), f"{interval} on {images:,} images"),
+        *(_fraction_tile(fraction) for fraction in encoder[evidence.FRACTIONS] if fraction[evidence.FRACTION] < 1),
+        Tile("kNN accuracy", percent(encoder[evidence.KNN_ACCURACY]), knn_interval),
     ]
-    for fraction in encoder.get(evidence.FRACTIONS) or []:
-        if fraction[evidence.FRACTION] < 1:
-            tiles.append(_fraction_tile(fraction))
-    if encoder.get(evidence.KNN_ACCURACY) is not None:
-        interval = _interval(encoder.get(evidence.KNN_ACCURACY_INTERVAL))
-        tiles.append(Tile("kNN accuracy", percent(encoder[evidence.KNN_ACCURACY]), interval))
-    return tiles
 
 
 def _fraction_tile(fraction: Mapping[str, Any]) -> Tile:
-    draws = len(fraction.get(evidence.ACCURACIES) or [])
+    draws = len(fraction[evidence.ACCURACIES])
     spread = f"± {100 * fraction[evidence.ACCURACY_STD]:.1f} over {draws} draws" if draws > 1 else ""
     name = f"Accuracy, {_share(fraction[evidence.FRACTION])} of labels"
     return Tile(name, percent(fraction[evidence.ACCURACY_MEAN]), spread)
-
-
-def _interval(interval: Sequence[float] | None) -> str:
-    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}\N{NO-BREAK SPACE}%" if interval else ""
 
 
 def _share(fraction: float) -> str:
@@ -75,29 +61,24 @@ def comparison_rows(probe: Mapping[str, Any]) -> list[list[str]]:
             rows.append(
                 [
                     name,
-                    f"{found[evidence.DIMENSIONS]:,}" if found.get(evidence.DIMENSIONS) else "",
+                    f"{found[evidence.DIMENSIONS]:,}",
                     _with_interval(found, evidence.ACCURACY, evidence.ACCURACY_INTERVAL),
                     _with_interval(found, evidence.BALANCED_ACCURACY, evidence.BALANCED_ACCURACY_INTERVAL),
                     _with_interval(found, evidence.KNN_ACCURACY, evidence.KNN_ACCURACY_INTERVAL),
-                    f"{found[evidence.AUROC]:.4f}" if found.get(evidence.AUROC) is not None else "",
+                    "" if found[evidence.AUROC] is None else f"{found[evidence.AUROC]:.4f}",
                 ]
             )
     return rows
 
 
 def _with_interval(found: Mapping[str, Any], value_key: str, interval_key: str) -> str:
-    if found.get(value_key) is None:
-        return ""
-    interval = _interval(found.get(interval_key))
-    return percent(found[value_key], 2) + (f" ({interval})" if interval else "")
+    return f"{percent(found[value_key], 2)} ({interval_text(found[interval_key])})"
 
 
 def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     """The encoder against others, paired: with what, by how many percentage points, interval, meaning."""
     rows = []
-    for entry in probe.get(evidence.DIFFERENCES) or []:
-        if entry[evidence.FEATURES] != evidence.ENCODER:
-            continue
+    for entry in probe[evidence.DIFFERENCES]:
         against = FEATURE_NAMES.get(entry[evidence.AGAINST], entry[evidence.AGAINST])
         fraction = entry.get(evidence.FRACTION)
         where = "kNN" if fraction is None else f"{_share(fraction)} of labels"
@@ -108,30 +89,24 @@ def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]
     return rows
 
 
-def fraction_chart(probe: Mapping[str, Any]) -> Markup | None:
-    """Accuracy over the part of the labels used, for each kind of features; None without fractions."""
-    features = {key: probe[evidence.FEATURES].get(key) or {} for key in FEATURE_NAMES}
-    fractions = sorted(
-        {entry[evidence.FRACTION] for found in features.values() for entry in found.get(evidence.FRACTIONS) or []}
-    )
-    if not fractions:
-        return None
-    rows = []
-    for key, name in FEATURE_NAMES.items():
-        dots = {entry[evidence.FRACTION]: _dot(entry) for entry in features[key].get(evidence.FRACTIONS) or []}
-        if dots:
-            rows.append((name, [dots.get(fraction) for fraction in fractions]))
+def fraction_chart(probe: Mapping[str, Any]) -> Markup:
+    """Accuracy over the part of the labels used, for each kind of features."""
+    features = probe[evidence.FEATURES]
     return dot_chart(
         "Test accuracy by the part of the labels the classifier was trained with",
-        [_share(fraction) for fraction in fractions],
-        rows,
+        [_share(entry[evidence.FRACTION]) for entry in features[evidence.ENCODER][evidence.FRACTIONS]],
+        [
+            (name, [_dot(entry) for entry in features[key][evidence.FRACTIONS]])
+            for key, name in FEATURE_NAMES.items()
+            if key in features
+        ],
         x_label="part of the labels used",
         y_label="test accuracy, %",
     )
 
 
 def _dot(entry: Mapping[str, Any]) -> Dot:
-    values = tuple(100 * value for value in entry.get(evidence.ACCURACIES) or ())
+    values = tuple(100 * value for value in entry[evidence.ACCURACIES])
     return Dot(100 * entry[evidence.ACCURACY_MEAN], values if len(values) > 1 else ())
 
 
@@ -139,8 +114,8 @@ def fraction_rows(probe: Mapping[str, Any]) -> list[list[str]]:
     """The numbers of ``fraction_chart``: features, part, labels, mean, standard deviation, single draws."""
     rows = []
     for key, name in FEATURE_NAMES.items():
-        for entry in (probe[evidence.FEATURES].get(key) or {}).get(evidence.FRACTIONS) or []:
-            draws = entry.get(evidence.ACCURACIES) or []
+        for entry in probe[evidence.FEATURES].get(key, {}).get(evidence.FRACTIONS, ()):
+            draws = entry[evidence.ACCURACIES]
             rows.append(
                 [
                     name,
@@ -174,12 +149,9 @@ class Confusion:
     recalls: list[tuple[str, float | None, int]]  # class, recall, images; lowest recall first
 
 
-def confusion(probe: Mapping[str, Any]) -> Confusion | None:
-    """The encoder's confusion matrix, its most frequent mistakes and recalls; None where it was not stored."""
-    matrix = (probe[evidence.FEATURES].get(evidence.ENCODER) or {}).get(evidence.CONFUSION)
-    names = [str(name) for name in probe.get(evidence.CLASS_NAMES) or []]
-    if not matrix or not names:
-        return None
+def confusion(probe: Mapping[str, Any]) -> Confusion:
+    """The encoder's confusion matrix, its most frequent mistakes and recalls."""
+    matrix, names = probe[evidence.FEATURES][evidence.ENCODER][evidence.CONFUSION], probe[evidence.CLASS_NAMES]
     totals = [sum(row) for row in matrix]
     recalls = [
         (name, row[index] / total if total else None, total)

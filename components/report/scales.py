@@ -56,6 +56,11 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{100 * value:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
+def interval_text(interval: Sequence[float]) -> str:
+    """Low and high end of fractions as percentages."""
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}\N{NO-BREAK SPACE}%"
+
+
 def significant(value: float, digits: int = 4) -> str:
     """A number for people: integers whole, others with ``digits`` significant digits."""
     if isinstance(value, int) or (math.isfinite(value) and float(value).is_integer() and abs(value) < 1e15):

@@ -8,13 +8,14 @@ from typing import Any
 def settings_section(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Room -> (key, value) pairs; what belongs to no room comes first, under "general"."""
     general = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
-    rooms = [(key, list(_flat(value))) for key, value in settings.items() if isinstance(value, Mapping)]
-    return ([("general", list(_flat(general)))] if general else []) + [room for room in rooms if room[1]]
+    rooms = [(key, list(flat(value))) for key, value in settings.items() if isinstance(value, Mapping)]
+    return ([("general", list(flat(general)))] if general else []) + [room for room in rooms if room[1]]
 
 
-def _flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, value as text) pairs, in order."""
     for key, value in mapping.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence
+from components.contracts import evidence, push_record
 from components.report.run_record import RunRecord
 from components.report.scales import percent, significant
 
@@ -19,57 +19,60 @@ _HEADINGS = {
 class Verdict:
     """The verdict as the page shows it."""
 
-    style: str  # "good", "bad", "same" or "unknown"
+    style: str  # "good", "bad" or "same"
     heading: str
     reason: str
     outcome: str  # what became of the model
     checks: list[Mapping[str, Any]]
     warnings: list[str]
     models: list[tuple[str, str, str]]  # role, content digest, accuracy
+    earlier_blessings: int  # of other models on the same test images
 
 
 def verdict_section(record: RunRecord) -> Verdict:
     """What the top of the page says about ``record``."""
-    content = record.verdict or {}
-    known = content.get(evidence.VERDICT)
-    style, heading = _HEADINGS.get(known, ("unknown", str(known or "No verdict")))
-    reason = content.get(evidence.REASON) or "The Gate left no verdict, so nothing may be pushed."
-    checks = [_check(check) for check in sorted(content.get(evidence.CHECKS) or [], key=_rank)]
-    warnings = [str(warning) for warning in content.get(evidence.WARNINGS) or []]
+    content = record.verdict
+    style, heading = _HEADINGS[content[evidence.VERDICT]]
+    reason = content[evidence.REASON]
     return Verdict(
-        style, heading, reason[:1].upper() + reason[1:], _outcome(record.push), checks, warnings, _models(content)
+        style=style,
+        heading=heading,
+        reason=reason[:1].upper() + reason[1:],
+        outcome=_outcome(record.push),
+        checks=[_check(check) for check in sorted(content[evidence.CHECKS], key=_rank)],
+        warnings=content[evidence.WARNINGS],
+        models=_models(content),
+        earlier_blessings=content[evidence.TEST_SPLIT][evidence.EARLIER_BLESSINGS],
     )
 
 
 def _rank(check: Mapping[str, Any]) -> tuple[bool, bool]:
     """Missed checks first, then thresholds, then whether the evidence fits together."""
-    is_threshold = str(check.get(evidence.NAME)).startswith(("min_", "max_", "must_"))
-    return bool(check.get(evidence.PASSED)), not is_threshold
+    is_threshold = check[evidence.NAME].startswith(("min_", "max_", "must_"))
+    return check[evidence.PASSED], not is_threshold
 
 
 def _check(check: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "name": str(check.get(evidence.NAME, "")).replace("_", " "),
-        "value": _number(check.get(evidence.VALUE)),
-        "threshold": _number(check.get(evidence.THRESHOLD)),
-        "passed": bool(check.get(evidence.PASSED)),
-        "text": check.get(evidence.TEXT) or "",
+        "name": check[evidence.NAME].replace("_", " "),
+        "value": _number(check[evidence.VALUE]),
+        "threshold": _number(check[evidence.THRESHOLD]),
+        "passed": check[evidence.PASSED],
+        "text": check[evidence.TEXT],
     }
 
 
-def _number(value: Any) -> str:
+def _number(value: float | None) -> str:
     return "" if value is None else significant(value)
 
 
-def _outcome(push: Mapping[str, Any] | None) -> str:
-    if not push:
-        return "Nothing is known of a push."
-    if not push.get("pushed"):
+def _outcome(push: Mapping[str, Any]) -> str:
+    if not push[push_record.PUSHED]:
         return "Nothing was pushed."
-    name = f"{push.get('model_name')} version {push.get('version')}"
-    if push.get("is_in_use") is False:
+    name = f"{push[push_record.MODEL_NAME]} version {push[push_record.VERSION]}"
+    if not push[push_record.IS_IN_USE]:
         return f"This model is {name} in the registry, where another version is in use since a rollback."
-    return f"Pushed as {name}." if push.get("is_new") else f"Already in the registry as {name}."
+    return f"Pushed as {name}." if push[push_record.IS_NEW] else f"Already in the registry as {name}."
 
 
 def _models(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -78,12 +81,8 @@ def _models(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         "compared with": evidence.BASELINE,
         "in use before": evidence.IN_USE,
     }
-    found = [(role, content.get(key)) for role, key in roles.items()]
-    return [
-        (role, str(model.get(evidence.CONTENT_DIGEST) or ""), _share(model.get(evidence.ACCURACY)))
-        for role, model in found
-        if model
-    ]
+    found = [(role, content[key]) for role, key in roles.items()]
+    return [(role, model[evidence.CONTENT_DIGEST], _share(model[evidence.ACCURACY])) for role, model in found if model]
 
 
 def _share(value: float | None) -> str:

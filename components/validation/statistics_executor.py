@@ -4,6 +4,7 @@ TFDV writes options as all that its own object holds, which differs from version
 would tie it to one.
 """
 
+import time
 from typing import Any
 
 import tensorflow_data_validation as tfdv
@@ -11,7 +12,7 @@ from tfx import types
 from tfx.components.statistics_gen import executor as statistics_gen_executor
 from tfx.types import artifact_utils, standard_component_specs
 
-from components.contracts import records, span_artifacts
+from components.contracts import artifacts, records, span_artifacts
 
 
 class Executor(statistics_gen_executor.Executor):
@@ -24,10 +25,12 @@ class Executor(statistics_gen_executor.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Run TFX's StatisticsGen on ``records.STATISTICS_FEATURES``."""
+        started = time.monotonic()
         options = tfdv.StatsOptions(feature_allowlist=list(records.STATISTICS_FEATURES))
         exec_properties[standard_component_specs.STATS_OPTIONS_JSON_KEY] = options.to_json()
         super().Do(input_dict, output_dict, exec_properties)
+        statistics = artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY])
         span_artifacts.copy_identity(
-            artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]),
-            artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY]),
+            artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]), statistics
         )
+        statistics.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)

@@ -152,7 +152,15 @@ def test_a_better_model_is_pushed_and_a_worse_one_is_not(workplace):
     assert first.outcome.verdict == evidence.BLESSED
     better = _run(workplace, workdir="second", runner="beam")
     assert better.outcome.verdict == evidence.BLESSED
+    assert better.outcome.test_split == "1 other model was blessed on these test images before"
     assert _versions(workplace, "second") == [1, 2]
+    page = pathlib.Path(better.outcome.report).read_text()
+    assert f"Compared with run <code>{first.run_id}</code>" in page
+    assert '<th scope="row">image.center_crop_fraction</th><td class="text">0.3</td>' in page
+    comparison = workplace / "comparison.html"
+    names = ["report", "--compare", first.run_id, "blessed", "--workdir", str(workplace / "second")]
+    assert cli.main([*names, "--output", str(comparison)]) == 0
+    assert f"B: run <code>{better.run_id}</code>" in comparison.read_text()
     again = _run(workplace, *worse, workdir="second")
     assert again.outcome.verdict == evidence.NOT_BLESSED
     assert "Trainer" not in _executed(again)

@@ -15,7 +15,12 @@ from tfx.types import Channel, standard_artifacts
 
 from components.contracts import artifacts, evidence
 from components.linear_evaluation import blessing_resolver
-from components.linear_evaluation.blessing_resolver import BlessedBaseline, earlier_blessings, resolve_baseline
+from components.linear_evaluation.blessing_resolver import (
+    BlessedBaseline,
+    earlier_blessings,
+    report_of,
+    resolve_baseline,
+)
 
 
 def make_model(number: int, digest: str) -> standard_artifacts.Model:
@@ -179,6 +184,35 @@ def test_an_unchanged_run_counts_what_the_first_one_did():
     assert history.earlier(second) == [of_first]
 
 
+def make_report(number: int, digest: str, verdict: str) -> artifacts.Report:
+    report = artifacts.Report()
+    report.id = number
+    report.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    report.set_string_custom_property(artifacts.VERDICT, verdict)
+    return report
+
+
+def test_the_report_of_the_model_in_use_is_the_latest_of_a_run_that_blessed_it():
+    reports = [
+        make_report(number, digest, verdict)
+        for number, digest, verdict in (
+            (3, "a", evidence.BLESSED),
+            (2, "a", evidence.BLESSED),
+            (4, "a", evidence.UNCHANGED),
+            (5, "b", evidence.BLESSED),
+            (6, "c", evidence.NOT_BLESSED),
+        )
+    ]
+
+    def found(compared, candidate):
+        return [report.id for report in report_of(compared, make_model(9, candidate), reports)]
+
+    assert found(make_model(1, "a"), "b") == [3]
+    assert found(make_model(1, "c"), "b") == []
+    assert found(None, "b") == []
+    assert found(make_model(1, "b"), "b") == []  # a model is not compared with itself
+
+
 def test_blessings_of_others_and_of_lost_models_do_not_count(caplog):
     history = History()
     first, second = history.model("a"), history.model("b")
@@ -239,6 +273,7 @@ class Runs:
             model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
             earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
+            baseline_report=Channel(type=artifacts.Report),
         ).with_id("BlessedBaseline")
         judge = Judge(
             model=candidate.outputs["model"],

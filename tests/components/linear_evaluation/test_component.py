@@ -85,6 +85,7 @@ class Runs:
             model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
             earlier_blessings=Channel(type=standard_artifacts.ModelBlessing),
+            baseline_report=Channel(type=artifacts.Report),
         ).with_id("BlessedBaseline")
         evaluator = Evaluator(
             examples=images,

@@ -9,7 +9,8 @@ from components.contracts import evidence, signatures
 from components.linear_evaluation import test_split
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
-from components.linear_evaluation.gate import Evidence, JudgedModel, judge
+from components.linear_evaluation.gate import judge
+from components.linear_evaluation.gate_evidence import Evidence, JudgedModel
 
 CANDIDATE, OLD, OTHER = "a" * 64, "b" * 64, "c" * 64
 IMAGES = 200
@@ -253,7 +254,7 @@ def test_what_the_evaluator_refuses_is_refused():
         (make_evidence(190, 180, in_use=None), "is not the model in use"),
         (make_evidence(190, 180, in_use=JudgedModel(OTHER, 3, "/x")), "is not the model in use"),
         (make_evidence(190, in_use=JudgedModel(OTHER, 3, "/x")), "there is no baseline to compare with"),
-        (make_evidence(predictions=make_predictions(199, 201)), "are of other test images"),
+        (make_evidence(predictions=make_predictions(199, 201)), "the predictions are of test split"),
         (with_encoder(make_evidence(), **{evidence.KNN_ACCURACY: None}), "the evidence cannot be used"),
     ],
 )

@@ -9,7 +9,7 @@ from tfx.components.pusher import executor as pusher_executor
 from tfx.types import standard_artifacts
 
 from components.contracts import artifacts, configuration, evidence, signatures
-from components.linear_evaluation import blessing_resolver, gate, gate_executor
+from components.linear_evaluation import blessing_resolver, gate, gate_evidence, gate_executor
 from components.linear_evaluation.config import GateConfig
 
 
@@ -96,7 +96,7 @@ def test_a_missing_input_closes_the_gate(inputs, tmp_path):
     ],
 )
 def test_the_blessing_is_one_of_tfx(inputs, tmp_path, monkeypatch, verdict, pushed, marker, has_baseline):
-    check = gate.Check("min_accuracy", pushed, "because", 0.9, 0.8)
+    check = gate_evidence.Check("min_accuracy", pushed, "because", 0.9, 0.8)
     monkeypatch.setattr(gate, "judge", lambda *_: gate.Verdict(verdict, ("because",), ("mind",), (check,)))
     blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
     if not has_baseline:  # as a Resolver that finds nothing, or an input that is not there at all

@@ -84,10 +84,15 @@ def test_pictures_belong_to_their_images(outcome):
         stored = dict(stored)
     assert stored[evidence.THUMBNAILS].shape == (20, 12, 12, 1)
     assert stored[evidence.THUMBNAILS].dtype == np.uint8
+    mistakes = stored[evidence.MISTAKE_ROWS]
+    scores = stored[evidence.TEST_SCORES].max(axis=1)
+    assert stored[evidence.MISTAKE_THUMBNAILS].shape == (len(mistakes), 12, 12, 1) and len(mistakes) > 3
+    assert (np.diff(scores[mistakes]) <= 0).all()
     queries = stored[evidence.QUERY_ROWS]
     assert len(queries) == 8 and stored[evidence.QUERY_THUMBNAILS].shape == (8, 12, 12, 1)
     wrong = stored[evidence.TEST_SCORES].argmax(axis=1) != stored[evidence.TEST_LABELS]
     assert wrong[queries].sum() == min(4, wrong.sum())
+    assert set(mistakes) == set(np.flatnonzero(wrong)) - set(stored[evidence.THUMBNAIL_ROWS])
     assert stored[evidence.NEIGHBOUR_THUMBNAILS].shape == (8, 5, 12, 12, 1)
     assert stored[evidence.NEIGHBOUR_DIGESTS].shape == stored[evidence.NEIGHBOUR_LABELS].shape == (8, 5)
     assert (np.diff(stored[evidence.NEIGHBOUR_SIMILARITIES], axis=1) <= 0).all()

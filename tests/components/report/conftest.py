@@ -1,5 +1,6 @@
 """A small run as the page gets it: three classes, one of them with a hostile name, and twelve test images."""
 
+import dataclasses
 import io
 import math
 
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import baseline_record, drift_record, evidence, tuning_record, window_record
-from components.report.run_record import RunRecord
+from components.contracts import baseline_record, drift_record, evidence, push_record, tuning_record, window_record
+from components.report.run_record import RunRecord, Trace
 
 HOSTILE = '<script>alert("x")</script>'
 CLASSES = ["cat", "dog", HOSTILE]
@@ -27,12 +28,26 @@ def features(accuracy: float, draws: tuple[float, ...] = (0.5, 0.6, 0.7)) -> dic
         evidence.CLASS_RECALL: {name: row[i] / 4 for i, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))},
         evidence.CONFUSION: CONFUSION,
         evidence.AUROC: None,
+        evidence.CALIBRATION: {
+            evidence.CALIBRATION_ERROR: 0.0625,
+            evidence.CALIBRATION_ERROR_INTERVAL: [0.05, 0.125],
+            evidence.BINS: [_bin(0.7, 0.6667), _bin(0.8, 1.0)],
+        },
         evidence.KNN_ACCURACY: accuracy - 0.02,
         evidence.KNN_ACCURACY_INTERVAL: [accuracy - 0.12, accuracy + 0.03],
         evidence.FRACTIONS: [
             _fraction(0.1, 6, draws),
             _fraction(1.0, 60, (accuracy,)),
         ],
+    }
+
+
+def _bin(confidence: float, accuracy: float) -> dict:
+    return {
+        evidence.IMAGES: 6,
+        evidence.MEAN_CONFIDENCE: confidence,
+        evidence.ACCURACY: accuracy,
+        evidence.ACCURACY_INTERVAL: [accuracy - 0.3, accuracy],
     }
 
 
@@ -75,11 +90,12 @@ def make_probe() -> dict:
     }
 
 
-def make_predictions() -> dict[str, np.ndarray]:
+def make_predictions(predicted: np.ndarray = PREDICTED) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(0)
     scores = np.full((12, 3), 0.1, np.float32)
-    scores[np.arange(12), PREDICTED] = 0.8
-    scores[3] = (0.2, 0.7, 0.1)  # a mistake less confident than that of image 10
+    scores[np.arange(12), predicted] = 0.8
+    if predicted[3] == 1:
+        scores[3] = (0.2, 0.7, 0.1)  # a mistake less confident than that of image 10
     images = generator.integers(0, 256, (12, 8, 8, 3), np.uint8)
     return {
         evidence.TEST_DIGESTS: np.array([f"{index:064x}" for index in range(12)]),
@@ -89,6 +105,8 @@ def make_predictions() -> dict[str, np.ndarray]:
         evidence.TEST_REPRESENTATIONS: generator.normal(size=(12, 6)).astype(np.float32) + 3 * LABELS[:, None],
         evidence.THUMBNAIL_ROWS: np.arange(11),
         evidence.THUMBNAILS: images[:11],
+        evidence.MISTAKE_ROWS: np.zeros(0, np.int64),
+        evidence.MISTAKE_THUMBNAILS: images[:0],
         evidence.QUERY_ROWS: np.array([0, 10]),
         evidence.QUERY_THUMBNAILS: images[[0, 10]],
         evidence.NEIGHBOUR_DIGESTS: np.full((2, 3), "f" * 64),
@@ -113,8 +131,15 @@ def make_pretraining() -> dict:
         }
         for epoch in range(5)
     ]
-    settings = {"chance_loss": math.log(31), "total_steps": 20, "learning_rate": 0.3}
-    return {"history": history, "settings": settings, "seconds": 95.0, "resumed_from_steps": [8]}
+    settings = {
+        "method": "simclr",
+        "chance_loss": math.log(31),
+        "total_steps": 20,
+        "images_per_step": 16,
+        "learning_rate": 0.3,
+    }
+    speed = {"seconds": 95.0, "images_per_second": 3.4, "resumed_from_steps": [8]}
+    return {"history": history, "settings": settings, "tuned": None, **speed}
 
 
 def make_verdict() -> dict:
@@ -126,7 +151,8 @@ def make_verdict() -> dict:
         evidence.REASONS: [],
         evidence.WARNINGS: ["the gap is large"],
         evidence.CHECKS: [check, passed],
-        evidence.CANDIDATE: {"content_digest": "c" * 64, "id": 3, "uri": "/m", "accuracy": 0.8333},
+        evidence.TEST_SPLIT: {evidence.TEST_SPLIT_DIGEST: "e" * 64, evidence.EARLIER_BLESSINGS: 4},
+        evidence.CANDIDATE: {"content_digest": "c" * 64, "id": 3, "uri": "/m", "accuracy": 0.8333, "span": None},
         evidence.BASELINE: None,
         evidence.IN_USE: None,
     }
@@ -134,6 +160,8 @@ def make_verdict() -> dict:
 
 def make_ingestion() -> dict:
     return {
+        "root": "/images",
+        "content_digest": "d" * 64,
         "records": {"train": 60, "test": 12},
         "bytes": {"train": 6000, "test": 1200},
         "classes": {"train": {"cat": 30, "dog": 20, HOSTILE: 10}, "test": {"cat": 4, "dog": 4, HOSTILE: 4}},
@@ -232,21 +260,32 @@ def make_tuning() -> dict:
     }
 
 
+def make_trace() -> Trace:
+    return Trace(
+        run="20260131-120000",
+        folders={},
+        seconds={"examples": 5.0},
+        settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},
+        versions={"python": "3.10"},
+        code_digests={"ingestion": "1" * 64},
+    )
+
+
 def make_view_grid() -> bytes:
     stream = io.BytesIO()
     Image.fromarray(np.zeros((16, 24), np.uint8)).save(stream, "PNG")
     return stream.getvalue()
 
 
-@pytest.fixture
-def record() -> RunRecord:
+def make_record() -> RunRecord:
     quarantine = [{"path": f"dog/{index}.png", "reason": "duplicate", "message": "as dog/9.png"} for index in range(3)]
     quarantine.append({"path": '<img src=x onerror="alert(1)">.png', "reason": "truncated", "message": "ends early"})
     return RunRecord(
         verdict=make_verdict(),
         probe=make_probe(),
         predictions=make_predictions(),
-        push={"pushed": False},
+        trace=make_trace(),
+        push={push_record.PUSHED: False},
         pretraining=make_pretraining(),
         view_grid=make_view_grid(),
         ingestion=make_ingestion(),
@@ -256,7 +295,39 @@ def record() -> RunRecord:
         baselines=make_baselines(),
         tuning=make_tuning(),
         views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
-        seconds={"ImageExampleGen": 5.0, "Trainer": 95.0},
-        settings={"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.9}},
-        versions={"python": "3.10"},
     )
+
+
+def make_earlier_record() -> RunRecord:
+    """The run before: fewer images and epochs; it has images 3 and 10 right, and 0 and 5 wrong."""
+    record, predicted = make_record(), LABELS.copy()
+    predicted[[0, 5]] = (1, 2)
+    verdict = {**record.verdict, evidence.VERDICT: evidence.BLESSED, evidence.REASON: "it was the first"}
+    probe = make_probe()
+    probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] = 10 / 12
+    probe[evidence.FEATURES][evidence.ENCODER][evidence.CLASS_RECALL] = {"cat": 0.75, "dog": 0.5, HOSTILE: 1.0}
+    ingestion = {**record.ingestion, "content_digest": "0" * 64, "records": {"train": 50, "test": 12}, "refused": {}}
+    pretraining = {**record.pretraining, "history": record.pretraining["history"][:3]}
+    settings = {"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.5}, "old": 1}
+    trace = dataclasses.replace(
+        record.trace, run="20251231-120000", settings=settings, code_digests={"ingestion": "2" * 64}
+    )
+    return dataclasses.replace(
+        record,
+        trace=trace,
+        verdict=verdict,
+        probe=probe,
+        predictions=make_predictions(predicted),
+        ingestion=ingestion,
+        pretraining=pretraining,
+    )
+
+
+@pytest.fixture
+def record() -> RunRecord:
+    return make_record()
+
+
+@pytest.fixture
+def earlier_record() -> RunRecord:
+    return make_earlier_record()

@@ -1,5 +1,7 @@
 """The table of the baselines: fraction by fraction, the pretrained encoder's probe first."""
 
+import dataclasses
+
 from components.report.baselines_section import baselines_section
 from components.report.config import ReportConfig
 from components.report.page import render_page
@@ -21,8 +23,8 @@ def test_methods_stand_beside_each_other_at_each_fraction():
 
 
 def test_the_page_has_the_table_where_there_are_baselines(record):
-    page = render_page(record, ReportConfig())
+    page = render_page(record, ReportConfig(), None)
     assert "What pretraining was worth against training" in page
     assert "trained from scratch" in page
-    without = render_page(type(record)(probe=record.probe), ReportConfig())
+    without = render_page(dataclasses.replace(record, baselines=None), ReportConfig(), None)
     assert "against training" not in without

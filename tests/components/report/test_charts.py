@@ -54,6 +54,22 @@ def test_a_reference_is_drawn_at_its_value_and_named():
     assert [label.text for label in texts(root, "direct-label")] == ["chance", "loss"]
 
 
+def test_bars_span_their_bounds_and_a_dashed_line_has_no_dots():
+    diagonal = Series("as sure as right", ((50.0, 50.0), (100.0, 100.0)), is_reference=True)
+    line = Series("test", ((50.0, 40.0), (100.0, 90.0)), 0, ((20.0, 60.0), (80.0, 95.0)))
+    root = parsed(line_chart("Accuracy", [diagonal, line], x_label="confidence", y_label="accuracy"))
+    dashed = next(mark for mark in root.iter("path") if mark.get("class") == "reference-line")
+    numbers = [float(number) for number in re.findall(r"[\d.]+", dashed.get("d"))]
+    bars = [mark for mark in root.iter("line") if mark.get("class") == "spread"]
+    circles = list(root.iter("circle"))
+    assert len(bars) == len(circles) == 2
+    heights = [float(bars[0].get(end)) for end in ("y1", "y2")]
+    assert heights[0] - float(circles[0].get("cy")) == pytest.approx(float(circles[0].get("cy")) - heights[1], abs=0.02)
+    # The diagonal at 50 lies a quarter of the bar's length from its upper end, 60.
+    assert (numbers[1] - heights[1]) / (heights[0] - heights[1]) == pytest.approx(0.25, abs=0.01)
+    assert {label.text for label in texts(root, "reference")} == {"as sure as right"}
+
+
 def test_names_of_lines_that_end_together_do_not_overlap():
     lines = [Series(f"line {index}", ((1.0, 0.0), (2.0, 1.0 + index / 1000)), index) for index in range(4)]
     root = parsed(line_chart("Lines", lines, x_label="x", y_label="y"))

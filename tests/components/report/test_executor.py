@@ -12,30 +12,39 @@ from components.contracts import artifacts
 from components.report.component import Report
 from components.report.config import ReportConfig
 from components.report.executor import Executor
+from components.report.run_record import RunRecord
 
 INPUTS = {
     "examples": standard_artifacts.Examples,
+    "statistics": standard_artifacts.ExampleStatistics,
     "drift": standard_artifacts.ExampleAnomalies,
     "window": standard_artifacts.Examples,
+    "transform_graph": standard_artifacts.TransformGraph,
     "views": standard_artifacts.Examples,
     "tuner_results": standard_artifacts.TunerResults,
     "pretrained_model": standard_artifacts.Model,
     "probe_report": artifacts.ProbeReport,
+    "evaluation": standard_artifacts.ModelEvaluation,
     "blessing": standard_artifacts.ModelBlessing,
     "pushed_model": standard_artifacts.PushedModel,
+    "baseline_report": artifacts.Report,
 }
 
 
 @pytest.fixture
 def inputs(tmp_path, record) -> dict[str, types.Artifact]:
+    return make_inputs(tmp_path, record)
+
+
+def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Artifact]:
     """The parts of ``record`` in artifacts."""
     found = {}
-    for name, kind in INPUTS.items():
-        found[name] = kind()
+    for name in [name for name in INPUTS if name != "baseline_report"]:
+        found[name] = INPUTS[name]()
         found[name].uri = str(tmp_path / name)
         if name != "pretrained_model":  # TFX's Trainer writes no such property
             found[name].set_float_custom_property(artifacts.SECONDS, 1.5)
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(parents=True)
     model = tmp_path / "pretrained_model" / "Format-Serving"
     model.mkdir()
     for path, content in (
@@ -53,6 +62,8 @@ def inputs(tmp_path, record) -> dict[str, types.Artifact]:
     lines = "".join(json.dumps(entry) + "\n" for entry in record.quarantine)
     (tmp_path / "examples" / artifacts.QUARANTINE_FILE).write_text(lines)
     (model / artifacts.VIEW_GRID_FILE).write_bytes(record.view_grid)
+    found["blessing"].set_string_custom_property(artifacts.VERDICT, "blessed")
+    found["blessing"].set_string_custom_property(artifacts.CONTENT_DIGEST, "c" * 64)
     np.savez(tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE, **record.predictions)
     return found
 
@@ -85,30 +96,47 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
     ):
         assert text in page, text
     assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
-    assert "1 min 47 s" in page  # eight steps and the 95 s of training
+    assert "1 min 52 s" in page  # eleven steps and the 95 s of training
     assert report.get_float_custom_property(artifacts.SECONDS) > 0
     assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
 
 
-def test_images_alone_are_enough(inputs, tmp_path):
-    _, page = write_report({"examples": inputs["examples"]}, tmp_path / "report")
-    assert "No verdict" in page and "exact duplicates left out" in page
-    assert "There is no report of the linear probe." in page
+def test_the_report_is_found_by_content_and_verdict(inputs, tmp_path):
+    report, _ = write_report(inputs, tmp_path / "report")
+    assert report.get_string_custom_property(artifacts.CONTENT_DIGEST) == "c" * 64
+    assert report.get_string_custom_property(artifacts.VERDICT) == "blessed"
 
 
-def test_a_file_that_is_missing_leaves_its_part_out(inputs, tmp_path):
+def test_a_later_run_is_compared_with_the_one_whose_model_is_in_use(inputs, tmp_path, earlier_record):
+    earlier = make_inputs(tmp_path / "earlier", earlier_record)
+    before, _ = write_report(earlier, tmp_path / "earlier" / "report")
+    _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
+    assert "Wrong before, right now: 2" in page
+    (tmp_path / "earlier" / "probe_report" / artifacts.PROBE_FILE).unlink()
+    _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
+    assert "Wrong before, right now" not in page and "No other model was in use." in page
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in INPUTS if name not in ("window", "tuner_results", "baseline_report")]
+)
+def test_what_every_run_has_must_be_given(name):
+    channels = {other: types.Channel(type=kind) for other, kind in INPUTS.items() if other != name}
+    with pytest.raises(TypeError, match=name):
+        Report(config=ReportConfig(), pipeline_config="{}", **channels)
+
+
+def test_a_file_that_is_missing_is_named(inputs, tmp_path):
     (tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE).unlink()
-    (tmp_path / "examples" / artifacts.QUARANTINE_FILE).unlink()
-    _, page = write_report(inputs, tmp_path / "report")
-    assert "There are no test predictions." in page
-    assert "None: every file became an image." in page
+    with pytest.raises(ValueError, match=r"probe_report/test_predictions\.npz is missing"):
+        write_report(inputs, tmp_path / "report")
 
 
 def test_what_a_killed_attempt_left_is_overwritten(inputs, tmp_path):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / artifacts.REPORT_FILE).write_text("half a pa")
     _, page = write_report(inputs, tmp_path / "report")
-    assert page.endswith("</html>")
+    assert page.rstrip().endswith("</html>")
 
 
 def test_a_damaged_file_is_named(inputs, tmp_path):
@@ -118,11 +146,7 @@ def test_a_damaged_file_is_named(inputs, tmp_path):
 
 
 def test_parameters_do_not_change_from_run_to_run():
-    first, second = (
-        Report(
-            examples=types.Channel(type=standard_artifacts.Examples), config=ReportConfig(), pipeline_config="{}"
-        ).exec_properties
-        for _ in range(2)
-    )
+    channels = {name: types.Channel(type=kind) for name, kind in INPUTS.items()}
+    first, second = (Report(config=ReportConfig(), pipeline_config="{}", **channels).exec_properties for _ in range(2))
     assert first == second
     assert set(first) == {artifacts.CONFIG, artifacts.CODE_DIGEST, "pipeline_config"}

@@ -17,8 +17,7 @@ import pytest
 
 from components.contracts import drift_record, evidence
 from components.report.config import ReportConfig
-from components.report.page import render_page
-from components.report.run_record import RunRecord, read_arrays, read_json, read_json_lines
+from components.report.page import render_comparison, render_page
 
 
 class Page(html.parser.HTMLParser):
@@ -66,7 +65,7 @@ class Page(html.parser.HTMLParser):
 
 @pytest.fixture
 def page(record) -> Page:
-    return Page(render_page(record, ReportConfig(title="Small & tidy")))
+    return Page(render_page(record, ReportConfig(title="Small & tidy"), None))
 
 
 def test_the_verdict_comes_first_with_its_reason(page):
@@ -78,15 +77,16 @@ def test_the_verdict_comes_first_with_its_reason(page):
         "min accuracy accuracy is too low 0.8333 0.9 ✗ not met", "min test images enough images 12 5 ✓ met"
     )
     assert page.says("the gap is large", "c" * 64)
+    assert page.says("of other models, 4 were blessed on the same test images before")
 
 
 @pytest.mark.parametrize(
     ("verdict", "style", "heading"),
-    [(evidence.BLESSED, "good", "Blessed"), (evidence.UNCHANGED, "same", "Unchanged"), ("?", "unknown", "?")],
+    [(evidence.BLESSED, "good", "Blessed"), (evidence.UNCHANGED, "same", "Unchanged")],
 )
 def test_each_verdict_has_its_dress(record, verdict, style, heading):
     changed = dataclasses.replace(record, verdict={**record.verdict, evidence.VERDICT: verdict})
-    page = Page(render_page(changed, ReportConfig(title="T")))
+    page = Page(render_page(changed, ReportConfig(title="T"), None))
     assert ("div", {"class": f"verdict {style}", "role": "status"}) in page.tags
     assert page.says(f"T {heading}")
 
@@ -97,12 +97,11 @@ def test_each_verdict_has_its_dress(record, verdict, style, heading):
         ({"pushed": True, "is_new": True, "is_in_use": True}, "Pushed as enc version 7."),
         ({"pushed": True, "is_new": False, "is_in_use": True}, "Already in the registry as enc version 7."),
         ({"pushed": True, "is_new": False, "is_in_use": False}, "another version is in use since a rollback"),
-        (None, "Nothing is known of a push."),
     ],
 )
 def test_the_page_says_what_became_of_the_model(record, push, sentence):
-    named = push and {**push, "model_name": "enc", "version": 7}
-    assert Page(render_page(dataclasses.replace(record, push=named), ReportConfig())).says(sentence)
+    named = {**push, "model_name": "enc", "version": 7}
+    assert Page(render_page(dataclasses.replace(record, push=named), ReportConfig(), None)).says(sentence)
 
 
 def test_the_numbers_of_the_probe_are_there(page):
@@ -119,9 +118,10 @@ def test_the_numbers_of_the_probe_are_there(page):
 
 def test_missed_checks_come_first_and_evidence_last(record):
     names = {"same_model": True, "min_accuracy": True, "probe_agrees": False}
-    checks = [{"name": name, "value": 1.0, "threshold": 1.0, "passed": passed} for name, passed in names.items()]
+    check = {"value": 1.0, "threshold": 1.0, "text": ""}
+    checks = [{**check, "name": name, "passed": passed} for name, passed in names.items()]
     changed = dataclasses.replace(record, verdict={**record.verdict, evidence.CHECKS: checks})
-    content = render_page(changed, ReportConfig())
+    content = render_page(changed, ReportConfig(), None)
     places = [content.index(f'<th scope="row">{name}') for name in ("probe agrees", "min accuracy", "same model")]
     assert places == sorted(places)
 
@@ -129,7 +129,37 @@ def test_missed_checks_come_first_and_evidence_last(record):
 def test_auroc_is_shown_where_it_exists(record):
     encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.AUROC: 0.98765}
     probe = {**record.probe, evidence.FEATURES: {evidence.ENCODER: encoder}}
-    assert Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig())).says("AUROC", "0.9877")
+    assert Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig(), None)).says("AUROC", "0.9877")
+
+
+def test_calibration_is_drawn_and_told(page):
+    assert page.says("expected calibration error 6.25 points (5.00 to 12.50)", "6 70.00 % 66.67 % 36.7 to 66.7 %")
+    assert page.says("as sure as right")
+
+
+def test_what_changed_since_the_model_in_use_is_told(record, earlier_record):
+    page = Page(render_page(record, ReportConfig(), earlier_record))
+    assert page.says("Compared with run 20251231-120000", "gate.min_accuracy 0.5 0.9")
+    assert page.says("Right before, wrong now: 2", "Wrong before, right now: 2", "before: dog, 80 %")
+
+
+@pytest.mark.parametrize(
+    ("in_use", "sentence"),
+    [
+        (None, "No other model was in use"),
+        ({"content_digest": "f" * 64, "accuracy": None}, "The run of the model in use, ffffffffffff, left no report"),
+        ({"content_digest": "c" * 64, "accuracy": None}, "This model is the one in use."),
+    ],
+)
+def test_where_nothing_can_be_compared_the_page_says_why(record, in_use, sentence):
+    verdict = {**record.verdict, evidence.IN_USE: in_use}
+    assert Page(render_page(dataclasses.replace(record, verdict=verdict), ReportConfig(), None)).says(sentence)
+
+
+def test_two_runs_side_by_side(record, earlier_record):
+    page = Page(render_comparison(earlier_record, record, ReportConfig(title="T")))
+    assert page.says("T: two runs side by side A: run 20251231-120000 Blessed It was the first")
+    assert page.says("B: run 20260131-120000 Not blessed", "Right with A, wrong with B: 2", "B: cat, 80 %")
 
 
 def test_confusions_are_counted(page):
@@ -145,7 +175,7 @@ def test_many_classes_are_told_by_pairs_and_recalls(record):
     matrix[7][8], matrix[7][7] = 4, 1
     encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.CONFUSION: matrix}
     probe = {**record.probe, evidence.CLASS_NAMES: names, evidence.FEATURES: {evidence.ENCODER: encoder}}
-    page = Page(render_page(dataclasses.replace(record, probe=probe, predictions=None), ReportConfig()))
+    page = Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig(), None))
     assert page.says("class 7 class 8 4 80.0 % class 2 class 3 1 20.0 %", "class 7 20.0 % 5 class 2 80.0 % 5")
     assert 'class="confusion"' not in page.content
 
@@ -175,7 +205,7 @@ def test_the_trials_of_the_tuner_are_told(page, record):
     assert page.says('3 0.1 256 1 min 1 s failed: it <script>alert("x")</script> blew up')
     assert page.says("a training of 20 epochs", "kNN among 100 held-out images", "One standard error", "3.0 %")
     pretraining = {**record.pretraining, "tuned": {"temperature": 0.31416}}
-    tuned = Page(render_page(dataclasses.replace(record, pretraining=pretraining, tuning=None), ReportConfig()))
+    tuned = Page(render_page(dataclasses.replace(record, pretraining=pretraining, tuning=None), ReportConfig(), None))
     assert tuned.says("temperature, from the Tuner 0.3142")
     assert "Trials of the Tuner" not in tuned.content
 
@@ -187,8 +217,8 @@ def test_a_method_without_chance_is_drawn_and_told(record):
         for entry in record.pretraining["history"]
     ]
     settings = {**record.pretraining["settings"], "method": "byol", "chance_loss": None, "momentum": 0.99}
-    pretraining = {"history": history, "settings": settings}
-    page = Page(render_page(dataclasses.replace(record, pretraining=pretraining), ReportConfig()))
+    pretraining = {**record.pretraining, "history": history, "settings": settings}
+    page = Page(render_page(dataclasses.replace(record, pretraining=pretraining), ReportConfig(), None))
     assert page.says("method byol", "momentum of the following weights, at first 0.99")
     assert page.says("It has no chance value")
     assert "loss at chance" not in page.content
@@ -214,9 +244,9 @@ def test_drift_is_told_with_its_limit(page, record):
     assert page.says("Span 4 beside span 3", "train pixel mean 120.1 ± 9 90.2 ± 8 0.3125 0.2 drifted")
     assert page.says("split test is not compared: 12 images before")
     accepted = dataclasses.replace(record, drift={**record.drift, drift_record.ACCEPTED: True})
-    assert Page(render_page(accepted, ReportConfig())).says("0.3125 0.2 drifted, accepted")
+    assert Page(render_page(accepted, ReportConfig(), None)).says("0.3125 0.2 drifted, accepted")
     first = {**record.drift, drift_record.BASELINE_SPAN: None, drift_record.COMPARISONS: []}
-    shown = Page(render_page(dataclasses.replace(record, drift=first), ReportConfig()))
+    shown = Page(render_page(dataclasses.replace(record, drift=first), ReportConfig(), None))
     assert shown.says("Drift from span to span split test is not compared")
 
 
@@ -226,13 +256,13 @@ def test_views_are_told(page):
 
 
 def test_long_lists_of_refused_files_are_cut(record):
-    page = Page(render_page(record, ReportConfig(quarantine_files=2)))
+    page = Page(render_page(record, ReportConfig(quarantine_files=2), None))
     assert page.says("duplicate: 3 files", "and 1 more")
     assert "dog/2.png" not in page.content
 
 
 def test_time_settings_and_versions_are_told(page):
-    assert page.says("ImageExampleGen 5.0 s", "Trainer 1 min 35 s", "Time 1 min 40 s")
+    assert page.says("ImageExampleGen 5.0 s 72 14.4", "Trainer 1 min 35 s 320 3.37", "Time 1 min 40 s")
     assert page.says("pipeline_name small", "min_accuracy 0.9", "python 3.10")
 
 
@@ -271,30 +301,15 @@ def _chart_circles(page: Page) -> int:
     return page.content.count('class="dot"')
 
 
-def test_a_run_that_left_nothing_still_has_its_page():
-    page = Page(render_page(RunRecord(), ReportConfig()))
-    assert page.says("No verdict", "There is no report of the linear probe.", "There is no record of pretraining.")
-    assert page.says(
-        "There are no test predictions.", "No grid of views was stored.", "There is no summary of ingestion."
-    )
-
-
-@pytest.mark.parametrize("part", [field.name for field in dataclasses.fields(RunRecord)])
-def test_each_part_may_be_missing(record, part):
-    field = next(field for field in dataclasses.fields(RunRecord) if field.name == part)
-    empty = field.default if field.default is not dataclasses.MISSING else field.default_factory()
-    assert Page(render_page(dataclasses.replace(record, **{part: empty}), ReportConfig()))
-
-
 def test_the_map_can_be_switched_off_and_cut(record):
-    assert Page(render_page(record, ReportConfig(embedding_map_images=0))).says(
+    assert Page(render_page(record, ReportConfig(embedding_map_images=0), None)).says(
         "The map is switched off by its setting."
     )
-    assert Page(render_page(record, ReportConfig(embedding_map_images=6))).says("t-SNE of 6 test images")
+    assert Page(render_page(record, ReportConfig(embedding_map_images=6), None)).says("t-SNE of 6 test images")
 
 
 def test_the_same_run_gives_the_same_page(record):
-    assert render_page(record, ReportConfig()) == render_page(record, ReportConfig())
+    assert render_page(record, ReportConfig(), None) == render_page(record, ReportConfig(), None)
 
 
 def test_identifiers_are_unique_and_links_lead_somewhere(page):
@@ -302,35 +317,21 @@ def test_identifiers_are_unique_and_links_lead_somewhere(page):
     assert {address[1:] for address in page.addresses if address.startswith("#")} <= set(page.ids)
 
 
-def test_files_are_read_or_named(tmp_path):
-    def read(path):
-        return pathlib.Path(path).read_bytes() if pathlib.Path(path).exists() else None
-
-    assert read_json(read, str(tmp_path / "missing")) is None
-    assert read_arrays(read, str(tmp_path / "missing")) is None
-    assert read_json_lines(read, str(tmp_path / "missing")) == ()
-    (tmp_path / "lines").write_text('{"a": 1}\n\n{"a": "\u2028"}\n')
-    assert read_json_lines(read, str(tmp_path / "lines")) == ({"a": 1}, {"a": "\u2028"})
-    for content, message in (("{", "is no JSON"), ("[1]", "should hold a JSON object, found list")):
-        (tmp_path / "bad").write_text(content)
-        with pytest.raises(ValueError, match=f"bad {message}"):
-            read_json(read, str(tmp_path / "bad"))
-
-
 _WITHOUT_TFX = """
-import sys
+import runpy, sys
 for name in ("tfx", "apache_beam", "ml_metadata", "tensorflow"):
     sys.modules[name] = None  # importing it now fails
 from components.report.config import ReportConfig
 from components.report.page import render_page
-from components.report.run_record import RunRecord
-print(len(render_page(RunRecord(), ReportConfig())))
+record = runpy.run_path(sys.argv[1])["make_record"]()
+print(len(render_page(record, ReportConfig(), record)))
 """
 
 
 def test_the_page_needs_no_tfx():
     environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[3])}
-    found = subprocess.run([sys.executable, "-c", _WITHOUT_TFX], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", _WITHOUT_TFX, str(pathlib.Path(__file__).with_name("conftest.py"))]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
 
 
@@ -338,9 +339,13 @@ _BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 @pytest.mark.skipif(_BROWSER is None, reason="no Chromium on this machine")
-def test_a_browser_shows_the_page_without_a_complaint(record, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(render_page(record, ReportConfig()), encoding="utf-8")
+@pytest.mark.parametrize("kind", ["report", "comparison"])
+def test_a_browser_shows_the_page_without_a_complaint(record, earlier_record, tmp_path, kind):
+    path = tmp_path / f"{kind}.html"
+    if kind == "report":
+        path.write_text(render_page(record, ReportConfig(), earlier_record), encoding="utf-8")
+    else:
+        path.write_text(render_comparison(earlier_record, record, ReportConfig()), encoding="utf-8")
     command = [_BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     command += [

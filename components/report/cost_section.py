@@ -1,0 +1,74 @@
+"""What the steps of a run cost: seconds, and images per second where a step goes through images."""
+
+import dataclasses
+
+from components.contracts import evidence, ingestion_record, pretraining_record, records, views_record, window_record
+from components.report import run_record
+from components.report.run_record import RunRecord
+from components.report.scales import duration, significant
+
+# The step that writes each output, in the order of the data.
+_STEPS = {
+    run_record.EXAMPLES: "ImageExampleGen",
+    run_record.STATISTICS: "StatisticsGen",
+    run_record.DRIFT: "DistributionValidator",
+    run_record.WINDOW: "TrainingWindow",
+    run_record.TRANSFORM_GRAPH: "Transform",
+    run_record.VIEWS: "ViewGen",
+    run_record.TUNER_RESULTS: "Tuner",
+    run_record.PRETRAINED_MODEL: "Trainer",
+    run_record.PROBE_REPORT: "LinearProbe",
+    run_record.BASELINES: "Baselines",
+    run_record.EVALUATION: "Evaluator",
+    run_record.BLESSING: "Gate",
+    run_record.PUSHED_MODEL: "Pusher",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class StepCost:
+    """One step."""
+
+    step: str
+    seconds: float
+    images: int | None  # that went through it, each time it was read; None where it goes through none
+
+    @property
+    def time(self) -> str:
+        """For people."""
+        return duration(self.seconds)
+
+    @property
+    def passed(self) -> str:
+        """Images for people."""
+        return "" if self.images is None else f"{self.images:,}"
+
+    @property
+    def images_per_second(self) -> str:
+        """For people; empty where nothing was measured."""
+        return significant(self.images / self.seconds, 3) if self.images and self.seconds else ""
+
+
+def step_costs(record: RunRecord) -> list[StepCost]:
+    """The steps that wrote down their time, in the order of the data; TFX's Trainer does not, but training does."""
+    seconds = {**record.trace.seconds, run_record.PRETRAINED_MODEL: record.pretraining[pretraining_record.SECONDS]}
+    images = _images(record)
+    return [StepCost(step, seconds[name], images.get(name)) for name, step in _STEPS.items() if name in seconds]
+
+
+def _images(record: RunRecord) -> dict[str, int]:
+    ingested = record.ingestion[ingestion_record.RECORDS]
+    used = record.window[window_record.RECORDS] if record.window else ingested
+    settings = record.pretraining[pretraining_record.SETTINGS]
+    measured = record.probe[evidence.COUNTS]
+    return {
+        run_record.EXAMPLES: sum(ingested.values()),
+        run_record.STATISTICS: sum(ingested.values()),
+        run_record.WINDOW: sum(used.values()),
+        run_record.TRANSFORM_GRAPH: used[records.TRAIN] + used.get(records.UNLABELED, 0),
+        run_record.VIEWS: sum(record.views[views_record.RECORDS].values()),
+        run_record.PRETRAINED_MODEL: settings[pretraining_record.TOTAL_STEPS]
+        * settings[pretraining_record.IMAGES_PER_STEP],
+        run_record.PROBE_REPORT: measured[records.TRAIN] + measured[records.TEST],
+        run_record.EVALUATION: measured[records.TEST],
+    }

@@ -1,0 +1,153 @@
+"""What differs between two runs: numbers worked by hand, and images that flipped."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from components.contracts import evidence
+from components.report.changes import Words, changes
+from components.report.flips import flips
+
+from .conftest import HOSTILE, make_predictions
+
+WORDS = Words(before="A", now="B", with_before="with A", with_now="with B")
+
+
+def compare(before, now):
+    return changes(before, now, WORDS, 24)
+
+
+def test_settings_code_and_versions_that_differ_are_listed(record, earlier_record):
+    assert compare(earlier_record, record).settings == [
+        ("gate.min_accuracy", "0.5", "0.9"),
+        ("code of ingestion", "2" * 12, "1" * 12),
+        ("old", "1", "not set"),
+    ]
+
+
+def test_data_that_differs_is_listed(record, earlier_record):
+    found = compare(earlier_record, record)
+    assert found.data == [
+        ("images, train", "50", "60"),
+        ("left out: truncated", "0", "1"),
+        ("left out: duplicate", "0", "3"),
+    ]
+    assert found.data_note == "The images differ. Both models were measured on the same 12 test images."
+    counts = {**record.ingestion["classes"], "train": {"cat": 31, "dog": 20, HOSTILE: 10}}
+    more = dataclasses.replace(record, ingestion={**record.ingestion, "classes": counts})
+    assert compare(record, more).data == [("images of cat, train", "30", "31")]
+    assert compare(record, more).data_note.startswith("The ingested images are the same.")
+
+
+def test_the_difference_is_paired_over_the_images_in_common(record, earlier_record):
+    rows = {name: rest for name, *rest in compare(earlier_record, record).metrics}
+    # Two images won and two lost of twelve: no difference, give or take 1.96 * sqrt(4) / 12.
+    reach = 100 * 1.959964 * math.sqrt(4) / 12
+    assert rows["accuracy on the 12 test images in common"] == [
+        "83.33\N{NO-BREAK SPACE}%",
+        "83.33\N{NO-BREAK SPACE}%",
+        f"+0.00 ({-reach:+.2f} to {reach:+.2f})",
+    ]
+    assert rows["kNN accuracy"][2] == "+0.00" and rows["accuracy, 10\N{NO-BREAK SPACE}% of labels"][0].endswith(
+        "± 8.16"
+    )
+    assert rows["expected calibration error"][2] == "+0.00"
+
+
+def test_a_number_that_the_earlier_run_did_not_measure_is_left_out(record, earlier_record):
+    del earlier_record.probe[evidence.FEATURES][evidence.ENCODER][evidence.CALIBRATION]
+    names = [row[0] for row in compare(earlier_record, record).metrics]
+    assert "kNN accuracy" in names and "expected calibration error" not in names
+
+
+def test_a_run_that_wins_is_told_apart(record, earlier_record):
+    better = dataclasses.replace(record, predictions=make_predictions(np.repeat([0, 1, 2], 4)))
+    row = compare(record, better).metrics[0]
+    won, images = 2, 12
+    deviation = math.sqrt(won - won**2 / images) / images
+    low, high = (100 * (won / images + sign * 1.959964 * deviation) for sign in (-1, 1))
+    assert row[3] == f"+16.67 ({low:+.2f} to {high:+.2f})"
+
+
+def test_label_fractions_are_paired_over_images_and_draws(record, earlier_record):
+    name = evidence.predicted_by(evidence.ENCODER, 0)
+    labels = record.predictions[evidence.TEST_LABELS]
+    one_wrong = np.where(np.arange(12) == 4, (labels + 1) % 3, labels)
+    before = {**earlier_record.predictions, name: np.stack([one_wrong, one_wrong])}
+    now = {**record.predictions, name: np.stack([labels, one_wrong])}
+    found = compare(
+        dataclasses.replace(earlier_record, predictions=before), dataclasses.replace(record, predictions=now)
+    )
+    row = next(row for row in found.metrics if row[0] == "accuracy, 10\N{NO-BREAK SPACE}% of labels")
+    # One image of twelve is right in half of the draws more.
+    differences = [0.5] + 11 * [0.0]
+    reach = 1.959964 * np.std(differences) / math.sqrt(12)
+    low, high = (100 * (np.mean(differences) + sign * reach) for sign in (-1, 1))
+    assert row[3] == f"+4.17 ({low:+.2f} to {high:+.2f})"
+
+
+def test_recalls_are_told_most_changed_first(record, earlier_record):
+    assert [row[0] for row in compare(earlier_record, record).classes] == ["dog", HOSTILE]
+    assert compare(earlier_record, record).classes[0][3] == "+50.0"
+
+
+def test_other_classes_are_other_tasks(record, earlier_record):
+    probe = {**earlier_record.probe, evidence.CLASS_NAMES: ["cat", "dog"]}
+    found = compare(dataclasses.replace(earlier_record, probe=probe), record)
+    assert found.metrics_note == "The classes differ, so accuracies are of different tasks."
+
+
+def test_flipped_images_are_found_by_digest_whatever_their_order():
+    before, now = make_predictions(np.array([1, 0, 0, 0, 1, 2, 1, 1, 2, 2, 2, 2])), make_predictions()
+    order = np.argsort(-np.arange(12))
+    for name in (evidence.TEST_DIGESTS, evidence.TEST_LABELS, evidence.TEST_SCORES):
+        before[name] = before[name][order]
+    before[evidence.THUMBNAIL_ROWS] = order[before[evidence.THUMBNAIL_ROWS]]
+    found = flips(before, now, ("A", "B"), 24)
+    assert (found.images, found.to_wrong.count, found.to_right.count) == (12, 2, 2)
+    assert [shown.lines for shown in found.to_wrong.shown] == [
+        [(HOSTILE, ""), (f"A: {HOSTILE}, 80\N{NO-BREAK SPACE}%", "ok"), ("B: cat, 80\N{NO-BREAK SPACE}%", "off")],
+        [("cat", ""), ("A: cat, 80\N{NO-BREAK SPACE}%", "ok"), ("B: dog, 70\N{NO-BREAK SPACE}%", "off")],
+    ]
+
+
+def test_images_without_a_thumbnail_are_counted_and_the_surest_are_shown():
+    right = np.repeat([0, 1, 2], 4)
+    wrong = make_predictions(right[::-1])  # image 11 has no thumbnail, in neither
+    found = flips(make_predictions(right), wrong, ("A", "B"), 3)
+    assert found.to_wrong.count == 8 and len(found.to_wrong.shown) == 3
+    assert found.to_right.count == 0 and found.to_right.shown == []
+
+
+def test_thumbnails_of_another_size_and_colour_fit_in():
+    before, now = make_predictions(np.repeat([0, 1, 2], 4)), make_predictions()
+    now[evidence.THUMBNAILS] = np.zeros((0, 6, 6, 1), np.uint8)
+    now[evidence.MISTAKE_THUMBNAILS] = np.zeros((0, 6, 6, 1), np.uint8)
+    now[evidence.THUMBNAIL_ROWS] = np.zeros(0, np.int64)
+    found = flips(before, now, ("A", "B"), 24)
+    assert len(found.to_wrong.shown) == 2 and found.sheet.cell_px == 6
+
+
+def test_models_without_an_image_in_common_are_told_apart_by_nothing(record, earlier_record):
+    other = make_predictions()
+    other[evidence.TEST_DIGESTS] = np.array([f"{index:064x}" for index in range(100, 112)])
+    found = compare(dataclasses.replace(earlier_record, predictions=other), record)
+    assert found.flips.images == 0 and found.metrics[0][0] == "test accuracy, all labels"
+    assert "12 and 12 test images, 0 are the same" in found.data_note
+    assert "No test image is the same" in found.metrics_note
+
+
+def test_curves_of_both_are_drawn_in_one_chart(record, earlier_record):
+    curves = {heading: str(chart) for heading, chart, _ in compare(earlier_record, record).curves}
+    assert curves["Loss"].count("<path") == 2 and ">A</text>" in curves["Loss"]
+    byol = {**record.pretraining, "settings": {**record.pretraining["settings"], "method": "byol"}}
+    mixed = compare(earlier_record, dataclasses.replace(record, pretraining=byol))
+    assert "Loss" not in [heading for heading, _, _ in mixed.curves]
+
+
+def test_cost_is_told_step_by_step(record, earlier_record):
+    assert compare(earlier_record, record).cost == [
+        ("ImageExampleGen", "5.0 s, 12.4 images/s", "5.0 s, 14.4 images/s"),
+        ("Trainer", "1 min 35 s, 3.37 images/s", "1 min 35 s, 3.37 images/s"),
+    ]
