@@ -203,7 +203,8 @@ def test_the_trials_of_the_tuner_are_told(page, record):
     assert page.says("trial temperature batch size kNN accuracy time outcome")
     assert page.says("1 0.2 256 80.0 % 1 min 1 s the config's own values", "2 0.3142 256 90.0 % 1 min 1 s taken")
     assert page.says('3 0.1 256 1 min 1 s failed: it <script>alert("x")</script> blew up')
-    assert page.says("a training of 20 epochs", "kNN among 100 held-out images", "One standard error", "3.0 %")
+    assert page.says("a training of 20 epochs, judged by kNN among 100 held-out images")
+    assert page.says("One standard error of so few images is 3.0 %")
     pretraining = {**record.pretraining, "tuned": {"temperature": 0.31416}}
     tuned = Page(render_page(dataclasses.replace(record, pretraining=pretraining, tuning=None), ReportConfig(), None))
     assert tuned.says("temperature, from the Tuner 0.3142")
