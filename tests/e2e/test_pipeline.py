@@ -80,7 +80,9 @@ def test_the_first_run_executes_every_node_and_pushes(workplace):
     assert finished.outcome.verdict == evidence.BLESSED
     assert finished.outcome.probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] > 0.3
     assert _versions(workplace) == [1]
-    assert "<html" in pathlib.Path(finished.outcome.report).read_text()
+    page = pathlib.Path(finished.outcome.report).read_text()
+    for step in ("ImageExampleGen", "StatisticsGen", "Transform", "ViewGen", "Trainer", "LinearProbe", "Evaluator"):
+        assert f'<th scope="row">{step}</th><td class="number">' in page, step  # in the table of the cost
     assert not any((workplace / "work" / "pipeline_root" / "checkpoints").glob("*/*"))
 
 
