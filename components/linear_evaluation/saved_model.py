@@ -17,14 +17,14 @@ import tensorflow as tf
 
 from components.contracts import configuration, evidence, records, signatures
 from components.contracts.images import ImageConfig
-from components.linear_evaluation import files
+from components.linear_evaluation import batch_decoding, files
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
 from components.simclr import keras_files
 from components.simclr.encoder import num_parameters, weights_digest
 from components.simclr.pixel_encoder import with_standardisation
 
-_DIGEST_VERSION = "2"  # raise when the meaning of a signature changes, so that no older model counts as the same
+_DIGEST_VERSION = "3"  # raise when signatures change, so that no older model counts as the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,18 +91,23 @@ class _ServedModel(tf.Module):
 
     def __init__(self, parts: ServedParts):
         super().__init__()
-        self._encoder, self._projection_head = parts.encoder, parts.projection_head
+        self._parts = parts
+        # Of a Keras model that were an attribute here, TensorFlow Serving would restore copies that no signature reads.
+        self._restored = [
+            variable.value for model in (parts.encoder, parts.projection_head) for variable in model.variables
+        ]
         self._kernel = tf.Variable(parts.head.kernel, trainable=False)
         self._bias = tf.Variable(parts.head.bias, trainable=False)
         self._mean = tf.constant(parts.channel_mean)
         self._std = tf.constant(parts.channel_std)
         self._class_names = tf.constant(parts.class_names)
-        self._image_config = parts.image_config
 
     def signatures(self) -> dict[str, Any]:
         """Concrete functions by signature name."""
         encoded = tf.TensorSpec((None,), tf.string, name=signatures.IMAGE_INPUT)
-        pixels = tf.TensorSpec((None, None, None, self._image_config.channels), tf.uint8, name=signatures.PIXELS_INPUT)
+        pixels = tf.TensorSpec(
+            (None, None, None, self._parts.image_config.channels), tf.uint8, name=signatures.PIXELS_INPUT
+        )
         embed = tf.function(self._embed, autograph=False).get_concrete_function(encoded)
         return {
             signatures.SERVING_DEFAULT: embed,
@@ -118,25 +123,23 @@ class _ServedModel(tf.Module):
 
     def decode(self, encoded: tf.Tensor) -> tf.Tensor:
         """(n,) string -> (n, size_px, size_px, c) float32, 0 to 255."""
-        size_px, channels = self._image_config.size_px, self._image_config.channels
-        return tf.map_fn(
-            lambda image: self._resize(image_preparation.decode_image(image, channels)),
-            encoded,
-            fn_output_signature=tf.TensorSpec((size_px, size_px, channels), tf.float32),
+        channels = self._parts.image_config.channels
+        return batch_decoding.decode_batch(
+            encoded, lambda image: self._resize(image_preparation.decode_image(image, channels))
         )
 
     def _resize(self, pixels: tf.Tensor) -> tf.Tensor:
-        config = self._image_config
+        config = self._parts.image_config
         return image_preparation.resize_and_crop(pixels, config.size_px, config.center_crop_fraction)
 
     def _represent(self, prepared: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self._encoder(prepared, training=False), tf.float32)  # (n, d)
+        return tf.cast(self._parts.encoder(prepared, training=False), tf.float32)  # (n, d)
 
     def _embed(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {signatures.REPRESENTATION: self._represent(self.prepare(image))}
 
     def _project(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        projection = self._projection_head(self._represent(self.prepare(image)), training=False)
+        projection = self._parts.projection_head(self._represent(self.prepare(image)), training=False)
         return {signatures.PROJECTION: tf.cast(projection, tf.float32)}
 
     def _classify(self, image: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -151,6 +151,49 @@ def test_signatures_are_as_promised(parts, exported):
     np.testing.assert_allclose(close[0], representation[0], atol=0.1 * np.abs(representation).max())
 
 
+def encoded_images(count: int) -> list[bytes]:
+    """PNG and JPEG in turn, gray and colour, of two sizes."""
+    rng = np.random.default_rng(3)
+    images = []
+    for index in range(count):
+        pixels = draw_image(CLASSES[index % 3], rng)[: 16 - index % 5]
+        pixels = np.repeat(pixels, 3, axis=2) if index % 4 == 3 else pixels
+        images.append((tf.io.encode_jpeg if index % 2 else tf.io.encode_png)(pixels).numpy())
+    return images
+
+
+def test_a_server_answers_batches_of_any_size_as_it_answers_single_images(exported):
+    """As TensorFlow Serving does: a session, the signature's own tensors, no Python of the model."""
+    directory, _ = exported
+    images = encoded_images(256)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        loaded = tf.compat.v1.saved_model.load(session, [tf.saved_model.SERVING], str(directory))
+        signature = loaded.signature_def[signatures.SERVING_DEFAULT]
+        name = signature.outputs[signatures.REPRESENTATION].name
+        image = signature.inputs[signatures.IMAGE_INPUT].name
+        singly = np.concatenate([session.run(name, {image: [content]}) for content in images])
+        assert singly.shape == (256, 16) and len(np.unique(singly.round(4), axis=0)) > 250
+        for size in (2, 3, 8, 31, 64, 127, 255, 256):
+            found = session.run(name, {image: np.array(images[:size], object)})
+            np.testing.assert_allclose(found, singly[:size], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["serving_default", "embed", "project", "classify"])
+def test_a_bad_image_in_a_batch_is_named_by_its_index(exported, name):
+    directory, _ = exported
+    signature = tf.saved_model.load(str(directory)).signatures[name]
+    good = encoded_images(8)
+    png, jpeg = good[0], good[1]
+    flipped = png[:-20] + bytes([png[-20] ^ 0xFF]) + png[-19:]
+    for bad in (b"no image", b"", png[: len(png) // 2], flipped, jpeg[: len(jpeg) // 2]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"image \[2\] of the batch of 8 .*cannot be decoded"):
+            signature(image=tf.constant([*good[:2], bad, *good[3:]]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image \[0 3\] of the batch of 4 "):
+        signature(image=tf.constant([b"no image", png, jpeg, b""]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"image \[0\] of the batch of 1 "):
+        signature(image=tf.constant([b"no image"]))
+
+
 def test_leftovers_are_gone_and_facts_are_there(parts, exported):
     directory, digest = exported
     assert not (directory / "variables" / "leftover").exists()
