@@ -7,7 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pipeline import command_line, embedding_command, kubeflow_commands, registry_commands, report_command
+from pipeline import (
+    command_line,
+    embedding_command,
+    kubeflow_commands,
+    registry_commands,
+    report_command,
+    transfer_command,
+)
 
 if TYPE_CHECKING:
     from pipeline import schema_review
@@ -64,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     report_command.add(commands)
     registry_commands.add(commands)
     embedding_command.add(commands)
+    transfer_command.add(commands)
     return parser
 
 
