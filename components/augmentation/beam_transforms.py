@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
+import cv2
 
 from components.augmentation import held_out, shards, survey, view_records
 from components.augmentation.config import ViewsConfig
@@ -30,16 +31,18 @@ _NAMESPACE = "ViewGen"
 class SurveyFiles(beam.PTransform):
     """``InputFile`` in, one list with the ``FileSurvey`` of each out."""
 
-    def __init__(self, config: ViewsConfig, image_config: ImageConfig):
+    def __init__(self, config: ViewsConfig, image_config: ImageConfig, smallest_rank: float):
         super().__init__()
-        self._config, self._image_config = config, image_config
+        self._survey = functools.partial(
+            survey.survey_file, config=config, image_config=image_config, smallest_rank=smallest_rank
+        )
 
     def expand(self, files: beam.PCollection) -> beam.PCollection:
         """Spread the files over the workers and gather the counts."""
         return (
             files
             | "SpreadFiles" >> beam.Reshuffle()
-            | "Survey" >> beam.Map(survey.survey_file, config=self._config, image_config=self._image_config)
+            | "Survey" >> beam.Map(self._survey)
             | "ToMapping" >> beam.Map(dataclasses.asdict)
             | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn()).without_defaults()
         )
@@ -128,6 +131,10 @@ class WriteFile(beam.DoFn):
         self._views = beam.metrics.Metrics.counter(_NAMESPACE, "views")
         self._images = {split: beam.metrics.Metrics.counter(_NAMESPACE, f"images_{split}") for split in split_dirs}
 
+    def setup(self) -> None:
+        """Beam has a worker per core, so OpenCV needs no threads of its own."""
+        cv2.setNumThreads(1)
+
     def process(self, plan: survey.FilePlan) -> Iterator[dict[str, SplitTotals]]:
         """Read the file from front to back, a batch at a time.
 
@@ -158,7 +165,7 @@ class WriteFile(beam.DoFn):
             self._views.inc(len(train) * self._config.views_per_image)
             self._images[records.TRAIN].inc(len(train))
             self._images[records.EVAL].inc(len(evaluation))
-            done += len(batch)
+            done += len(train) + len(evaluation)
             if done == total or time.monotonic() - reported > _REPORT_EVERY_SECONDS:
                 reported = time.monotonic()
                 report_progress(done, total, f"views of {plan.split} images, {plan.path.rsplit('/', 1)[-1]}")
@@ -166,9 +173,11 @@ class WriteFile(beam.DoFn):
     def _divide(self, plan: survey.FilePlan, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
         train, evaluation = [], []
         for image, rank in zip(batch, held_out.held_out_ranks(batch), strict=True):
-            may_be = plan.split == records.TRAIN and image.label is not None
-            chosen = may_be and held_out.is_held_out(rank, self._config.eval_fraction, plan.smallest_rank)
-            (evaluation if chosen else train).append(image)
+            limits = rank, self._config.eval_fraction, plan.smallest_rank
+            if plan.split == records.TRAIN and image.label is not None:
+                (evaluation if held_out.is_held_out(*limits) else train).append(image)
+            elif not held_out.is_left_out(image, *limits):
+                train.append(image)
         return train, evaluation
 
 

@@ -58,9 +58,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = _input_files(input_dict[EXAMPLES])
         _logger.info("ViewGen: config %s, %d files, %s", configuration.digest(config)[:12], len(files), views.uri)
         scratch_dir = _clear(views.uri)
-        plan = self._survey(files, config, image_config, scratch_dir)
-        _logger.info("ViewGen will write about %d bytes: %d train and %d eval records",
-                     plan.estimated_bytes, plan.train_records, plan.eval_records)  # fmt: skip
+        plan = self._plan(files, config, image_config, scratch_dir)
+        _logger.info("ViewGen will write about %d bytes: %d train and %d eval records; left out, because their group "
+                     "is held out and they have no label: %d images",
+                     plan.estimated_bytes, plan.train_records, plan.eval_records, plan.left_out)  # fmt: skip
         totals = self._write(plan, views.uri, config, image_config, scratch_dir)
         summary = _summary(totals, config, image_config)
         _publish(views, summary, time.monotonic() - started)
@@ -68,19 +69,33 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             "ViewGen: wrote %s in %.1f s to %s", summary[views_record.RECORDS], time.monotonic() - started, views.uri
         )
 
-    def _survey(
+    def _plan(
         self, files: list[survey.InputFile], config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
     ) -> survey.Plan:
+        """Where so few are labelled that the fraction holds none out, only a first survey tells which group is."""
+        surveys = self._survey(files, config, image_config, 0.0, scratch_dir)
+        smallest_rank = survey.smallest_rank_of(surveys)
+        if smallest_rank >= config.eval_fraction:
+            surveys = self._survey(files, config, image_config, smallest_rank, scratch_dir)
+        return survey.make_plan(surveys, config)
+
+    def _survey(
+        self,
+        files: list[survey.InputFile],
+        config: ViewsConfig,
+        image_config: ImageConfig,
+        smallest_rank: float,
+        scratch_dir: str,
+    ) -> list[survey.FileSurvey]:
         path = shards.join(scratch_dir, "survey.json")
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
                 | beam.Create(files)
-                | beam_transforms.SurveyFiles(config, image_config)
+                | beam_transforms.SurveyFiles(config, image_config, smallest_rank)
                 | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
             )
-        surveys = [survey.FileSurvey(**mapping) for mapping in json.loads(shards.read_text(path))]
-        return survey.make_plan(surveys, config)
+        return [survey.FileSurvey(**mapping) for mapping in json.loads(shards.read_text(path))]
 
     def _write(
         self, plan: survey.Plan, uri: str, config: ViewsConfig, image_config: ImageConfig, scratch_dir: str

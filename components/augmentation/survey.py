@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from components.augmentation.config import ViewsConfig
-from components.augmentation.held_out import held_out_ranks
+from components.augmentation.held_out import held_out_ranks, is_left_out
 from components.augmentation.shards import ShardRange, read_images
 from components.augmentation.view_records import train_records
 from components.contracts import records
@@ -39,6 +39,7 @@ class FileSurvey:
     held_out_bytes: int  # stored bytes of those
     smallest_rank: float  # of the labelled ones; 1 where there are none
     smallest_rank_images: int  # of the labelled ones, those with that rank: one group's, or a single one
+    left_out: int  # of the others, those of a held-out group
     sampled_images: int
     sampled_view_bytes: int  # view records made of the sampled images
 
@@ -61,16 +62,23 @@ class Plan:
     files: tuple[FilePlan, ...]
     train_records: int
     eval_records: int
+    left_out: int  # images of held-out groups that have no label
     estimated_bytes: int
 
 
-def survey_file(file: InputFile, config: ViewsConfig, image_config: ImageConfig) -> FileSurvey:
+def survey_file(file: InputFile, config: ViewsConfig, image_config: ImageConfig, smallest_rank: float) -> FileSurvey:
     """Read one file from front to back and count.
+
+    Args:
+        file: to be read.
+        config: of ViewGen.
+        image_config: size and colour of the views.
+        smallest_rank: of the labelled images of all files, as far as it is known and matters; see ``held_out``.
 
     Raises:
         CorruptRecordError: the file or a record in it is damaged.
     """
-    images = labelled = held_out = held_out_bytes = sampled = sampled_bytes = smallest_images = 0
+    images = labelled = held_out = held_out_bytes = left_out = sampled = sampled_bytes = smallest_images = 0
     smallest = 1.0
     stream = read_images(file.path)
     while batch := list(itertools.islice(stream, _BATCH_IMAGES if images else SAMPLE_IMAGES)):
@@ -80,6 +88,7 @@ def survey_file(file: InputFile, config: ViewsConfig, image_config: ImageConfig)
         images += len(batch)
         for image, rank in zip(batch, held_out_ranks(batch), strict=True):
             if image.label is None or file.split != records.TRAIN:
+                left_out += is_left_out(image, rank, config.eval_fraction, smallest_rank)
                 continue
             labelled += 1
             smallest_images = 1 if rank < smallest else smallest_images + (rank == smallest)
@@ -89,7 +98,7 @@ def survey_file(file: InputFile, config: ViewsConfig, image_config: ImageConfig)
                 held_out_bytes += len(image.encoded)
     return FileSurvey(
         file.path, file.split, images, labelled, held_out, held_out_bytes, float(smallest), int(smallest_images),
-        sampled, sampled_bytes,
+        left_out, sampled, sampled_bytes,
     )  # fmt: skip
 
 
@@ -109,9 +118,9 @@ def make_plan(surveys: Sequence[FileSurvey], config: ViewsConfig) -> Plan:
     surveys = sorted(surveys, key=lambda survey: (survey.split, survey.path))
     if not any(survey.labelled for survey in surveys):
         raise ValueError("split train has no image with a label, so none can be held out for watching: label some")
-    smallest_rank = min(survey.smallest_rank for survey in surveys)
+    smallest_rank = smallest_rank_of(surveys)
     held_out = [_held_out(survey, config, smallest_rank) for survey in surveys]
-    train = [survey.images - count for survey, count in zip(surveys, held_out, strict=True)]
+    train = [survey.images - count - survey.left_out for survey, count in zip(surveys, held_out, strict=True)]
     if not any(train):
         raise ValueError(
             f"all {sum(held_out)} images of split train would be held out for watching: lower views.eval_fraction "
@@ -130,7 +139,12 @@ def make_plan(surveys: Sequence[FileSurvey], config: ViewsConfig) -> Plan:
         FilePlan(survey.path, survey.split, train_range, eval_range, smallest_rank)
         for survey, train_range, eval_range in zip(surveys, train_shards, eval_shards, strict=True)
     )
-    return Plan(files, sum(train), sum(held_out), estimated)
+    return Plan(files, sum(train), sum(held_out), sum(survey.left_out for survey in surveys), estimated)
+
+
+def smallest_rank_of(surveys: Sequence[FileSurvey]) -> float:
+    """The smallest rank of the labelled images of all files."""
+    return min(survey.smallest_rank for survey in surveys)
 
 
 def _held_out(survey: FileSurvey, config: ViewsConfig, smallest_rank: float) -> int:

@@ -77,21 +77,35 @@ def test_artifact_says_what_it_holds(views, view_gen):
 
 
 def test_a_group_is_not_on_both_sides(view_gen, image_records, tmp_path):
-    """40 labelled images of 8 groups, over two files; where no group falls below the fraction, one is still taken."""
-    serialized = [image_records.make(number, "cat", **{records.GROUP: b"%d" % (number % 8)}) for number in range(40)]
-    examples = image_records.write(tmp_path / "examples", {records.TRAIN: [serialized[:17], serialized[17:]]})
+    """40 labelled images of 8 groups, 20 more of 10 groups without labels, and 5 of none.
+
+    Where no group falls below the fraction, one is still taken. Groups 8 and 9 are on no side where their rank falls
+    below it, as nobody knows that none of their images has a label.
+    """
+    groups_of_images = [*(number % 8 for number in range(40)), *(number % 10 for number in range(20)), *[None] * 5]
+    serialized = [
+        image_records.make(
+            number, "cat" if number < 40 else None, **{records.GROUP: None if group is None else b"%d" % group}
+        )
+        for number, group in enumerate(groups_of_images)
+    ]
+    files = {records.TRAIN: [serialized[:17], serialized[17:40]], records.UNLABELED: [serialized[40:]]}
+    examples = image_records.write(tmp_path / "examples", files)
     group_of = {
-        tf.train.Example.FromString(each).features.feature[records.DIGEST].bytes_list.value[0].decode(): number % 8
-        for number, each in enumerate(serialized)
+        tf.train.Example.FromString(each).features.feature[records.DIGEST].bytes_list.value[0].decode(): group
+        for each, group in zip(serialized, groups_of_images, strict=True)
     }
     for fraction, groups in ((0.5, range(2, 7)), (1e-9, range(1, 2))):
         config = ViewsConfig(views_per_image=2, eval_fraction=fraction)
         found = view_gen.run(examples, tmp_path / str(fraction), config)
         train, held_out = (
-            {group_of[digest] for digest in view_gen.read(found, split)} for split in (records.TRAIN, records.EVAL)
+            [group_of[digest] for digest in view_gen.read(found, split)] for split in (records.TRAIN, records.EVAL)
         )
-        assert not train & held_out
-        assert len(train | held_out) == 8 and len(held_out) in groups
+        assert not set(train) & set(held_out)
+        assert len(set(held_out)) in groups and len(held_out) == 5 * len(set(held_out))
+        assert set(range(8)) | {None} <= set(train) | set(held_out)
+        assert {8, 9} <= set(train) or fraction == 0.5
+        assert all(train.count(group) == groups_of_images.count(group) for group in set(train))
 
 
 def test_nothing_but_shards_and_summary_is_left(views):

@@ -13,11 +13,12 @@ from components.contracts.images import ImageConfig
 CONFIG = ViewsConfig(views_per_image=2, eval_fraction=0.25, shard_bytes=2**20)
 
 
-def _survey(path, images, labelled=None, held_out=0, view_bytes=1000, smallest_rank=0.01, split=records.TRAIN):
+def _survey(path, images, labelled=None, held_out=0, view_bytes=1000, smallest_rank=0.01, left_out=0):
     labelled = images if labelled is None else labelled
     return FileSurvey(
-        path=path, split=split, images=images, labelled=labelled, held_out=held_out, held_out_bytes=100 * held_out,
-        smallest_rank=smallest_rank if labelled else 1.0, smallest_rank_images=min(labelled, 1),
+        path=path, split=records.TRAIN, images=images, labelled=labelled, held_out=held_out,
+        held_out_bytes=100 * held_out, smallest_rank=smallest_rank if labelled else 1.0,
+        smallest_rank_images=min(labelled, 1), left_out=left_out,
         sampled_images=min(images, 8), sampled_view_bytes=min(images, 8) * view_bytes,
     )  # fmt: skip
 
@@ -25,7 +26,7 @@ def _survey(path, images, labelled=None, held_out=0, view_bytes=1000, smallest_r
 def test_a_file_is_counted(examples):
     folder = pathlib.Path(examples.uri, "Split-train")
     file = InputFile(str(sorted(folder.iterdir())[0]), records.TRAIN)
-    counted = survey.survey_file(file, CONFIG, ImageConfig(size_px=16))
+    counted = survey.survey_file(file, CONFIG, ImageConfig(size_px=16), 0.0)
     ranks = held_out_ranks(list(read_images(file.path)))
     assert (counted.images, counted.labelled, counted.sampled_images) == (14, 14, 8)
     assert counted.held_out == (ranks < 0.25).sum()
@@ -35,16 +36,16 @@ def test_a_file_is_counted(examples):
 
 def test_unlabelled_images_are_never_held_out(examples):
     path = next(pathlib.Path(examples.uri, "Split-unlabeled").iterdir())
-    counted = survey.survey_file(InputFile(str(path), records.UNLABELED), CONFIG, ImageConfig(size_px=16))
+    counted = survey.survey_file(InputFile(str(path), records.UNLABELED), CONFIG, ImageConfig(size_px=16), 0.0)
     assert (counted.images, counted.labelled, counted.held_out, counted.smallest_rank) == (6, 0, 0, 1.0)
 
 
 def test_shards_follow_the_size_and_are_numbered_through():
-    plan = make_plan([_survey("b", 5000, held_out=10), _survey("a", 100, held_out=1)], CONFIG)
+    plan = make_plan([_survey("b", 5003, held_out=10, left_out=3), _survey("a", 100, held_out=1)], CONFIG)
     assert [file.path for file in plan.files] == ["a", "b"]
     assert [(file.train.first, file.train.count, file.train.total) for file in plan.files] == [(0, 1, 6), (1, 5, 6)]
     assert [(file.eval.first, file.eval.count, file.eval.total) for file in plan.files] == [(0, 1, 2), (1, 1, 2)]
-    assert (plan.train_records, plan.eval_records) == (5089, 11)
+    assert (plan.train_records, plan.eval_records, plan.left_out) == (5089, 11, 3)
     assert plan.estimated_bytes == 5089 * 1000 + 11 * 100
 
 
