@@ -1,5 +1,6 @@
 """Peak memory of ingestion and ViewGen for ten times as many images, each side in a process of its own."""
 
+import itertools
 import json
 import pathlib
 import sys
@@ -20,8 +21,7 @@ def measure(report: Report, turns: int) -> None:
     """MiB above an empty pipeline in a process that imported the same; peaks repeat, so ``turns`` is not used."""
     del turns
     with tempfile.TemporaryDirectory() as folder:
-        for count in (_FEW, _MANY):
-            _make_images(pathlib.Path(folder, str(count), "images"), count)
+        _make_images(*(pathlib.Path(folder, str(count), "images") for count in (_MANY, _FEW)))
         for step in _STEPS:
             empty = _peak_mib(step, folder, 0)
             few, many = (_peak_mib(step, folder, count) - empty for count in (_FEW, _MANY))
@@ -41,18 +41,21 @@ def _peak_mib(step: str, folder: str, count: int) -> float:
     return measuring.in_own_process("benchmarks.memory", step, folder, str(count))["mib"]
 
 
-def _make_images(root: pathlib.Path, count: int) -> None:
-    """Two classes of coarse shapes, no two alike, under one fine noise."""
+def _make_images(many: pathlib.Path, few: pathlib.Path) -> None:
+    """Two classes of coarse shapes, no two alike, under one fine noise; the few are links to some of the many."""
     generator = np.random.default_rng(0)
     noise = generator.integers(0, 256, (_SIDE_PX // 2, _SIDE_PX // 2, 3), dtype=np.uint8)
     noise = cv2.resize(noise, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
-    for name in ("a", "b"):
+    for root, name in itertools.product((many, few), "ab"):
         (root / name).mkdir(parents=True)
-    for number in range(count):
+    for number in range(_MANY):
         shapes = cv2.resize(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8), (_SIDE_PX, _SIDE_PX))
         mixed = cv2.addWeighted(noise, 0.5, shapes, 0.5, 0)
         encoded = cv2.imencode(".jpg", mixed, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-        (root / "ab"[number % 2] / f"{number}.jpg").write_bytes(encoded.tobytes())
+        path = pathlib.Path("ab"[number % 2], f"{number}.jpg")
+        (many / path).write_bytes(encoded.tobytes())
+        if number < _FEW:
+            (few / path).hardlink_to(many / path)
 
 
 def _run(step: str, folder: pathlib.Path, count: int) -> None:

@@ -38,21 +38,30 @@ def spread_bands(order: WorkOrder, bucket: int, copies: list[Copy]) -> Iterator[
         ``(partition, (band, is_test, place))``; a partition belongs to one band.
     """
     partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
-    parts: dict[tuple[int, int, bool], list[tuple]] = {}
-    for row, copy in enumerate(copies):
-        if copy.perceptual_hash is None:
-            continue
-        is_test = copy.split == records.TEST
-        entry = (copy.perceptual_hash, copy.path) if is_test else (copy.perceptual_hash, bucket, row)
-        for band, value in enumerate(bands_of(copy.perceptual_hash, order.config.near_duplicate_bits)):
-            parts.setdefault((band, value % partitions, is_test), []).append(entry)
-    if not parts:
+    rows = [row for row, copy in enumerate(copies) if copy.perceptual_hash is not None]
+    if not rows:
         return
+    hashes = np.array([copies[row].perceptual_hash for row in rows], np.uint64)
+    is_test = np.array([copies[row].split == records.TEST for row in rows])
+    sought = np.empty(len(rows), _SOUGHT)
+    sought["hash"], sought["bucket"], sought["row"] = hashes, bucket, rows
+    tested = {at: json.dumps([int(hashes[at]), copies[rows[at]].path]) + "\n" for at in np.flatnonzero(is_test)}
     writer = StagingWriter(order.staging_folder)
-    places = {part: writer.append(_pack(entries, part[2])) for part, entries in parts.items()}
+    found = []
+    for band, values in enumerate(bands_of(hashes, order.config.near_duplicate_bits)):
+        numbers = values % np.uint64(partitions)
+        for number in np.unique(numbers):
+            chosen = numbers == number
+            parts = {
+                False: sought[chosen & ~is_test].tobytes(),
+                True: "".join(tested[at] for at in np.flatnonzero(chosen & is_test)).encode(),
+            }
+            for of_test, content in parts.items():
+                if content:
+                    place = tuple(writer.append(content))
+                    found.append((band * partitions + int(number), (band, of_test, place)))
     writer.close()
-    for (band, number, is_test), place in places.items():
-        yield band * partitions + number, (band, is_test, tuple(place))
+    yield from found
 
 
 @beam.typehints.with_output_types(tuple[int, tuple])
@@ -158,9 +167,3 @@ class FinishBucket(beam.DoFn):
                 row, bits, path = json.loads(line)
                 nearest[row] = min(nearest.get(row, (HASH_BITS, "")), (bits, path))
         return nearest
-
-
-def _pack(entries: list[tuple], is_test: bool) -> bytes:
-    if is_test:
-        return "".join(json.dumps(entry) + "\n" for entry in entries).encode()
-    return np.array(entries, _SOUGHT).tobytes()

@@ -14,42 +14,55 @@ import numpy as np
 
 HASH_BITS = 64
 _FREQUENCIES = 8  # per direction
-_REDUCED_SIDE_PX = 32  # a larger short side is reduced by a whole number, to no less than this
+_REDUCED_SIDE_PX = 32  # a short side of twice as much or more is halved
 _SCALE = 2**12  # of the whole numbers that stand for cosines: all sums stay below 2^53, so they are exact everywhere
 _MIN_AMPLITUDE = 0.25  # of the strongest frequency, in levels of 255 per pixel; less has no structure that could tell
 _COMPARISONS_AT_ONCE = 2**18
 _BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
-def perceptual_hash(pixels: np.ndarray) -> int | None:
-    """pHash: which of the 64 lowest frequencies of the image, gray and reduced, are above their median.
+def perceptual_hashes(images: Sequence[np.ndarray]) -> list[int | None]:
+    """pHash: which of the 64 lowest frequencies of an image, gray and reduced, are above their median.
 
     Args:
-        pixels: (h, w, c) uint8, RGB or gray, any size.
+        images: (h, w, c) uint8 each, RGB or gray, any sizes.
 
     Returns:
-        0 to 2^64 - 1; None where the image is so flat that nothing can be told.
+        For each 0 to 2^64 - 1; None where it is so flat that nothing can be told.
 
     Source: Zauner 2010, Implementation and benchmarking of perceptual image hash functions, section 3.2.1.
     """
-    small = _reduce(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.shape[2] == 3 else pixels[:, :, 0])
-    height, width = small.shape
-    amplitudes = (_cosines(height) @ small.astype(np.float64) @ _cosines(width).T).reshape(-1)  # (64,)
-    others = np.sort(amplitudes[1:])  # the first is the brightness
-    if max(-others[0], others[-1]) < _MIN_AMPLITUDE * small.size * _SCALE * _SCALE:
-        return None
-    bits = amplitudes > others[len(others) // 2]
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    if not images:
+        return []
+    small = [_reduce(_gray(pixels)) for pixels in images]
+    amplitudes = np.stack([_amplitudes(pixels) for pixels in small])  # (n, 64)
+    others = np.sort(amplitudes[:, 1:], axis=1)  # the first is the brightness
+    strongest = np.maximum(-others[:, 0], others[:, -1])
+    limits = _MIN_AMPLITUDE * _SCALE * _SCALE * np.array([pixels.size for pixels in small])
+    bits = amplitudes > others[:, others.shape[1] // 2, np.newaxis]
+    hashes = np.packbits(bits, axis=1).view(">u8")[:, 0]
+    return [int(hash_) if has else None for hash_, has in zip(hashes, strongest >= limits, strict=True)]
+
+
+def _gray(pixels: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY) if pixels.shape[2] == 3 else pixels[:, :, 0]
+
+
+def _amplitudes(gray: np.ndarray) -> np.ndarray:
+    """(64,) float64, whole numbers, of (h, w) uint8."""
+    height, width = gray.shape
+    return (_cosines(height) @ gray.astype(np.float64) @ _cosines(width).T).reshape(-1)
 
 
 def _reduce(gray: np.ndarray) -> np.ndarray:
-    """Means of squares of (h, w) uint8, all of one whole size; what fills no square at the edges is left out."""
-    height, width = gray.shape
-    factor = min(height, width) // _REDUCED_SIDE_PX
-    if factor < 2:
-        return gray
-    height, width = height // factor, width // factor
-    return cv2.resize(gray[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
+    """(h, w) uint8, halved as long as the short side allows; what is left over at the edges is left out.
+
+    By halves, because OpenCV takes a quarter of the time for them that it takes for other whole numbers.
+    """
+    while min(gray.shape) >= 2 * _REDUCED_SIDE_PX:
+        height, width = (side // 2 for side in gray.shape)
+        gray = cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return gray
 
 
 @functools.lru_cache(256)
@@ -67,10 +80,10 @@ class NearPair(NamedTuple):
     bits: int  # in how many the hashes differ
 
 
-def bands_of(hash_: int, max_bits: int) -> list[int]:
-    """The value of the hash in each of ``max_bits`` + 1 bands."""
-    edges = _edges(max_bits)
-    return [hash_ >> low & ((1 << high - low) - 1) for low, high in itertools.pairwise(edges)]
+def bands_of(hashes: np.ndarray, max_bits: int) -> Iterator[np.ndarray]:
+    """The values of (n,) uint64 hashes in each of ``max_bits`` + 1 bands, (n,) uint64."""
+    for low, high in itertools.pairwise(_edges(max_bits)):
+        yield hashes >> np.uint64(low) & np.uint64((1 << high - low) - 1)
 
 
 def find_pairs(hashes: np.ndarray, test: np.ndarray, band: int, max_bits: int) -> Iterator[NearPair]:
@@ -82,9 +95,7 @@ def find_pairs(hashes: np.ndarray, test: np.ndarray, band: int, max_bits: int) -
         band: which of the bands to look at, 0 to ``max_bits``.
         max_bits: hashes that differ in more are of different images.
     """
-    low, high = _edges(max_bits)[band : band + 2]
-    mask = np.uint64((1 << high - low) - 1)
-    values, test_values = (each >> np.uint64(low) & mask for each in (hashes, test))
+    values, test_values = (next(itertools.islice(bands_of(each, max_bits), band, None)) for each in (hashes, test))
     order = np.argsort(test_values, kind="stable")
     first, last = (np.searchsorted(test_values[order], values, side) for side in ("left", "right"))
     for rows in _blocks(last - first):

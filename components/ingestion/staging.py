@@ -14,6 +14,7 @@ import tensorflow as tf
 from components.ingestion import listing
 
 _FOLDER_PREFIX = "staging-"
+_BUFFER_BYTES = 2**20  # of one writer
 _MAX_OPEN_FILES = 32  # of one reader; a process may have one per thread and is often allowed no more than 1,024 files
 
 
@@ -111,4 +112,6 @@ def read_whole(path: str) -> bytes:
 
 
 def _open(path: str, mode: str) -> BinaryIO:
-    return tf.io.gfile.GFile(path, mode) if listing.is_remote(path) else open(path, mode)
+    if listing.is_remote(path):
+        return tf.io.gfile.GFile(path, mode)
+    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else -1)

@@ -97,7 +97,7 @@ FILES = {
 def stored(encoded: bytes, ingestion: IngestionConfig) -> bytes:
     """The image in the record that ingestion writes for a file."""
     decoded = decoding.decode_image_bytes(encoded, decoding.decoding_rules(ingestion, IMAGE))
-    record = stored_record.make_record(decoded, SourceImage("a", encoded, None, None), ingestion)
+    [record] = stored_record.make_records([(decoded, SourceImage("a", encoded, None, None))], ingestion)
     return tf.train.Example.FromString(record.serialized).features.feature[records.IMAGE].bytes_list.value[0]
 
 

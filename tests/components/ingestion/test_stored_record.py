@@ -12,13 +12,18 @@ from components.contracts.images import Color, ImageConfig
 from components.ingestion.config import IngestionConfig, StoredFormat
 from components.ingestion.decoding import decode_pixels, decoding_rules
 from components.ingestion.source import SourceImage
-from components.ingestion.stored_record import make_record, mean_and_std, pixel_digest
+from components.ingestion.stored_record import make_records, mean_and_std, pixel_digest
 
 SOURCE = SourceImage("a/ü.png", b"", "cat", None)
 
 
 def decoded(pixels, color=Color.RGB):
     return decode_pixels(pixels, decoding_rules(IngestionConfig(), ImageConfig(color=color)))
+
+
+def make_record(image, source, config):
+    [record] = make_records([(image, source)], config)
+    return record
 
 
 def features(record):
