@@ -84,7 +84,8 @@ class WriteShards(beam.DoFn):
             for place in places:
                 record = self._reader.read(place)
                 writer.write(record)
-                hasher.update(len(record).to_bytes(8, "big") + record)
+                hasher.update(len(record).to_bytes(8, "big"))
+                hasher.update(record)
         return hasher.hexdigest()
 
 
