@@ -73,6 +73,8 @@ def _verify(arguments: argparse.Namespace) -> int:
         f"stored with it, representations differ by {found.max_difference:.1e} and scores by "
         f"{found.max_score_difference:.1e} of their largest value.\n"
     )
+    if found.max_tflite_difference is not None:
+        sys.stdout.write(f"Its TFLite file's representations differ by {found.max_tflite_difference:.1e}.\n")
     return 0
 
 

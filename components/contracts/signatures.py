@@ -21,6 +21,8 @@ SCORES = "scores"
 MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # class names, image config, channel moments, digests
 # A trainable Keras model without custom objects: (n, size_px, size_px, c) float32 pixels, 0 to 255 -> (n, d) float32.
 ENCODER_FILE = "assets.extra/encoder.keras"
+# The same as a TFLite file, where the export was asked for one; its batch size is any.
+TFLITE_FILE = "assets.extra/encoder.tflite"
 GOLDEN_FILE = "assets.extra/golden.npz"  # inputs and what the model gave for them when it was exported
 RECORD_FILE = "assets.extra/record.json"  # how a version of the registry was made and what it is worth
 # What the model says of each test image, for the day when another model asks whether it is better.

@@ -39,10 +39,15 @@ class ExportConfig:
         description="publish versions in the registry folder; false: only the server learns of them, and where the "
         "evaluated model lies",
     )
+    tflite: bool = Field(
+        False, description="put the encoder into each version as a TFLite file too, checked against the golden vectors"
+    )
     kubeflow_registry: KubeflowRegistryConfig = KubeflowRegistryConfig()
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if not self.folder and self.kubeflow_registry.address is None:
             raise ValueError("folder: false needs kubeflow_registry.address, or nobody would learn of a version")
+        if self.tflite and not self.folder:
+            raise ValueError("tflite needs folder: true: the file is written into the registry's version")
         return self

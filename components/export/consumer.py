@@ -73,6 +73,8 @@ class Encoder:
         self.dimensions: int = facts[evidence.DIMENSIONS]
         self.folder = folder
         self.keras_file = folder / signatures.ENCODER_FILE  # trainable; pixels, 0 to 255 -> representation
+        tflite_file = folder / signatures.TFLITE_FILE  # as the Keras file
+        self.tflite_file: pathlib.Path | None = tflite_file if tflite_file.is_file() else None
         self._reader = FileReader(version.decoding, str(folder / registry.VERSION_FILE))
         self._model = tf.saved_model.load(str(folder))
         self._as_tensor = tf.constant
@@ -82,7 +84,7 @@ class Encoder:
 
         Args:
             images: paths or contents of files in any format that ingestion accepts.
-            batch_size: images per call of the model.
+            batch_size: images per call of the model; while it works, the next ones are decoded.
 
         Returns:
             (n, d) float32, in the order of ``images``.
@@ -138,10 +140,10 @@ class Encoder:
 
     def _run(self, signature: str, images: Sequence[ImageFile], batch_size: int) -> Iterator[dict[str, np.ndarray]]:
         function = self._model.signatures[signature]
-        for start in range(0, len(images), batch_size):
-            batch = [self._prepared(start + at, image) for at, image in enumerate(images[start : start + batch_size])]
-            found: dict[str, Any] = function(**{signatures.IMAGE_INPUT: self._as_tensor(batch)})
-            yield {name: value.numpy() for name, value in found.items()}
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for batch in _prefetched(pool, lambda numbered: self._prepared(*numbered), enumerate(images), batch_size):
+                found: dict[str, Any] = function(**{signatures.IMAGE_INPUT: self._as_tensor(batch)})
+                yield {name: value.numpy() for name, value in found.items()}
 
     def _try(self, numbered: tuple[int, ImageFile]) -> tuple[ImageFile, bytes | UnusableImageError]:
         try:

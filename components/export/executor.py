@@ -9,6 +9,7 @@ import dataclasses
 import json
 import logging
 import pathlib
+import shutil
 import tempfile
 import time
 from typing import Any
@@ -41,7 +42,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Executor(pusher_executor.Executor):
-    """Pushes the evaluated SavedModel, byte for byte, into the registry."""
+    """Pushes the evaluated SavedModel, byte for byte, into the registry; a TFLite file may go with it."""
 
     def Do(
         self,
@@ -64,6 +65,8 @@ class Executor(pusher_executor.Executor):
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
+                if config.tflite:
+                    saved_model = _with_tflite(saved_model, staging)
                 record = self._record(input_dict, saved_model, json.loads(exec_properties[PIPELINE_CONFIG]))
                 candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
                 try:
@@ -163,7 +166,9 @@ def _push(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -
 def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -> dict[str, Any]:
     def describe(number: int) -> dict[str, str]:
         return {
-            model_registry.MODEL_CARD_FILE: model_card(config.model_name, number, candidate.record, candidate.decoding),
+            model_registry.MODEL_CARD_FILE: model_card(
+                config.model_name, number, candidate.record, candidate.decoding, config.tflite
+            ),
             signatures.RECORD_FILE: json.dumps(candidate.record, indent=2, ensure_ascii=False) + "\n",
         }
 
@@ -228,6 +233,16 @@ def _local_folder(uri: str, staging: str) -> pathlib.Path:
         return pathlib.Path(uri)
     io_utils.copy_dir(uri, f"{staging}/model")
     return pathlib.Path(staging, "model")
+
+
+def _with_tflite(saved_model: pathlib.Path, staging: str) -> pathlib.Path:
+    """A copy of ``saved_model`` in ``staging`` that holds the encoder as a TFLite file too."""
+    from components.export import tflite  # loads Keras, which most pushes have no use for
+
+    folder = pathlib.Path(staging, "with_tflite")
+    shutil.copytree(saved_model, folder)
+    tflite.add_to(folder)
+    return folder
 
 
 def _read_json(path: str) -> dict[str, Any]:

@@ -30,7 +30,9 @@ _INTENDED_USE = [
 _LONGEST_LIST = 50
 
 
-def model_card(model_name: str, number: int, record: Mapping[str, Any], decoding: Mapping[str, Any]) -> str:
+def model_card(
+    model_name: str, number: int, record: Mapping[str, Any], decoding: Mapping[str, Any], has_tflite: bool
+) -> str:
     """Describe one version.
 
     Args:
@@ -38,6 +40,7 @@ def model_card(model_name: str, number: int, record: Mapping[str, Any], decoding
         number: version.
         record: ``version_record.version_record``.
         decoding: ``image_files.decoding_settings``.
+        has_tflite: whether the version holds a TFLite file.
 
     Returns:
         Markdown.
@@ -55,7 +58,7 @@ def model_card(model_name: str, number: int, record: Mapping[str, Any], decoding
         _section("Data", _value_lines(data)),
         _section("Pretraining", _pretraining_lines(record[version_record.PRETRAINING])),
         _section("What it reads and gives", _model_lines(record[version_record.MODEL])),
-        _section("How to use it", _usage_lines(model_name)),
+        _section("How to use it", _usage_lines(model_name, has_tflite)),
         _section("Image files", _value_lines(decoding)),
         _section("Limits", _limit_lines(data)),
         _section("Made by", _making_lines(record)),
@@ -155,8 +158,8 @@ def _model_lines(facts: Mapping[str, Any]) -> list[str]:
     return ["| signature | input | output |", "|---|---|---|", *table, "", *_value_lines(rest)]
 
 
-def _usage_lines(model_name: str) -> list[str]:
-    return [
+def _usage_lines(model_name: str, has_tflite: bool) -> list[str]:
+    lines = [
         "```python",
         "from components.export.consumer import load_encoder",
         "",
@@ -168,6 +171,9 @@ def _usage_lines(model_name: str) -> list[str]:
         "pixels from 0 to 255 and standardises them itself. Crop and resize images as the signatures do: the central "
         "square, its side the `center crop fraction` of the short side, bilinear with anti-aliasing to `size px`.",
     ]
+    if has_tflite:
+        lines.append(f"`{signatures.TFLITE_FILE}` is the same model for TFLite, any number of images at once.")
+    return lines
 
 
 def _limit_lines(data: Mapping[str, Any]) -> list[str]:

@@ -44,7 +44,7 @@ class Version:
 
     number: int
     content_digest: str  # of the model: equal for equal models, whatever run made them
-    files_digest: str  # of the files as they were evaluated
+    files_digest: str  # of the model's files, without what describes the version
     source: str  # URI of the evaluated model
     pushed_at: str  # ISO 8601, UTC
     republished_from: int | None = None  # the version whose content this one carries again
@@ -100,7 +100,7 @@ def push(
 
     Content that is there keeps its version, and the aliases stay, so that a repeated push does not undo a rollback.
     Only a new blessing, of a model that won against the one that had replaced it, puts old content to use again, under
-    a new number.
+    a new number; so does a TFLite file that the version in use lacks.
 
     Args:
         registry: root folder, made when missing.
@@ -127,7 +127,12 @@ def push(
         index = _recovered(folder)
         present = _find_content(folder, index, content_digest)
         is_in_use = present is not None and _is_in_use(index, present)
-        if present and (is_in_use or blessing is None or _was_pushed_for(index, content_digest, blessing)):
+        is_complete = not is_in_use or _holds_what_was_added(folder / str(present.number), saved_model)
+        if (
+            present
+            and is_complete
+            and (is_in_use or blessing is None or _was_pushed_for(index, content_digest, blessing))
+        ):
             return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
         _require_no_newer_span(index, span)
         republished_from = present.number if present else None
@@ -262,6 +267,11 @@ def _find_content(folder: pathlib.Path, index: Index, content_digest: str) -> Ve
         if version.content_digest == content_digest and (folder / str(version.number) / "saved_model.pb").is_file():
             return version
     return None
+
+
+def _holds_what_was_added(version: pathlib.Path, saved_model: pathlib.Path) -> bool:
+    """False where an export was asked for since that the version does not have."""
+    return (version / signatures.TFLITE_FILE).is_file() or not (saved_model / signatures.TFLITE_FILE).is_file()
 
 
 def _is_in_use(index: Index, version: Version) -> bool:

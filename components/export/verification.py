@@ -9,7 +9,8 @@ import pathlib
 import numpy as np
 
 from components.contracts import signatures
-from components.export import registry
+from components.export import registry, tflite
+from components.export.golden import read_golden, relative_difference
 
 # Another machine or TensorFlow adds in another order; a wrong preparation or weight is far off.
 MAX_RELATIVE_DIFFERENCE = 1e-2
@@ -23,6 +24,7 @@ class Verification:
     num_images: int
     max_difference: float  # of representations, as a part of the largest number among the stored ones
     max_score_difference: float
+    max_tflite_difference: float | None  # of the TFLite file's representations; None without one
 
 
 def verify(root: pathlib.Path, model_name: str, name: str = registry.BLESSED) -> Verification:
@@ -34,30 +36,33 @@ def verify(root: pathlib.Path, model_name: str, name: str = registry.BLESSED) ->
         name: number or alias of the version.
 
     Raises:
-        RegistryError: there is no such version, its files changed, or its answers differ by more than
-            ``MAX_RELATIVE_DIFFERENCE``.
+        RegistryError: there is no such version, its files changed, or its answers, or those of its TFLite file, differ
+            by more than is allowed.
     """
     version = registry.find_version(root, model_name, name)
     folder = root / model_name / str(version.number)
     if not registry.is_intact(root, model_name, version):
         raise registry.RegistryError(f"{folder} is missing or no longer holds the files that were pushed")
-    with np.load(folder / signatures.GOLDEN_FILE) as golden:
-        images = _images(golden)
-        found = _answers(folder, images)
-        difference = _difference(found[signatures.REPRESENTATION], golden[signatures.GOLDEN_REPRESENTATIONS])
-        score_difference = _difference(found[signatures.SCORES], golden[signatures.GOLDEN_SCORES])
-    for what, value in (("representations", difference), ("scores", score_difference)):
-        if not value <= MAX_RELATIVE_DIFFERENCE:  # also where it is not a number
+    stored = read_golden(folder)
+    found = _answers(folder, stored.images)
+    difference = relative_difference(found[signatures.REPRESENTATION], stored.representations)
+    score_difference = relative_difference(found[signatures.SCORES], stored.scores)
+    tflite_difference = _tflite_difference(folder)
+    for what, value, allowed in (
+        ("representations", difference, MAX_RELATIVE_DIFFERENCE),
+        ("scores", score_difference, MAX_RELATIVE_DIFFERENCE),
+        ("TFLite representations", tflite_difference, tflite.MAX_RELATIVE_DIFFERENCE),
+    ):
+        if value is not None and not value <= allowed:  # also where it is not a number
             raise registry.RegistryError(
-                f"{folder}: {what} of the {len(images)} stored images differ from those at export by {value:.3g} of "
-                f"their largest value, allowed is {MAX_RELATIVE_DIFFERENCE:g}"
+                f"{folder}: {what} of the {len(stored.images)} stored images differ from those at export by "
+                f"{value:.3g} of their largest value, allowed is {allowed:g}"
             )
-    return Verification(version.number, len(images), difference, score_difference)
+    return Verification(version.number, len(stored.images), difference, score_difference, tflite_difference)
 
 
-def _images(golden: np.lib.npyio.NpzFile) -> list[bytes]:
-    ends = np.cumsum(golden[signatures.GOLDEN_IMAGE_LENGTHS])
-    return [part.tobytes() for part in np.split(golden[signatures.GOLDEN_IMAGE_BYTES], ends[:-1])]
+def _tflite_difference(folder: pathlib.Path) -> float | None:
+    return tflite.golden_difference(folder) if (folder / signatures.TFLITE_FILE).is_file() else None
 
 
 def _answers(folder: pathlib.Path, images: list[bytes]) -> dict[str, np.ndarray]:
@@ -67,7 +72,3 @@ def _answers(folder: pathlib.Path, images: list[bytes]) -> dict[str, np.ndarray]
     inputs = {signatures.IMAGE_INPUT: tf.constant(images)}
     answers = model.signatures[signatures.EMBED](**inputs) | model.signatures[signatures.CLASSIFY](**inputs)
     return {name: value.numpy() for name, value in answers.items()}
-
-
-def _difference(found: np.ndarray, stored: np.ndarray) -> float:
-    return float(np.abs(found - stored).max() / max(np.abs(stored).max(), 1e-6))
