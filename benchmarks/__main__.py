@@ -12,6 +12,7 @@ SUBJECTS = {
     "logistic_regression": "logistic_regression.measure",
     "ingestion": "ingestion.measure",
     "view_gen": "view_gen.measure",
+    "embed": "embed.measure",
     "memory": "memory.measure",
     "resnet18_32px": "training.resnet18_32px",
     "resnet50_32px": "training.resnet50_32px",
