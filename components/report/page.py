@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from components.report.settings_section import settings_section
 from components.report.sprites import data_uri
 from components.report.tuning_section import tuning_section
 from components.report.verdict_section import verdict_section
+
+_logger = logging.getLogger(__name__)
 
 _SECTIONS = (
     ("verdict", "Verdict"),
@@ -75,7 +78,7 @@ def render_page(record: RunRecord, config: ReportConfig, baseline: RunRecord | N
     examples = examples_section(record.predictions, config)
     confusion = results_section.confusion(record.probe)
     costs = step_costs(record)
-    changed = changes(baseline, record, _IN_USE, config.flipped_examples) if baseline else None
+    changed = _changes(baseline, record, config) if baseline else None
     return render(
         "report.html",
         title=config.title,
@@ -109,6 +112,15 @@ def render_page(record: RunRecord, config: ReportConfig, baseline: RunRecord | N
         settings=settings_section(record.trace.settings),
         versions=list(record.trace.versions.items()),
     )
+
+
+def _changes(baseline: RunRecord, record: RunRecord, config: ReportConfig) -> Changes | None:
+    """None where an earlier version of the code wrote the baseline's files in a way that this one can't read."""
+    try:
+        return changes(baseline, record, _IN_USE, config.flipped_examples)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        _logger.warning("report: no comparison with the model in use, run %s", baseline.trace.run, exc_info=True)
+        return None
 
 
 def render_comparison(first: RunRecord, second: RunRecord, config: ReportConfig) -> str:
@@ -145,7 +157,7 @@ def _no_changes(verdict: Mapping[str, Any]) -> str:
     digest = in_use[evidence.CONTENT_DIGEST]
     if digest == verdict[evidence.CANDIDATE][evidence.CONTENT_DIGEST]:
         return "This model is the one in use."
-    return f"The run of the model in use, {digest[:12]}, left no report, or its files are gone."
+    return f"The run of the model in use, {digest[:12]}, left no report, or its files are gone or of another version."
 
 
 def _tiles(record: RunRecord, costs: list[StepCost]) -> list[Tile]:

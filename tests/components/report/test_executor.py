@@ -112,7 +112,11 @@ def test_a_later_run_is_compared_with_the_one_whose_model_is_in_use(inputs, tmp_
     before, _ = write_report(earlier, tmp_path / "earlier" / "report")
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
     assert "Wrong before, right now: 2" in page
-    (tmp_path / "earlier" / "probe_report" / artifacts.PROBE_FILE).unlink()
+    probe = tmp_path / "earlier" / "probe_report" / artifacts.PROBE_FILE
+    probe.write_text(json.dumps({"as": "another version of the code writes it"}))
+    _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
+    assert "Wrong before, right now" not in page
+    probe.unlink()
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
     assert "Wrong before, right now" not in page and "No other model was in use." in page
 
