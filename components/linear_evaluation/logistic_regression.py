@@ -13,6 +13,7 @@ import scipy.optimize
 # Curvature of the softmax loss per unit of feature variance, as a typical value; it only sets the search's coordinates
 # and never the optimum. Böhning's upper bound is 0.5; classes that are mostly told apart have far less.
 _TYPICAL_CURVATURE = 0.02
+_TRANSPOSED_ROWS = 256  # at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +51,11 @@ class FittingSet:
         standardised /= self.scale.astype(np.float32)
         self._rotation, self._features = _shorten(standardised)
         # Both products of an evaluation read rows of memory; twice the memory for two thirds of the time (2 cores).
-        self._transposed = np.ascontiguousarray(self._features.T)
+        self._transposed = _transpose(self._features)
         self._labels = np.asarray(labels)
         self._classes = classes
-        self._gram = (self._transposed @ self._features).astype(np.float64) / len(self._features)
+        # Of one array with itself, so that NumPy computes half of it and mirrors that.
+        self._gram = (self._features.T @ self._features).astype(np.float64) / len(self._features)
 
     def fit(
         self, strength: float, tolerance: float, max_iterations: int, start: np.ndarray | None = None
@@ -161,6 +163,15 @@ def _shorten(standardised: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
         return None, standardised
     rotation, upper = scipy.linalg.qr(standardised.T.astype(np.float64), mode="economic")  # (d, n), (n, n)
     return rotation, np.ascontiguousarray(upper.T, dtype=np.float32)
+
+
+def _transpose(features: np.ndarray) -> np.ndarray:
+    """(n, d) to (d, n), both with whole rows in memory; in blocks that fit into a cache, a quarter of the time."""
+    transposed = np.empty(features.shape[::-1], features.dtype)
+    for first in range(0, len(features), _TRANSPOSED_ROWS):
+        rows = slice(first, first + _TRANSPOSED_ROWS)
+        transposed[:, rows] = features[rows].T
+    return transposed
 
 
 def _check(features: np.ndarray, labels: np.ndarray, classes: int) -> None:
