@@ -59,6 +59,10 @@ def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(wor
     right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
     assert right.mean() == pytest.approx(report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY])
     assert 0.4 < right.mean() < 1  # else the comparison below would prove little
+    for name, found in report[evidence.FEATURES].items():
+        for position, entry in enumerate(found[evidence.FRACTIONS]):
+            of_draws = stored[evidence.predicted_by(name, position)] == stored[evidence.TEST_LABELS]
+            assert of_draws.mean(axis=1).tolist() == pytest.approx(entry[evidence.ACCURACIES])
     with np.load(root / "model" / signatures.PREDICTIONS_FILE) as beside:
         assert beside[signatures.PREDICTED_DIGESTS].tolist() == stored[evidence.TEST_DIGESTS].tolist()
         names = np.array(CLASSES)[stored[evidence.TEST_LABELS]]
