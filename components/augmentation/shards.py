@@ -11,6 +11,8 @@ from components.augmentation.stored_image import CorruptRecordError, StoredImage
 
 _logger = logging.getLogger(__name__)
 
+_RECORDS_AT_ONCE = 32  # each call of tf.data has its cost
+
 
 def list_files(folder: str) -> list[str]:
     """Files of a split, sorted by name.
@@ -33,8 +35,9 @@ def read_images(path: str) -> Iterator[StoredImage]:
     """
     compression = "GZIP" if path.endswith(".gz") else ""
     try:
-        for serialized in tf.data.TFRecordDataset(path, compression_type=compression):
-            yield parse_record(serialized.numpy(), path)
+        for batch in tf.data.TFRecordDataset(path, compression_type=compression).batch(_RECORDS_AT_ONCE):
+            for serialized in batch.numpy():
+                yield parse_record(serialized, path)
     except tf.errors.DataLossError as error:
         raise CorruptRecordError(f"{path} is damaged: {error.message}") from error
 
