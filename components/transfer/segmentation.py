@@ -117,7 +117,8 @@ def _read(pairs: Sequence[Pair], encoder: PushedEncoder, size_px: int) -> _Split
 
 def _features(model: keras.Model, split: _Split, batch_size: int, name: str) -> np.ndarray:
     """(n, h, w, d) float32."""
-    encode = tf.function(lambda pixels: model(pixels, training=False), reduce_retracing=True, autograph=False)
+    batch = tf.TensorSpec((None, *split.pixels.shape[1:]), tf.float32)
+    encode = tf.function(lambda pixels: model(pixels, training=False), input_signature=[batch], autograph=False)
     parts = []
     for start in range(0, len(split.pixels), batch_size):
         parts.append(encode(tf.constant(split.pixels[start : start + batch_size])).numpy())
