@@ -4,7 +4,6 @@ import logging
 import time
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -18,6 +17,7 @@ from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import files
 from components.linear_evaluation.config import LinearEvaluationConfig
+from components.linear_evaluation.executor import record_files
 from components.preprocessing import moments
 
 _logger = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ class Executor(base_executor.BaseExecutor):
         report = artifact_utils.get_single_instance(output_dict[BASELINES])
         mean, std = moments.channel_moments(artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]))
         inputs = comparison.Inputs(
-            train_files=_record_files(input_dict[EXAMPLES], records.TRAIN),
-            test_files=_record_files(input_dict[EXAMPLES], records.TEST),
+            train_files=record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=record_files(input_dict[EXAMPLES], records.TEST),
             encoder_dir=path_utils.serving_model_dir(artifact_utils.get_single_uri(input_dict[ENCODER])),
             probe_dir=artifact_utils.get_single_uri(input_dict[PROBE_REPORT]),
             mean=mean,
@@ -77,11 +77,6 @@ class Executor(base_executor.BaseExecutor):
         seconds = time.monotonic() - started
         report.set_float_custom_property(artifacts.SECONDS, seconds)
         _log(found, seconds, report.uri)
-
-
-def _record_files(examples: list[types.Artifact], split: str) -> list[str]:
-    uris = artifact_utils.get_split_uris(examples, split)
-    return sorted(file for uri in uris for file in tf.io.gfile.glob(f"{uri}/*"))
 
 
 def _pipeline_root(uri: str) -> str:

@@ -51,8 +51,8 @@ class Executor(base_executor.BaseExecutor):
             [examples.uri for examples in input_dict[EXAMPLES]],
         )
         inputs = linear_probe.ProbeInputs(
-            train_files=_record_files(input_dict[EXAMPLES], records.TRAIN),
-            test_files=_record_files(input_dict[EXAMPLES], records.TEST),
+            train_files=record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=record_files(input_dict[EXAMPLES], records.TEST),
             encoder_dir=path_utils.serving_model_dir(encoder.uri),
             transform_graph_dir=artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]),
         )
@@ -78,7 +78,8 @@ def _span(examples: list[types.Artifact]) -> int | None:
     return max(spans, default=None)
 
 
-def _record_files(examples: list[types.Artifact], split: str) -> list[str]:
+def record_files(examples: list[types.Artifact], split: str) -> list[str]:
+    """Files of image records of a split, over all artifacts, sorted."""
     uris = artifact_utils.get_split_uris(examples, split)
     return sorted(file for uri in uris for file in tf.io.gfile.glob(f"{uri}/*"))
 

@@ -21,25 +21,14 @@ from components.pretraining import checkpoints, devices, pretrain
 from components.pretraining.config import PretrainingConfig
 from components.simclr.encoder import weights_digest
 
+from .tasks import task_of
+
 IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
 SCRIPT = pathlib.Path(__file__).with_name("train_in_process.py")
 
 
 def config_of(settings: dict) -> PretrainingConfig:
     return configuration.from_mapping(PretrainingConfig, settings, "test")
-
-
-def task_of(views, folder: pathlib.Path) -> pretrain.Task:
-    return pretrain.Task(
-        views_uri=views.uri,
-        train_dir=f"{views.uri}/Split-train",
-        eval_dir=f"{views.uri}/Split-eval",
-        mean=np.array([128.0], np.float32),
-        std=np.array([64.0], np.float32),
-        code_digest="code",
-        checkpoints_root=str(folder / "checkpoints"),
-        output_dir=str(folder / "model"),
-    )
 
 
 @pytest.fixture(scope="module")

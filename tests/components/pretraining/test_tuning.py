@@ -1,8 +1,8 @@
 """The search on small drawn images: trials are what training makes of their values, and a kill changes nothing."""
 
 import pathlib
+import statistics
 
-import numpy as np
 import pytest
 
 from components.contracts import configuration
@@ -10,6 +10,8 @@ from components.contracts.images import Color, ImageConfig
 from components.pretraining import hyperparameters, pretrain, training, tuning
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.tuning_config import TuningConfig
+
+from .tasks import task_of
 
 IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
 ONLY_LEARNING_RATE = dict.fromkeys(("temperature", "augmentation_strength", "head_width", "batch_size"))
@@ -21,15 +23,7 @@ def search(views, settings):
 
     def search(root: pathlib.Path, search_settings: dict, **changes) -> tuning.PretrainingTuner:
         config = configuration.from_mapping(PretrainingConfig, settings(jit_compile=False, **changes), "test")
-        inputs = pretrain.Inputs(
-            views_uri=views.uri,
-            train_dir=f"{views.uri}/Split-train",
-            eval_dir=f"{views.uri}/Split-eval",
-            mean=np.array([128.0], np.float32),
-            std=np.array([64.0], np.float32),
-            code_digest="code",
-            checkpoints_root=str(root / "checkpoints"),
-        )
+        inputs = task_of(views, root)
         small = {"enabled": True, "max_trials": 3, "epochs": 2, **search_settings}
         tuner = tuning.PretrainingTuner(
             configuration.from_mapping(TuningConfig, small, "test"), config, IMAGE, inputs, str(root / "keras_tuner")
@@ -81,7 +75,7 @@ def test_a_trial_is_worth_the_mean_of_its_trainings_and_the_best_is_taken(found)
     assert (record["epochs"], record["executions"], record["eval_images"]) == (2, 2, 24)
     for trial in record["trials"]:
         assert len(trial["knns"]) == 2
-        assert trial["knn"] == pytest.approx(np.mean(trial["knns"]))
+        assert trial["knn"] == pytest.approx(statistics.mean(trial["knns"]))
         assert trial["failure"] is None
         assert trial["seconds"] > 0
     scores = [trial["knn"] for trial in record["trials"]]
@@ -93,17 +87,7 @@ def test_trials_are_ordinary_trainings_on_the_eval_split(found, views, settings,
     trial = record["trials"][1]
     config = configuration.from_mapping(PretrainingConfig, settings(jit_compile=False), "test")
     config = hyperparameters.shortened(hyperparameters.apply(config, trial["values"], "x"), 2, execution=1)
-    task = pretrain.Task(
-        views_uri=views.uri,
-        train_dir=f"{views.uri}/Split-train",
-        eval_dir=f"{views.uri}/Split-eval",
-        mean=np.array([128.0], np.float32),
-        std=np.array([64.0], np.float32),
-        code_digest="code",
-        checkpoints_root=str(tmp_path / "checkpoints"),
-        output_dir=str(tmp_path / "model"),
-    )
-    assert pretrain.pretrain(config, IMAGE, task)["history"][-1]["knn"] == trial["knns"][1]
+    assert pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))["history"][-1]["knn"] == trial["knns"][1]
 
 
 def test_of_a_finished_training_only_the_result_is_kept(found):
