@@ -134,4 +134,8 @@ def test_a_search_that_cannot_work_is_refused(search, settings, message):
 
 
 def test_the_default_search_works_for_digits():
-    hyperparameters.check(tuning(), pretraining(augmentation={"preset": "digits"}))
+    config = pretraining(augmentation={"preset": "digits"}, projection_head={"hidden_width": 256})
+    hyperparameters.check(tuning(), config)
+    space = hyperparameters.search_space(tuning(), hyperparameters.own_values(config))
+    assert set(space) == {*hyperparameters.RANGES, *hyperparameters.CHOICES}
+    assert space[hyperparameters.HEAD_WIDTH] == (128, 256, 512)
