@@ -47,7 +47,9 @@ def mariadb() -> Iterator[dict]:
         subprocess.run(install, user=user, check=True, capture_output=True)
         port = _free_port()
         local = f"--socket={folder / 'socket'}"
-        server = ["mariadbd", "--no-defaults", data, local, f"--port={port}", "--bind-address=127.0.0.1"]
+        # Without names, or where 127.0.0.1 has the name localhost, its anonymous user would go before ours.
+        server = ["mariadbd", "--no-defaults", "--skip-name-resolve", data, local]
+        server += [f"--port={port}", "--bind-address=127.0.0.1"]
         with _running([*server, f"--pid-file={folder / 'pid'}"], folder, user, port):
             sql = f"CREATE DATABASE metadata; CREATE USER simclr IDENTIFIED BY '{PASSWORD}'; "
             sql += "GRANT ALL ON metadata.* TO simclr"
