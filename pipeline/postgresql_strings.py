@@ -3,6 +3,9 @@
 Its client (seen in 1.16) quotes such a string wrongly, and the database refuses the statement. Once ``install`` was
 called, strings on their way to the database have another character in place of each backslash, and strings on their
 way back have it again; nothing else of a string changes.
+
+PostgreSQL also gives rows in any order, while TFX's cache expects artifacts and types in the order in which it asks for
+them: else the outputs of a cached step change places. They are put into that order.
 """
 
 import re
@@ -11,7 +14,12 @@ from typing import Any
 
 from google.protobuf import descriptor, message
 from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_service_pb2
 
+_ORDERED = {  # request -> field that asks, field of the response that answers
+    metadata_store_service_pb2.GetArtifactsByIDRequest: [("artifact_ids", "artifacts")],
+    metadata_store_service_pb2.GetArtifactTypesByIDRequest: [("type_ids", "artifact_types")],
+}
 _MARK = "\u29f5"  # reverse solidus operator, which looks like a backslash
 _STORED = {"\\": _MARK + "b", _MARK: _MARK + "m"}
 _READ = {stored: character for character, stored in _STORED.items()}
@@ -43,6 +51,14 @@ def _translated_call(
     _translate(outgoing, stored)
     client._untranslated_call(method, outgoing, response)
     _translate(response, read)
+    for asked, given in _ORDERED.get(type(request), ()):
+        _put_in_order(getattr(response, given), getattr(request, asked))
+
+
+def _put_in_order(found: Any, ids: Iterable[int]) -> None:
+    """Sort records by the place of their id among those that were asked for."""
+    places = {id_: place for place, id_ in enumerate(ids)}
+    found.sort(key=lambda record: places[record.id])
 
 
 def _translate(record: message.Message, change: Callable[[str], str]) -> None:

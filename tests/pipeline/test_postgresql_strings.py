@@ -2,7 +2,7 @@
 
 import pytest
 from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2
+from ml_metadata.proto import metadata_store_pb2, metadata_store_service_pb2
 
 from pipeline import postgresql_strings
 
@@ -42,3 +42,19 @@ def test_every_string_of_a_record_is_translated_on_its_way(monkeypatch):
     assert [found.uri, found.name, found.properties["text"].string_value] == [text] * 3
     assert found.custom_properties["more"].string_value == text
     assert artifact.uri == text
+
+
+def test_records_come_in_the_order_in_which_they_are_asked_for():
+    """PostgreSQL gives them in any, and TFX's cache pairs them with what it asked for."""
+
+    def answer(request, response):
+        response.artifacts.extend(metadata_store_pb2.Artifact(id=id_) for id_ in sorted(request.artifact_ids))
+
+    class Client:
+        def _untranslated_call(self, method, request, response):
+            method(request, response)
+
+    request = metadata_store_service_pb2.GetArtifactsByIDRequest(artifact_ids=[13, 11, 14, 1])
+    response = metadata_store_service_pb2.GetArtifactsByIDResponse()
+    postgresql_strings._translated_call(Client(), answer, request, response)
+    assert [artifact.id for artifact in response.artifacts] == [13, 11, 14, 1]
