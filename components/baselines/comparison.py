@@ -23,11 +23,10 @@ from components.baselines.config import Baseline, BaselinesConfig
 from components.baselines.finished_work import FinishedWork
 from components.baselines.fitting import PREDICTED, Cell, Fitting, Length, TrainImages
 from components.baselines.images import LabelledImages
-from components.contracts import artifact_files, configuration, evidence, pretraining_record
+from components.contracts import artifact_files, configuration, evidence, files, pretraining_record
 from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.linear_evaluation import files
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
 from components.pretraining import devices

@@ -12,10 +12,9 @@ from tfx.utils import path_utils
 from components.augmentation.config import ViewsConfig
 from components.baselines import comparison
 from components.baselines.config import BaselinesConfig
-from components.contracts import artifacts, configuration, evidence, records
+from components.contracts import artifacts, configuration, evidence, files, records
 from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
-from components.linear_evaluation import files
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.executor import record_files
 from components.preprocessing import moments

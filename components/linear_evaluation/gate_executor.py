@@ -13,8 +13,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, configuration, evidence, signatures
-from components.linear_evaluation import blessing_resolver, files, gate, gate_evidence
+from components.contracts import artifacts, configuration, evidence, files, signatures
+from components.linear_evaluation import blessing_resolver, gate, gate_evidence
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import read_evaluation
 

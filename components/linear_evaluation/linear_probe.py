@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration, evidence, signatures
+from components.contracts import artifact_files, configuration, evidence, files, signatures
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.linear_evaluation import features, files, probe, saved_model, test_split
+from components.linear_evaluation import features, probe, saved_model, test_split
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.features import LabelledFeatures, Preparation
 from components.preprocessing import moments

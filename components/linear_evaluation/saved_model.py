@@ -15,9 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import configuration, evidence, records, signatures
+from components.contracts import configuration, evidence, files, records, signatures
 from components.contracts.images import ImageConfig
-from components.linear_evaluation import batch_decoding, files
+from components.linear_evaluation import batch_decoding
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
 from components.simclr import keras_files

@@ -10,9 +10,9 @@ import pytest
 from components.baselines import comparison, images
 from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline, BaselinesConfig
-from components.contracts import artifacts, configuration, evidence
+from components.contracts import artifacts, configuration, evidence, files
 from components.contracts import baseline_record as record
-from components.linear_evaluation import files, probe
+from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.pretraining import devices
 from components.pretraining.training_step import ImageShape, build_models
