@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
 from components.ingestion.beam_decoding import refused
@@ -16,7 +18,7 @@ from components.ingestion.findings import write_findings
 from components.ingestion.near_duplicates import HASH_BITS, bands_of, find_pairs
 from components.ingestion.refusals import Reason, Refusal
 from components.ingestion.splits import Copy
-from components.ingestion.staging import Place, StagingReader, StagingWriter
+from components.ingestion.staging import Place, RunWriter, StagingReader
 from components.ingestion.summary import Tally
 from components.ingestion.work_order import WorkOrder, read_resolved, write_kept, write_near
 
@@ -25,48 +27,40 @@ _BUCKETS_PER_PARTITION = 8  # each band has a partition for so many buckets, and
 _SOUGHT = np.dtype([("hash", "<u8"), ("bucket", "<u4"), ("row", "<u4")])
 
 
-def spread_bands(order: WorkOrder, bucket: int, copies: list[Copy]) -> Iterator[tuple[int, tuple]]:
-    """Where those images of a bucket lie that have to be compared with each other, band by band.
+def add_bands(runs: RunWriter, order: WorkOrder, bucket: int, copies: list[Copy]) -> None:
+    """Gather those images of a bucket that have to be compared with others, band by band.
 
     Args:
+        runs: takes them under the keys ``(partition, band, is_test)``; a partition belongs to one band.
         order: of the ingestion.
         bucket: whose resolved copies these are.
         copies: in the order of ``read_resolved``; test images go with their paths, for people; of the others there are
             more, so they go as numbers.
-
-    Yields:
-        ``(partition, (band, is_test, place))``; a partition belongs to one band.
     """
     partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
     rows = [row for row, copy in enumerate(copies) if copy.perceptual_hash is not None]
-    if not rows:
-        return
     hashes = np.array([copies[row].perceptual_hash for row in rows], np.uint64)
-    is_test = np.array([copies[row].split == records.TEST for row in rows])
-    sought = np.empty(len(rows), _SOUGHT)
-    sought["hash"], sought["bucket"], sought["row"] = hashes, bucket, rows
-    tested = {at: json.dumps([int(hashes[at]), copies[rows[at]].path]) + "\n" for at in np.flatnonzero(is_test)}
-    writer = StagingWriter(order.staging_folder)
-    found = []
-    for band, values in enumerate(bands_of(hashes, order.config.near_duplicate_bits)):
-        numbers = values % np.uint64(partitions)
-        for number in np.unique(numbers):
-            chosen = numbers == number
-            parts = {
-                False: sought[chosen & ~is_test].tobytes(),
-                True: "".join(tested[at] for at in np.flatnonzero(chosen & is_test)).encode(),
-            }
-            for of_test, content in parts.items():
-                if content:
-                    place = tuple(writer.append(content))
-                    found.append((band * partitions + int(number), (band, of_test, place)))
-    writer.close()
-    yield from found
+    bands = [values % np.uint64(partitions) for values in bands_of(hashes, order.config.near_duplicate_bits)]
+    for row, numbers in zip(rows, np.transpose(bands).tolist(), strict=True):
+        copy = copies[row]
+        is_test = copy.split == records.TEST
+        if is_test:
+            piece = (json.dumps([copy.perceptual_hash, copy.path]) + "\n").encode()
+        else:
+            piece = np.array((copy.perceptual_hash, bucket, row), _SOUGHT).tobytes()
+        for band, number in enumerate(numbers):
+            runs.add((band * partitions + number, band, is_test), piece)
+
+
+def told_bands(places: Iterable[tuple[tuple, Place]]) -> Iterator[tuple[int, tuple]]:
+    """``(partition, (band, is_test, place))`` of what ``add_bands`` gathered, for ``ComparePartition``."""
+    for (partition, band, is_test), place in places:
+        yield partition, (band, is_test, tuple(place))
 
 
 @beam.typehints.with_output_types(tuple[int, tuple])
 class ComparePartition(beam.DoFn):
-    """All images of a partition in; ``(bucket, place of lines [row, bits, path in test])`` of its pairs out."""
+    """All images of a partition in; ``(bucket, place of lines [row, bits, path in test])`` of some pairs out."""
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -74,6 +68,10 @@ class ComparePartition(beam.DoFn):
     def setup(self) -> None:
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
+
+    def start_bundle(self) -> None:
+        """A staging file belongs to one bundle."""
+        self._pairs = RunWriter(self._order.staging_folder)
 
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, tuple]]:
         """See ``near_duplicates.find_pairs``."""
@@ -90,16 +88,16 @@ class ComparePartition(beam.DoFn):
         images = np.concatenate(sought)
         test.sort(key=lambda entry: entry[1])
         hashes = np.array([hash_ for hash_, _ in test], np.uint64)
-        lines: dict[int, list[str]] = {}
         for row, test_row, bits in find_pairs(images["hash"], hashes, band, self._order.config.near_duplicate_bits):
             line = json.dumps([int(images["row"][row]), bits, test[test_row][1]])
-            lines.setdefault(int(images["bucket"][row]), []).append(line + "\n")
-        if lines:
-            writer = StagingWriter(self._order.staging_folder)
-            places = [(bucket, writer.append("".join(found).encode())) for bucket, found in lines.items()]
-            writer.close()
-            for bucket, place in places:
-                yield bucket, tuple(place)
+            self._pairs.add(int(images["bucket"][row]), (line + "\n").encode())
+        for bucket, place in self._pairs.full():
+            yield bucket, tuple(place)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Tell where the rest lies."""
+        for bucket, place in self._pairs.close():
+            yield GlobalWindows.windowed_value((bucket, tuple(place)))
 
     def teardown(self) -> None:
         """Close what is open."""

@@ -7,14 +7,15 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.window import GlobalWindows
 
 from components.contracts import records
 from components.ingestion.beam_decoding import FINDINGS, refused
-from components.ingestion.beam_near_duplicates import spread_bands
+from components.ingestion.beam_near_duplicates import add_bands, told_bands
 from components.ingestion.config import NearDuplicates
 from components.ingestion.findings import CONTRADICTION, finding, write_findings
 from components.ingestion.splits import Copy, bucket_of_group, resolve
-from components.ingestion.staging import Place, StagingReader
+from components.ingestion.staging import Place, RunWriter, StagingReader
 from components.ingestion.summary import Tally
 from components.ingestion.work_order import WorkOrder, from_bytes, read_prescribed, write_prescribed, write_resolved
 
@@ -58,7 +59,7 @@ class ResolveGroups(beam.DoFn):
 class ResolveBucket(beam.DoFn):
     """All copies of a bucket in; one of each image, and findings, into staging; ``(bucket, tally as JSON)`` out.
 
-    Beside it come the bands by which near-duplicates are found, where they are sought; see ``spread_bands``.
+    Beside it come the bands by which near-duplicates are found, where they are sought; see ``add_bands``.
     """
 
     def __init__(self, order: WorkOrder):
@@ -67,6 +68,10 @@ class ResolveBucket(beam.DoFn):
     def setup(self) -> None:
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
+
+    def start_bundle(self) -> None:
+        """A staging file belongs to one bundle."""
+        self._bands = RunWriter(self._order.staging_folder)
 
     def process(self, element: tuple[int, Iterable[tuple]], contradicted: Any) -> Iterator[Any]:
         """See ``splits.resolve``; ``contradicted`` is there only so that all groups are resolved before."""
@@ -84,8 +89,14 @@ class ResolveBucket(beam.DoFn):
         write_resolved(self._order, bucket, kept)
         write_findings(self._order.staging_folder, f"resolved-{bucket}", findings)
         if self._order.config.near_duplicates is not NearDuplicates.OFF:
-            yield from (TaggedOutput(BANDS, band) for band in spread_bands(self._order, bucket, kept))
+            add_bands(self._bands, self._order, bucket, kept)
+        yield from (TaggedOutput(BANDS, band) for band in told_bands(self._bands.full()))
         yield bucket, tally.to_json()
+
+    def finish_bundle(self) -> Iterator[TaggedOutput]:
+        """Tell where the rest of the bands lies."""
+        for band in told_bands(self._bands.close()):
+            yield TaggedOutput(BANDS, GlobalWindows.windowed_value(band))
 
     def teardown(self) -> None:
         """Close what is open."""

@@ -7,6 +7,7 @@ and vanishes with the staging folder.
 
 import posixpath
 import uuid
+from collections.abc import Hashable, Iterator
 from typing import BinaryIO, NamedTuple
 
 import tensorflow as tf
@@ -15,6 +16,7 @@ from components.ingestion import listing
 
 _FOLDER_PREFIX = "staging-"
 _BUFFER_BYTES = 2**20  # of one writer
+_GATHERED_BYTES = 2**20  # of one RunWriter
 _MAX_OPEN_FILES = 32  # of one reader; a process may have one per thread and is often allowed no more than 1,024 files
 
 
@@ -56,6 +58,39 @@ class StagingWriter:
     def close(self) -> None:
         """Make everything readable by others."""
         self._file.close()
+
+
+class RunWriter:
+    """Gathers small pieces by key before it writes them to one new file, so that few places tell where many lie."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._writer: StagingWriter | None = None
+        self._runs: dict[Hashable, bytearray] = {}
+        self._gathered_bytes = 0
+
+    def add(self, key: Hashable, piece: bytes) -> None:
+        """Take ``piece`` to the others of ``key``."""
+        self._runs.setdefault(key, bytearray()).extend(piece)
+        self._gathered_bytes += len(piece)
+
+    def full(self) -> Iterator[tuple[Hashable, Place]]:
+        """Where the pieces of each key lie, in their order, once enough are gathered; readable after ``close``."""
+        if self._gathered_bytes >= _GATHERED_BYTES:
+            yield from self._write()
+
+    def close(self) -> Iterator[tuple[Hashable, Place]]:
+        """The same for what is left; makes everything readable by others."""
+        yield from self._write()
+        if self._writer:
+            self._writer.close()
+
+    def _write(self) -> Iterator[tuple[Hashable, Place]]:
+        if self._runs and self._writer is None:
+            self._writer = StagingWriter(self._folder)
+        for key, run in self._runs.items():
+            yield key, self._writer.append(run)
+        self._runs, self._gathered_bytes = {}, 0
 
 
 class StagingReader:

@@ -347,6 +347,7 @@ def test_groups_are_on_one_side(make_files, tmp_path, monkeypatch):
 def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkeypatch, mode):
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 4)
     monkeypatch.setattr("components.ingestion.beam_near_duplicates._BUCKETS_PER_PARTITION", 1)
+    monkeypatch.setattr("components.ingestion.staging._GATHERED_BYTES", 300)
     seeds = {f"{split}/{name}/{index}.png": (split, name, index) for split in ("train", "test") for name in "ab"
              for index in range(12)}  # fmt: skip
     root = make_files(seeds, size=(60, 48), cells=12)

@@ -3,6 +3,7 @@ import os
 import pathlib
 import socket
 import tempfile
+import tracemalloc
 
 import pytest
 
@@ -31,6 +32,17 @@ def test_lists_nested_files_in_one_order(tmp_path):
         "z",
     ]
     assert listing.open_tree(str(tmp_path)).folders() == ["B", "a", "a/deep", "b"]
+
+
+def test_little_is_remembered_of_a_file(tmp_path):
+    files = 3000
+    for number in range(files):
+        (tmp_path / f"{number}.jpg").touch()
+    tracemalloc.start()
+    assert sum(1 for _ in listing.open_tree(str(tmp_path)).walk()) == files
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak / files < 150  # bytes: a name, and not a status as well
 
 
 def test_hidden_names(tmp_path):

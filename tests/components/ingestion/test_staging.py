@@ -1,4 +1,4 @@
-"""What was staged is read back, with few files open at a time."""
+"""What was staged is read back, with few files open at a time and few places to tell."""
 
 import pytest
 
@@ -27,3 +27,26 @@ def test_a_file_that_became_shorter_is_an_error(tmp_path):
     (tmp_path / place.file).write_bytes(b"123")
     with pytest.raises(OSError, match=r"size=5.* expected, found 3 bytes"):
         staging.StagingReader(str(tmp_path)).read(place)
+
+
+def test_pieces_of_a_key_come_back_together_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "_GATHERED_BYTES", 1000)
+    runs, told = staging.RunWriter(str(tmp_path)), []
+    for number in range(1000):
+        runs.add(number % 4, b"%03d" % number)
+        told += runs.full()
+    assert len(told) == 8  # two times 1,000 of 3,000 bytes, rounded up to whole pieces
+    told += runs.close()
+    assert len(told) == 12
+    reader = staging.StagingReader(str(tmp_path))
+    for key in range(4):
+        content = b"".join(reader.read(place) for each, place in told if each == key)
+        assert content == b"".join(b"%03d" % number for number in range(key, 1000, 4))
+    reader.close()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_without_pieces_there_is_no_file(tmp_path):
+    runs = staging.RunWriter(str(tmp_path))
+    assert [*runs.full(), *runs.close()] == []
+    assert not list(tmp_path.iterdir())
