@@ -22,6 +22,7 @@ from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from components.contracts.images import ImageConfig
 from components.export.config import ExportConfig
+from components.features.config import FeaturesConfig
 from components.ingestion.config import IngestionConfig
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
 from components.pretraining import hyperparameters
@@ -83,6 +84,7 @@ class PipelineConfig:
     views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
     pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
     tuning: TuningConfig = Field(TuningConfig(), description="short pretrainings that choose settings of the long one")
+    features: FeaturesConfig = Field(FeaturesConfig(), description="what the probe measures")
     linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")
     baselines: BaselinesConfig = Field(BaselinesConfig(), description="what pretraining is compared with, on demand")
     gate: GateConfig = Field(GateConfig(), description="what is good enough")
@@ -111,8 +113,8 @@ class PipelineConfig:
             raise ValueError("pretraining.encoder.initial_weights: imagenet needs image.color: rgb")
         if self.tuning.enabled:
             hyperparameters.check(self.tuning, self.pretraining)
-        if self.gate.must_beat_random_knn and not self.linear_evaluation.random_encoder:
-            raise ValueError("gate.must_beat_random_knn needs linear_evaluation.random_encoder: true")
+        if self.gate.must_beat_random_knn and not self.features.random_encoder:
+            raise ValueError("gate.must_beat_random_knn needs features.random_encoder: true")
         return self
 
 

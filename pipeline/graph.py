@@ -14,6 +14,7 @@ from components.augmentation.component import ViewGen
 from components.baselines.component import Baselines
 from components.contracts import artifacts, records
 from components.export.component import Pusher
+from components.features.component import FeatureExtractor
 from components.ingestion.component import ImageExampleGen
 from components.linear_evaluation import blessing_resolver
 from components.linear_evaluation.component import Gate, LinearProbe
@@ -104,6 +105,7 @@ class _Encoder(NamedTuple):
 class _Verdict(NamedTuple):
     """What the encoder is worth, and whether it is to be used."""
 
+    features: FeatureExtractor
     probe: LinearProbe
     baseline: Resolver
     evaluator: Evaluator
@@ -204,10 +206,17 @@ def _tuner(rooms: _Rooms, transform: Transform, views: ViewGen) -> tuple[Tuner]:
 
 
 def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
+    features = FeatureExtractor(
+        examples=images,
+        encoder=encoder.model,
+        transform_graph=encoder.transform.outputs["transform_graph"],
+        config=rooms["features"],
+    )
     probe = LinearProbe(
         examples=images,
         encoder=encoder.model,
         transform_graph=encoder.transform.outputs["transform_graph"],
+        features=features.outputs["features"],
         config=rooms["linear_evaluation"],
         image_config=rooms["image"],
     )
@@ -234,7 +243,7 @@ def _verdict(rooms: _Rooms, encoder: _Encoder, images: Channel) -> _Verdict:
         earlier_blessings=baseline.outputs["earlier_blessings"],
         config=rooms["gate"],
     )
-    return _Verdict(probe, baseline, evaluator, gate)
+    return _Verdict(features, probe, baseline, evaluator, gate)
 
 
 def _baselines(rooms: _Rooms, encoder: _Encoder, probe: LinearProbe, images: Channel) -> _Baselines:
@@ -277,6 +286,7 @@ def _consumers(
         views=encoder.views.outputs["views"],
         tuner_results=encoder.tuner[0].outputs["tuner_results"] if encoder.tuner else None,
         pretrained_model=encoder.model,
+        features=verdict.features.outputs["features"],
         probe_report=verdict.probe.outputs["probe_report"],
         baselines=baselines[0].outputs["baselines"] if baselines else None,
         evaluation=verdict.evaluator.outputs["evaluation"],

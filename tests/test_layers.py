@@ -30,9 +30,17 @@ _OPEN_MODULES = {
     "components.ingestion.refusals",
     "components.ingestion.stored_record",
 }
-# What is trained for comparison sees what pretraining saw and is measured as the probe is, so it uses their pieces; its
-# component's code digest names both rooms.
-_OPEN_TO = {"baselines": ("components.augmentation.config", "components.linear_evaluation", "components.pretraining")}
+# The probe reads what feature extraction wrote. What is trained for comparison sees what pretraining saw, and is judged
+# as the probe is, so it uses their pieces. The code digests of their components name the rooms that they use.
+_OPEN_TO = {
+    "linear_evaluation": ("components.features",),
+    "baselines": (
+        "components.augmentation.config",
+        "components.features",
+        "components.linear_evaluation",
+        "components.pretraining",
+    ),
+}
 
 
 def _logic_modules():

@@ -69,7 +69,9 @@ class Baselines(base_component.BaseComponent):
                 executor.LINEAR_EVALUATION_CONFIG: configuration.to_parameter(linear_evaluation_config),
                 executor.VIEWS_CONFIG: configuration.to_parameter(views_config),
                 artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("baselines", "linear_evaluation", "preprocessing", "pretraining"),
+                artifacts.CODE_DIGEST: code_digest(
+                    "baselines", "features", "linear_evaluation", "preprocessing", "pretraining"
+                ),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,

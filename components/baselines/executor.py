@@ -16,7 +16,6 @@ from components.contracts import artifacts, configuration, evidence, files, reco
 from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
 from components.linear_evaluation.config import LinearEvaluationConfig
-from components.linear_evaluation.executor import record_files
 from components.preprocessing import moments
 
 _logger = logging.getLogger(__name__)
@@ -55,8 +54,8 @@ class Executor(base_executor.BaseExecutor):
         report = artifact_utils.get_single_instance(output_dict[BASELINES])
         mean, std = moments.channel_moments(artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]))
         inputs = comparison.Inputs(
-            train_files=record_files(input_dict[EXAMPLES], records.TRAIN),
-            test_files=record_files(input_dict[EXAMPLES], records.TEST),
+            train_files=artifacts.record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=artifacts.record_files(input_dict[EXAMPLES], records.TEST),
             encoder_dir=path_utils.serving_model_dir(artifact_utils.get_single_uri(input_dict[ENCODER])),
             probe_dir=artifact_utils.get_single_uri(input_dict[PROBE_REPORT]),
             mean=mean,

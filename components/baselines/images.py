@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.linear_evaluation import features
+from components.features import extraction
 from components.preprocessing import image_preparation
 from components.pretraining import dataset
 from components.pretraining.config import PretrainingConfig
@@ -25,7 +25,7 @@ _BATCH = 256  # images prepared or looked at together
 
 @dataclasses.dataclass(frozen=True)
 class LabelledImages:
-    """n images in the order of ``linear_evaluation.features.LabelledFeatures``."""
+    """n images in the order of ``features.extraction.LabelledFeatures``."""
 
     digests: np.ndarray  # (n,) str
     labels: np.ndarray  # (n,) str, class names
@@ -48,7 +48,7 @@ def store(files: Sequence[str], folder: str, split: str) -> LabelledImages:
     pathlib.Path(folder).mkdir(parents=True)
     facts: list[tuple[str, str, str]] = []
     with tf.io.TFRecordWriter(f"{folder}/images.tfrecord") as writer:
-        for batch in features.read_records(files).batch(64).map(features.parse_records):
+        for batch in extraction.read_records(files).batch(64).map(extraction.parse_records):
             columns = (batch[name].numpy() for name in (records.IMAGE, records.DIGEST, records.LABEL, records.GROUP))
             for image, digest, label, group in zip(*columns, strict=True):
                 if label:

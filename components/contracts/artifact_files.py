@@ -20,6 +20,7 @@ PRETRAINING_FILE = "pretraining.json"  # Model of Trainer: history, settings, di
 VIEW_GRID_FILE = "view_grid.png"  # Model of Trainer: pairs of views as the encoder saw them
 
 TUNING_FILE = "tuning.json"  # TunerResults of Tuner: see ``tuning_record``
+FEATURES_FILE = "features.json"  # Features of FeatureExtractor: see ``features_record``
 PROBE_FILE = "probe.json"  # ProbeReport: every number of linear evaluation
 TEST_PREDICTIONS_FILE = "test_predictions.npz"  # ProbeReport: what the model said of each test image
 BASELINES_FILE = "baselines.json"  # BaselineReport: see ``baseline_record``

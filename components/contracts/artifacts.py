@@ -1,6 +1,10 @@
 """Artifact types of this project, and all names of ``artifact_files`` for those who know TFX anyway."""
 
-from tfx.types import artifact
+import os
+from collections.abc import Sequence
+
+from tfx.dsl.io import fileio
+from tfx.types import artifact, artifact_utils
 
 from components.contracts.artifact_files import *  # noqa: F403
 
@@ -14,6 +18,18 @@ def set_data_span(made: artifact.Artifact, span: int | None) -> None:
     """Record what ``data_span`` gives."""
     if span is not None:
         made.set_int_custom_property(DATA_SPAN, span)  # noqa: F405
+
+
+def record_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
+    """Files of records of a split, over all artifacts, sorted."""
+    uris = artifact_utils.get_split_uris(list(examples), split)
+    return sorted(file for uri in uris for file in fileio.glob(os.path.join(uri, "*")))
+
+
+class Features(artifact.Artifact):
+    """What the frozen encoders make of the labelled images: ``features.json`` and a folder a split."""
+
+    TYPE_NAME = "Features"
 
 
 class ProbeReport(artifact.Artifact):

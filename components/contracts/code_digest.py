@@ -10,7 +10,7 @@ import pathlib
 _COMPONENTS = pathlib.Path(__file__).resolve().parent.parent
 _SHARED_ROOMS = ("contracts", "simclr")
 # The rooms that have a part in what a model is and is worth.
-MODEL_ROOMS = ("ingestion", "preprocessing", "augmentation", "pretraining", "linear_evaluation", "export")
+MODEL_ROOMS = ("ingestion", "preprocessing", "augmentation", "pretraining", "features", "linear_evaluation", "export")
 _SUFFIXES = (".py", ".html", ".css", ".js")  # code and the page templates of the report
 
 

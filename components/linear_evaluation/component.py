@@ -16,7 +16,7 @@ ROOM = "linear_evaluation"
 
 
 class LinearProbeSpec(ComponentSpec):
-    """Labelled images, encoder and transform graph in; SavedModel and numbers out."""
+    """Features, with the images, encoder and transform graph they are from, in; SavedModel and numbers out."""
 
     PARAMETERS = {
         artifacts.CONFIG: ExecutionParameter(type=str),
@@ -27,6 +27,7 @@ class LinearProbeSpec(ComponentSpec):
         executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
         executor.ENCODER: ChannelParameter(type=standard_artifacts.Model),
         executor.TRANSFORM_GRAPH: ChannelParameter(type=standard_artifacts.TransformGraph),
+        executor.FEATURES: ChannelParameter(type=artifacts.Features),
     }
     OUTPUTS = {
         executor.MODEL: ChannelParameter(type=standard_artifacts.Model),
@@ -49,6 +50,7 @@ class LinearProbe(base_component.BaseComponent):
         examples: types.BaseChannel,
         encoder: types.BaseChannel,
         transform_graph: types.BaseChannel,
+        features: types.BaseChannel,
         config: LinearEvaluationConfig | RuntimeParameter,
         image_config: ImageConfig | RuntimeParameter,
     ):
@@ -58,6 +60,7 @@ class LinearProbe(base_component.BaseComponent):
             examples: image records with splits ``train`` and ``test``.
             encoder: the Trainer's model.
             transform_graph: Transform's graph.
+            features: FeatureExtractor's, of ``examples`` and ``encoder``.
             config: the protocol.
             image_config: what the encoder sees.
         """
@@ -65,10 +68,11 @@ class LinearProbe(base_component.BaseComponent):
             **{
                 artifacts.CONFIG: configuration.to_parameter(config),
                 artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest(ROOM, "preprocessing"),
+                artifacts.CODE_DIGEST: code_digest(ROOM, "features", "preprocessing"),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,
+                executor.FEATURES: features,
                 executor.MODEL: types.Channel(type=standard_artifacts.Model),
                 executor.PROBE_REPORT: types.Channel(type=artifacts.ProbeReport),
             }

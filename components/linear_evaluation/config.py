@@ -32,12 +32,6 @@ class LinearEvaluationConfig:
     )
     knn_k: int = Field(20, ge=1, description="train neighbours that vote in weighted kNN")
     knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the kNN vote")
-    batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")
-    raw_pixels: bool = Field(True, description="put raw pixels through the same probe, for comparison")
-    raw_pixels_max_px: int = Field(32, ge=4, le=128, description="raw pixels are shrunk to at most this side")
-    random_encoder: bool = Field(
-        True, description="put the encoder as it was before training through the same probe, for comparison"
-    )
     bootstrap_resamples: int = Field(2000, ge=100, le=100000, description="resamples of the test images per interval")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="level of the intervals")
     calibration_bins: int = Field(
@@ -91,7 +85,7 @@ class GateConfig:
     )
     min_test_images: int = Field(50, ge=1, description="fewer test images than this are no evidence")
     must_beat_random_knn: bool = Field(
-        True, description="kNN on the encoder must beat kNN on the untrained encoder (needs random_encoder)"
+        True, description="kNN on the encoder must beat kNN on the untrained encoder (needs features.random_encoder)"
     )
     max_knn_gap: float = Field(
         0.1, ge=0, le=1, description="a larger gap between probe and kNN accuracy is a warning, never a refusal"

@@ -4,7 +4,6 @@ import logging
 import time
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
@@ -20,6 +19,7 @@ _logger = logging.getLogger(__name__)
 EXAMPLES = "examples"
 ENCODER = "encoder"
 TRANSFORM_GRAPH = "transform_graph"
+FEATURES = "features"
 MODEL = "model"
 PROBE_REPORT = "probe_report"
 
@@ -51,10 +51,11 @@ class Executor(base_executor.BaseExecutor):
             [examples.uri for examples in input_dict[EXAMPLES]],
         )
         inputs = linear_probe.ProbeInputs(
-            train_files=record_files(input_dict[EXAMPLES], records.TRAIN),
-            test_files=record_files(input_dict[EXAMPLES], records.TEST),
+            train_files=artifacts.record_files(input_dict[EXAMPLES], records.TRAIN),
+            test_files=artifacts.record_files(input_dict[EXAMPLES], records.TEST),
             encoder_dir=path_utils.serving_model_dir(encoder.uri),
             transform_graph_dir=artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]),
+            features_dir=artifact_utils.get_single_uri(input_dict[FEATURES]),
         )
         serving_model_dir = path_utils.serving_model_dir(model.uri)
         report = linear_probe.run_probe(inputs, serving_model_dir, probe_report.uri, config, image_config)
@@ -76,12 +77,6 @@ def _span(examples: list[types.Artifact]) -> int | None:
     """The newest span among the examples."""
     spans = [span for span in map(artifacts.data_span, examples) if span is not None]
     return max(spans, default=None)
-
-
-def record_files(examples: list[types.Artifact], split: str) -> list[str]:
-    """Files of image records of a split, over all artifacts, sorted."""
-    uris = artifact_utils.get_split_uris(examples, split)
-    return sorted(file for uri in uris for file in tf.io.gfile.glob(f"{uri}/*"))
 
 
 def _write_properties(

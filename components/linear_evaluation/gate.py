@@ -132,7 +132,7 @@ def _at_least(name: str, what: str, value: float, threshold: float, form: str = 
 def _random_knn(encoder: dict[str, Any], random_encoder: dict[str, Any] | None) -> Check:
     name = "must_beat_random_knn"
     if random_encoder is None:
-        text = f"{name} asks for the untrained encoder's kNN accuracy, which the probe did not measure (random_encoder)"
+        text = f"{name} asks for kNN on the untrained encoder, which was not measured (features.random_encoder)"
         return Check(name, False, text)
     value, threshold = encoder[evidence.KNN_ACCURACY], random_encoder[evidence.KNN_ACCURACY]
     passed = value > threshold

@@ -1,6 +1,6 @@
-"""Linear evaluation from files to files: image records and an encoder in; SavedModel, numbers and predictions out.
+"""Linear evaluation from files to files: features and their encoder in; SavedModel, numbers and predictions out.
 
-Features are extracted once for all encoders; the encoder's digest before and after proves that nothing trained it.
+The features are those that feature extraction wrote; by its digest they are those of the encoder that is exported.
 """
 
 import dataclasses
@@ -8,16 +8,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration, evidence, files, signatures
+from components.contracts import artifact_files, configuration, evidence, features_record, files, records, signatures
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.linear_evaluation import features, probe, saved_model, test_split
+from components.features import extraction, frozen_features, stored
+from components.features.extraction import LabelledFeatures
+from components.linear_evaluation import images, probe, saved_model, test_split
 from components.linear_evaluation.config import LinearEvaluationConfig
-from components.linear_evaluation.features import LabelledFeatures, Preparation
 from components.preprocessing import moments
 from components.simclr import knn
 from components.simclr.encoder import weights_digest
@@ -29,8 +29,9 @@ class ProbeInputs:
 
     train_files: Sequence[str]  # gzip TFRecord files of image records
     test_files: Sequence[str]
-    encoder_dir: str  # holds ENCODER_FILE, INITIAL_ENCODER_FILE and PROJECTION_HEAD_FILE of artifact_files
+    encoder_dir: str  # holds ENCODER_FILE and PROJECTION_HEAD_FILE of artifact_files
     transform_graph_dir: str
+    features_dir: str  # of these records and this encoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def run_probe(
     """Measure an encoder and export it with its linear head.
 
     Args:
-        inputs: image records, encoders and transform graph.
+        inputs: image records, encoder, transform graph and features.
         saved_model_dir: the SavedModel is written there; what is there is replaced.
         report_dir: ``artifact_files.PROBE_FILE`` and ``artifact_files.TEST_PREDICTIONS_FILE`` are written there.
         config: the protocol.
@@ -65,32 +66,31 @@ def run_probe(
         The content of ``artifact_files.PROBE_FILE``.
 
     Raises:
-        ValueError: a split has no labels, train has one class only, test holds a class that train does not, or the
-            encoder changed while it was measured.
+        ValueError: train has one class only, test holds a class that train does not, or the features are not of this
+            encoder.
     """
     clock = _Clock()
-    preparation = Preparation(inputs.transform_graph_dir)
     encoder, projection_head = (
-        _load_model(inputs.encoder_dir, name)
+        frozen_features.load_model(inputs.encoder_dir, name)
         for name in (artifact_files.ENCODER_FILE, artifact_files.PROJECTION_HEAD_FILE)
     )
-    digest_before = weights_digest(encoder)
-    train, test = _extract(inputs, preparation, encoder, config)
-    clock.lap("features")
+    encoder_digest = weights_digest(encoder)
+    _require_features_of(encoder_digest, inputs)
+    train, test = (stored.read(inputs.features_dir, split) for split in (records.TRAIN, records.TEST))
+    clock.lap("reading")
     measured = _predict(train, test, config)
     clock.lap("classifiers")
     head = measured.predictions[evidence.ENCODER].fractions[-1].fitted[0].head
     mean, std = moments.channel_moments(inputs.transform_graph_dir)
     parts = saved_model.ServedParts(encoder, projection_head, head, mean, std, measured.class_names, image_config)
-    content_digest = saved_model.export(parts, _golden_images(inputs, preparation, train, config), saved_model_dir)
-    _require_frozen(digest_before, weights_digest(encoder))
+    content_digest = saved_model.export(parts, _golden_images(inputs, train, config), saved_model_dir)
     clock.lap("export")
     report = _count(measured, config)
     clock.lap("intervals")
     pictures = _pictures(inputs, measured, config, image_config)
     clock.lap("pictures")
     report |= {
-        evidence.ENCODER_DIGEST: digest_before,
+        evidence.ENCODER_DIGEST: encoder_digest,
         evidence.CONTENT_DIGEST: content_digest,
         evidence.CONFIG: configuration.to_mapping(config),
         evidence.SECONDS: clock.laps,
@@ -110,33 +110,6 @@ class _Clock:
     def lap(self, stage: str) -> None:
         now = time.monotonic()
         self.laps[stage], self._last = round(now - self._last, 3), now
-
-
-def _load_model(directory: str, name: str) -> keras.Model:
-    path = f"{directory}/{name}"
-    if not tf.io.gfile.exists(path):
-        raise ValueError(f"{path} is missing: the Trainer's model is expected to hold {name}")
-    return keras.saving.load_model(path, compile=False)
-
-
-def _extract(
-    inputs: ProbeInputs, preparation: Preparation, encoder: keras.Model, config: LinearEvaluationConfig
-) -> tuple[LabelledFeatures, LabelledFeatures]:
-    encoders: dict[str, features.Encoder] = {evidence.ENCODER: _frozen(encoder)}
-    if config.random_encoder:
-        initial = _load_model(inputs.encoder_dir, artifact_files.INITIAL_ENCODER_FILE)
-        encoders[evidence.RANDOM_ENCODER] = _frozen(initial)
-    if config.raw_pixels:
-        encoders[evidence.RAW_PIXELS] = features.raw_pixels(config.raw_pixels_max_px)
-    train, test = (
-        features.extract_features(record_files, preparation, encoders, config.batch_size, split)
-        for split, record_files in (("train", inputs.train_files), ("test", inputs.test_files))
-    )
-    return train, test
-
-
-def _frozen(encoder: keras.Model) -> features.Encoder:
-    return lambda pixels: encoder(pixels, training=False)
 
 
 def _predict(train: LabelledFeatures, test: LabelledFeatures, config: LinearEvaluationConfig) -> _Measured:
@@ -165,18 +138,22 @@ def _predict(train: LabelledFeatures, test: LabelledFeatures, config: LinearEval
 
 
 def _golden_images(
-    inputs: ProbeInputs, preparation: Preparation, train: LabelledFeatures, config: LinearEvaluationConfig
+    inputs: ProbeInputs, train: LabelledFeatures, config: LinearEvaluationConfig
 ) -> saved_model.GoldenImages:
     rows = np.unique(np.linspace(0, len(train.digests) - 1, config.golden_images).astype(int))
-    stored = features.read_images(inputs.train_files, train.digests[rows].tolist())
-    encoded = [stored[digest] for digest in train.digests[rows].tolist()]
-    prepared = preparation(tf.constant(encoded)).numpy()
+    found = images.read_images(inputs.train_files, train.digests[rows].tolist())
+    encoded = [found[digest] for digest in train.digests[rows].tolist()]
+    prepared = extraction.Preparation(inputs.transform_graph_dir)(tf.constant(encoded)).numpy()
     return saved_model.GoldenImages(encoded, prepared, train.features[evidence.ENCODER][rows])
 
 
-def _require_frozen(before: str, after: str) -> None:
-    if before != after:
-        raise ValueError(f"the encoder changed while it was measured: digest {before} before, {after} after")
+def _require_features_of(encoder_digest: str, inputs: ProbeInputs) -> None:
+    extracted = files.read_json(f"{inputs.features_dir}/{artifact_files.FEATURES_FILE}")[features_record.ENCODER_DIGEST]
+    if extracted != encoder_digest:
+        raise ValueError(
+            f"the features in {inputs.features_dir} are of an encoder with digest {extracted}, but the one in "
+            f"{inputs.encoder_dir} has {encoder_digest}"
+        )
 
 
 def _count(measured: _Measured, config: LinearEvaluationConfig) -> dict[str, Any]:
@@ -219,11 +196,11 @@ def _pictures(
     neighbour_digests = measured.train.digests[indices]
     test_digests = measured.test.digests
     shown = test_digests[np.concatenate([thumbnail_rows, mistake_rows, query_rows])]
-    stored = features.read_images(inputs.test_files, shown.tolist())
-    stored |= features.read_images(inputs.train_files, neighbour_digests.ravel().tolist())
+    found = images.read_images(inputs.test_files, shown.tolist())
+    found |= images.read_images(inputs.train_files, neighbour_digests.ravel().tolist())
 
     def pictures(digests: np.ndarray) -> np.ndarray:
-        return features.thumbnails([stored[digest] for digest in digests.tolist()], image_config, config.thumbnail_px)
+        return images.thumbnails([found[digest] for digest in digests.tolist()], image_config, config.thumbnail_px)
 
     neighbours = pictures(neighbour_digests.ravel())
     return {

@@ -18,6 +18,7 @@ _REQUIRED = {
     run_record.TRANSFORM_GRAPH: standard_artifacts.TransformGraph,
     run_record.VIEWS: standard_artifacts.Examples,
     run_record.PRETRAINED_MODEL: standard_artifacts.Model,
+    run_record.FEATURES: artifacts.Features,
     run_record.PROBE_REPORT: artifacts.ProbeReport,
     run_record.EVALUATION: standard_artifacts.ModelEvaluation,
     run_record.BLESSING: standard_artifacts.ModelBlessing,
@@ -61,6 +62,7 @@ class Report(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         views: types.BaseChannel,
         pretrained_model: types.BaseChannel,
+        features: types.BaseChannel,
         probe_report: types.BaseChannel,
         evaluation: types.BaseChannel,
         blessing: types.BaseChannel,
@@ -81,6 +83,7 @@ class Report(base_component.BaseComponent):
             transform_graph: channel of Transform's graph.
             views: channel of ViewGen's views.
             pretrained_model: channel of the Trainer's model.
+            features: channel of what the encoder makes of the labelled images.
             probe_report: channel of what linear evaluation found.
             evaluation: channel of the Evaluator's result.
             blessing: channel of the Gate's verdict.
@@ -99,6 +102,7 @@ class Report(base_component.BaseComponent):
             run_record.TRANSFORM_GRAPH: transform_graph,
             run_record.VIEWS: views,
             run_record.PRETRAINED_MODEL: pretrained_model,
+            run_record.FEATURES: features,
             run_record.PROBE_REPORT: probe_report,
             run_record.EVALUATION: evaluation,
             run_record.BLESSING: blessing,

@@ -17,6 +17,7 @@ _STEPS = {
     run_record.VIEWS: "ViewGen",
     run_record.TUNER_RESULTS: "Tuner",
     run_record.PRETRAINED_MODEL: "Trainer",
+    run_record.FEATURES: "FeatureExtractor",
     run_record.PROBE_REPORT: "LinearProbe",
     run_record.BASELINES: "Baselines",
     run_record.EVALUATION: "Evaluator",
@@ -69,6 +70,6 @@ def _images(record: RunRecord) -> dict[str, int]:
         run_record.VIEWS: sum(record.views[views_record.RECORDS].values()),
         run_record.PRETRAINED_MODEL: settings[pretraining_record.TOTAL_STEPS]
         * settings[pretraining_record.IMAGES_PER_STEP],
-        run_record.PROBE_REPORT: measured[records.TRAIN] + measured[records.TEST],
+        run_record.FEATURES: measured[records.TRAIN] + measured[records.TEST],
         run_record.EVALUATION: measured[records.TEST],
     }

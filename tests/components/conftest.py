@@ -1,4 +1,4 @@
-"""A series of spans in ML Metadata, for the tests of those who look at what came before."""
+"""What the tests of several rooms start from: a series of spans in ML Metadata, and what comes before evaluation."""
 
 import ml_metadata as mlmd
 import pytest
@@ -50,3 +50,11 @@ class Series:
 @pytest.fixture(scope="session")
 def make_series():
     return Series
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory):
+    """A ``labelled_shapes.Workplace``."""
+    from tests.components import labelled_shapes  # here, because most tests need nothing of what it loads
+
+    return labelled_shapes.make_workplace(tmp_path_factory.mktemp("workplace"))

@@ -75,7 +75,7 @@ def _versions(workplace, workdir="work"):
 
 def test_the_first_run_executes_every_node_and_pushes(workplace):
     finished = _run(workplace)
-    assert len(finished.results) == 17
+    assert len(finished.results) == 18
     assert all(result.state == "COMPLETE" for result in finished.results.values())
     assert finished.outcome.verdict == evidence.BLESSED
     assert finished.outcome.probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] > 0.3
@@ -100,7 +100,7 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
     finished = _run(workplace, *asked, *cheap)
     assert _executed(finished) == {"Baselines", "Pusher", "Report"}  # the latter two record every setting
     assert _versions(workplace) == [1]
-    assert len(finished.results) == 18
+    assert len(finished.results) == 19
     (written,) = finished.results["Baselines"].outputs["baselines"]
     found = json.loads(pathlib.Path(written.uri, artifacts.BASELINES_FILE).read_text())
     methods = found[baseline_record.METHODS]
@@ -118,7 +118,7 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
 def test_the_other_runner_walks_the_same_graph(workplace):
     finished = _run(workplace, runner="beam")
     assert _executed(finished) == set()
-    assert len(finished.results) == 17
+    assert len(finished.results) == 18
 
 
 def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):

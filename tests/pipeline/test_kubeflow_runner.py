@@ -354,10 +354,10 @@ def test_without_a_pool_no_task_is_conditional(emit):
 
 @needs_kfp
 def test_every_node_may_ask_for_the_pool(emit):
-    pool = dataclasses.replace(targets.load(_EXAMPLE).gpu_pool, nodes=("Trainer", "LinearProbe"))
+    pool = dataclasses.replace(targets.load(_EXAMPLE).gpu_pool, nodes=("Trainer", "FeatureExtractor"))
     both = emit(gpu_pool=pool)
     with_gpus = {name for name, container in both.containers.items() if "accelerator" in container["resources"]}
-    assert with_gpus == {"trainer-work", "linear-probe-work"}
+    assert with_gpus == {"trainer-work", "feature-extractor-work"}
     conditional = {name for name, task in both.tasks.items() if "condition" in task.get("triggerPolicy", {})}
     assert not any(conditional & set(task.get("dependentTasks", ())) for task in both.tasks.values())
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from components.baselines import images
-from components.linear_evaluation import features
+from components.features import extraction
+from components.linear_evaluation.images import read_images
 from components.preprocessing import image_preparation
 
 from .conftest import IMAGE_CONFIG, draw_image, image_record, pretraining_settings, write_records
@@ -28,7 +29,7 @@ def files(tmp_path_factory):
 
 def test_order_labels_and_groups_are_those_of_linear_evaluation(files, tmp_path):
     found = images.store(files, str(tmp_path / "train"), "train")
-    expected = features.extract_features(files, lambda encoded: encoded, {}, 7, "train")
+    expected = extraction.extract_features(files, lambda encoded: encoded, {}, 7, "train")
     assert len(expected.digests) == 18
     for name in ("digests", "labels", "groups"):
         assert getattr(found, name).tolist() == getattr(expected, name).tolist()
@@ -36,7 +37,7 @@ def test_order_labels_and_groups_are_those_of_linear_evaluation(files, tmp_path)
 
 def test_every_image_is_found_where_its_digest_is(files, tmp_path):
     found = images.store(files, str(tmp_path / "train"), "train")
-    stored = features.read_images(files, found.digests.tolist())
+    stored = read_images(files, found.digests.tolist())
     for digest, place in zip(found.digests, found.places, strict=True):
         assert found.stored.encoded_views(place) == [stored[digest]]
     assert sorted(found.places.tolist()) == list(range(18))
@@ -46,7 +47,7 @@ def test_images_are_prepared_as_for_evaluation(files, tmp_path):
     found = images.store(files, str(tmp_path / "train"), "train")
     rows = np.array([3, 0, 17])
     (batch,) = images.prepared(found, rows, IMAGE_CONFIG)
-    stored = features.read_images(files, found.digests.tolist())
+    stored = read_images(files, found.digests.tolist())
     for row, pixels in zip(rows, batch, strict=True):
         image = image_preparation.decode_image(stored[found.digests[row]], 1)
         np.testing.assert_allclose(pixels, image_preparation.resize_and_crop(image, 16, 1.0).numpy(), atol=1e-3)

@@ -1,4 +1,4 @@
-"""LinearProbe, resolver, TFX's Evaluator, Gate and TFX's Pusher in one real pipeline, three times."""
+"""FeatureExtractor, LinearProbe, resolver, TFX's Evaluator, Gate and TFX's Pusher in one real pipeline, three times."""
 
 import json
 import pathlib
@@ -16,17 +16,17 @@ from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
 
 from components.contracts import artifacts, configuration, evidence, records
+from components.features.component import FeatureExtractor
+from components.features.config import FeaturesConfig
 from components.linear_evaluation import evaluation_result
 from components.linear_evaluation.blessing_resolver import BlessedBaseline
 from components.linear_evaluation.component import Gate, LinearProbe
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
 from components.linear_evaluation.evaluator_component import Evaluator
+from tests.components.labelled_shapes import IMAGE_CONFIG, Workplace
 
-from .conftest import IMAGE_CONFIG, Workplace
-
-CONFIG = LinearEvaluationConfig(
-    label_fractions=(1.0,), raw_pixels=False, l2_strengths=(1.0, 0.01), bootstrap_resamples=200
-)
+CONFIG = LinearEvaluationConfig(label_fractions=(1.0,), l2_strengths=(1.0, 0.01), bootstrap_resamples=200)
+FEATURES = FeaturesConfig(raw_pixels=False)
 GATE = GateConfig(min_accuracy=0.4, min_class_recall=0.1)
 
 
@@ -71,10 +71,15 @@ class Runs:
         ).with_id("Graph")
         encoder = Importer(source_uri=encoder_dir, artifact_type=standard_artifacts.Model).with_id("Encoder")
         images = examples.outputs["result"]
+        labelled = {
+            "examples": images,
+            "encoder": encoder.outputs["result"],
+            "transform_graph": graph.outputs["result"],
+        }
+        features = FeatureExtractor(**labelled, config=FEATURES)
         probe = LinearProbe(
-            examples=images,
-            encoder=encoder.outputs["result"],
-            transform_graph=graph.outputs["result"],
+            **labelled,
+            features=features.outputs["features"],
             config=CONFIG,
             image_config=IMAGE_CONFIG,
         )
@@ -109,12 +114,12 @@ class Runs:
                 filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(self._root / "serving"))
             ),
         )
-        return [examples, graph, encoder, probe, baseline, evaluator, gate, pusher]
+        return [examples, graph, encoder, features, probe, baseline, evaluator, gate, pusher]
 
     def _states(self) -> dict[str, str]:
         with metadata.Metadata(self._connection) as handle:
             store = handle.store
-            latest = sorted(store.get_executions(), key=lambda execution: execution.id)[-8:]
+            latest = sorted(store.get_executions(), key=lambda execution: execution.id)[-9:]
             names = {kind.id: kind.name.rpartition(".")[2] for kind in store.get_execution_types()}
             return {names[execution.type_id]: execution.State.Name(execution.last_known_state) for execution in latest}
 
@@ -142,7 +147,7 @@ def stored_accuracies(report_dir: str) -> dict:
 
 def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     runs = Runs(tmp_path, workplace)
-    steps = ("LinearProbe", "Evaluator", "Gate", "Pusher")
+    steps = ("FeatureExtractor", "LinearProbe", "Evaluator", "Gate", "Pusher")
     states = runs.run(artifacts.ENCODER_FILE)
     assert {name: states[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
     report = runs.latest(artifacts.ProbeReport)
@@ -185,6 +190,7 @@ def test_parameters_are_canonical_and_carry_the_code():
         examples=Channel(type=standard_artifacts.Examples),
         encoder=Channel(type=standard_artifacts.Model),
         transform_graph=Channel(type=standard_artifacts.TransformGraph),
+        features=Channel(type=artifacts.Features),
         config=CONFIG,
         image_config=IMAGE_CONFIG,
     )

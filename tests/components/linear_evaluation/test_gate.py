@@ -283,7 +283,7 @@ def test_how_often_the_test_split_was_used_is_said_and_refuses_nothing(count, wo
 def test_the_untrained_encoder_is_asked_for_only_where_configured():
     given = make_evidence()
     del given.probe[evidence.FEATURES][evidence.RANDOM_ENCODER]
-    assert "which the probe did not measure" in judge(given, GateConfig()).reason
+    assert "which was not measured" in judge(given, GateConfig()).reason
     assert judge(given, GateConfig(must_beat_random_knn=False)).verdict == evidence.BLESSED
 
 

@@ -1,38 +1,56 @@
 """From record files to report, predictions and SavedModel."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from components.contracts import artifacts, evidence, records, signatures
+from components.features import frozen_features
+from components.features.config import FeaturesConfig
 from components.linear_evaluation import linear_probe
 from components.linear_evaluation.config import LinearEvaluationConfig
-from components.simclr.encoder import weights_digest
-
-from .conftest import CLASSES, IMAGE_CONFIG, image_record, write_records
+from tests.components.labelled_shapes import CLASSES, IMAGE_CONFIG, image_record, write_records
 
 CONFIG = LinearEvaluationConfig(
     label_fractions=(0.1, 1.0), label_draws=2, l2_strengths=(1.0, 0.01), bootstrap_resamples=200, max_thumbnails=20
 )
 
+FULL = FeaturesConfig()
 
-def make_inputs(workplace, **changes) -> linear_probe.ProbeInputs:
+
+def make_inputs(workplace, features_dir, **changes) -> linear_probe.ProbeInputs:
     values = {
         "train_files": workplace.files("train"),
         "test_files": workplace.files("test"),
         "encoder_dir": str(workplace.encoder_dir),
         "transform_graph_dir": str(workplace.transform_graph_dir),
+        "features_dir": features_dir,
     }
     return linear_probe.ProbeInputs(**(values | changes))
 
 
+def extract(workplace, folder, config=FULL, **changes) -> str:
+    files = {split: workplace.files(split) for split in (records.TRAIN, records.TEST)}
+    inputs = frozen_features.FeatureInputs(
+        files | changes, str(workplace.encoder_dir), str(workplace.transform_graph_dir)
+    )
+    frozen_features.extract(inputs, str(folder), config)
+    return str(folder)
+
+
 @pytest.fixture(scope="module")
-def outcome(workplace, tmp_path_factory):
+def features_dir(workplace, tmp_path_factory):
+    return extract(workplace, tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture(scope="module")
+def outcome(workplace, features_dir, tmp_path_factory):
     root = tmp_path_factory.mktemp("probe")
     report = linear_probe.run_probe(
-        make_inputs(workplace), str(root / "model"), str(root / "report"), CONFIG, IMAGE_CONFIG
+        make_inputs(workplace, features_dir), str(root / "model"), str(root / "report"), CONFIG, IMAGE_CONFIG
     )
     return root, report
 
@@ -49,7 +67,7 @@ def test_the_report_holds_every_kind_of_features(outcome):
         for name in (evidence.ENCODER, evidence.RANDOM_ENCODER)
     )
     assert trained > untrained + 0.1  # the encoder was trained, and the probe sees it
-    assert set(report[evidence.SECONDS]) == {"features", "classifiers", "export", "intervals", "pictures"}
+    assert set(report[evidence.SECONDS]) == {"reading", "classifiers", "export", "intervals", "pictures"}
 
 
 def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(workplace, outcome):
@@ -105,51 +123,46 @@ def test_pictures_belong_to_their_images(outcome):
 
 def test_the_same_inputs_give_the_same_model(workplace, outcome, tmp_path):
     _, report = outcome
-    quick = {"label_fractions": (1.0,), "raw_pixels": False, "random_encoder": False}
+    fewer = FeaturesConfig(raw_pixels=False, random_encoder=False)
     again = linear_probe.run_probe(
-        make_inputs(workplace),
+        make_inputs(workplace, extract(workplace, tmp_path / "features", fewer)),
         str(tmp_path / "model"),
         str(tmp_path / "report"),
-        LinearEvaluationConfig(**quick, l2_strengths=(1.0, 0.01), bootstrap_resamples=100),
+        LinearEvaluationConfig(label_fractions=(1.0,), l2_strengths=(1.0, 0.01), bootstrap_resamples=100),
         IMAGE_CONFIG,
     )
     assert again[evidence.CONTENT_DIGEST] == report[evidence.CONTENT_DIGEST]
     assert list(again[evidence.FEATURES]) == [evidence.ENCODER] and again[evidence.DIFFERENCES] == []
 
 
-def test_an_encoder_that_changes_is_noticed(workplace, tmp_path, monkeypatch):
-    """In training mode BatchNorm would follow the images it is shown."""
-    monkeypatch.setattr(linear_probe, "_frozen", lambda encoder: lambda pixels: encoder(pixels, training=True))
-    monkeypatch.setattr(linear_probe.saved_model, "export", lambda *_: weights_digest())
-    with pytest.raises(ValueError, match="the encoder changed while it was measured"):
+def test_features_of_another_encoder_are_noticed(workplace, features_dir, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(workplace.encoder_dir, other)
+    shutil.copy(other / artifacts.INITIAL_ENCODER_FILE, other / artifacts.ENCODER_FILE)
+    with pytest.raises(ValueError, match=r"the features in .* are of an encoder with digest \w+, but .*other has"):
         linear_probe.run_probe(
-            make_inputs(workplace), str(tmp_path / "model"), str(tmp_path / "report"), CONFIG, IMAGE_CONFIG
+            make_inputs(workplace, features_dir, encoder_dir=str(other)),
+            str(tmp_path / "model"),
+            str(tmp_path / "report"),
+            CONFIG,
+            IMAGE_CONFIG,
         )
 
 
 @pytest.mark.parametrize(
     ("split", "labels", "message"),
     [
-        ("test_files", ["disc", "ring"], r"test holds classes that train does not: \['ring'\]"),
-        ("train_files", ["disc", "disc"], "train holds one class only"),
-        ("test_files", [None], "no image of split 'test' has a label"),
+        ("test", ["disc", "ring"], r"test holds classes that train does not: \['ring'\]"),
+        ("train", ["disc", "disc"], "train holds one class only"),
     ],
 )
 def test_labels_that_cannot_be_measured_are_refused(workplace, tmp_path, split, labels, message):
     rng = np.random.default_rng(0)
-    examples = [image_record("disc", rng) if label == "ring" else image_record(label, rng) for label in labels]
+    examples = [image_record("disc", rng) for _ in labels]
     for example, label in zip(examples, labels, strict=True):
-        if label:
-            example.features.feature[records.LABEL].bytes_list.value[0] = label.encode()
-    files = [write_records(tmp_path / "few.gz", examples)]
+        example.features.feature[records.LABEL].bytes_list.value[0] = label.encode()
+    few = extract(workplace, tmp_path / "features", **{split: [write_records(tmp_path / "few.gz", examples)]})
     with pytest.raises(ValueError, match=message):
         linear_probe.run_probe(
-            make_inputs(workplace, **{split: files}), str(tmp_path / "m"), str(tmp_path / "r"), CONFIG, IMAGE_CONFIG
-        )
-
-
-def test_a_missing_encoder_is_named(workplace, tmp_path):
-    with pytest.raises(ValueError, match=r"encoder\.keras is missing"):
-        linear_probe.run_probe(
-            make_inputs(workplace, encoder_dir=str(tmp_path)), str(tmp_path), str(tmp_path), CONFIG, IMAGE_CONFIG
+            make_inputs(workplace, few), str(tmp_path / "m"), str(tmp_path / "r"), CONFIG, IMAGE_CONFIG
         )

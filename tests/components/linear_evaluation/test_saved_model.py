@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 
 from components.contracts import artifacts, evidence, signatures
-from components.linear_evaluation import features, saved_model
+from components.features import extraction
+from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import moments
-
-from .conftest import CLASSES, IMAGE_CONFIG, draw_image, small_encoder, small_projection_head
+from tests.components.labelled_shapes import CLASSES, IMAGE_CONFIG, draw_image, small_encoder, small_projection_head
 
 # A consumer: TensorFlow and NumPy, nothing else of what is installed, and not this project.
 CONSUMER = """
@@ -58,7 +58,7 @@ def make_golden(parts: saved_model.ServedParts, workplace, count: int) -> saved_
     """Golden images as evaluation sees them: through the transform graph."""
     rng = np.random.default_rng(5)
     encoded = [tf.io.encode_png(draw_image("disc", rng)).numpy() for _ in range(count)]
-    prepared = features.Preparation(str(workplace.transform_graph_dir))(tf.constant(encoded))
+    prepared = extraction.Preparation(str(workplace.transform_graph_dir))(tf.constant(encoded))
     return saved_model.GoldenImages(encoded, prepared.numpy(), parts.encoder(prepared).numpy())
 
 

@@ -23,6 +23,7 @@ INPUTS = {
     "views": standard_artifacts.Examples,
     "tuner_results": standard_artifacts.TunerResults,
     "pretrained_model": standard_artifacts.Model,
+    "features": artifacts.Features,
     "probe_report": artifacts.ProbeReport,
     "evaluation": standard_artifacts.ModelEvaluation,
     "blessing": standard_artifacts.ModelBlessing,
@@ -96,7 +97,7 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
     ):
         assert text in page, text
     assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
-    assert "1 min 52 s" in page  # eleven steps and the 95 s of training
+    assert "1 min 53 s" in page  # twelve steps and the 95 s of training
     assert report.get_float_custom_property(artifacts.SECONDS) > 0
     assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
 

@@ -19,9 +19,9 @@ from components.augmentation import executor as view_gen_executor
 from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, configuration, records, window_record
 from components.contracts.images import Color, ImageConfig
+from components.features import extraction
 from components.ingestion import executor as ingestion_executor
 from components.ingestion.config import IngestionConfig
-from components.linear_evaluation import features
 from components.preprocessing import executor as transform_executor
 from components.preprocessing import moments
 from components.validation.schema_executor import declare_tensors
@@ -169,10 +169,10 @@ def test_transform_view_gen_and_probe_see_the_same_images(window, tmp_path):
     mean, std = moments.channel_moments(graph)
     np.testing.assert_allclose([mean[0], std[0]], [pixels.mean(), pixels.std()], rtol=1e-4)
 
-    preparation = features.Preparation(graph)
+    preparation = extraction.Preparation(graph)
     for split, expected in (("train", TRAIN), ("test", TEST)):
         files = [str(path) for path in pathlib.Path(window.uri, f"Split-{split}").iterdir()]
-        found = features.extract_features(files, preparation, {"raw": features.raw_pixels(16)}, 8, split)
+        found = extraction.extract_features(files, preparation, {"raw": extraction.raw_pixels(16)}, 8, split)
         assert len(found.digests) == len(expected)
         assert {digest.encode() for digest in found.digests} == digests(window, split)
 

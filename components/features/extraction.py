@@ -4,16 +4,14 @@ The result is ordered by digest, so it does not depend on how the records were s
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.contracts import records
-from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.preprocessing import image_preparation
 
 Encoder = Callable[[tf.Tensor], tf.Tensor]
 
@@ -100,47 +98,6 @@ def extract_features(
     features = {name: np.concatenate([part[name] for part in parts])[order] for name in encoders}
     digests, labels, groups = (np.array(values)[order] for values in (digests, labels, groups))
     return LabelledFeatures(digests, labels, np.where(groups == "", digests, groups), features)
-
-
-def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, bytes]:
-    """Find stored images by digest.
-
-    Args:
-        files: gzip TFRecord files of image records.
-        digests: of the images wanted.
-
-    Returns:
-        Encoded image (PNG or JPEG) by digest.
-    """
-    wanted = set(digests)
-    found: dict[str, bytes] = {}
-    for batch in read_records(files).batch(64).map(parse_records):
-        for digest, encoded in zip(batch[records.DIGEST].numpy(), batch[records.IMAGE].numpy(), strict=True):
-            if digest.decode() in wanted:
-                found[digest.decode()] = encoded
-        if len(found) == len(wanted):
-            break
-    return found
-
-
-def thumbnails(encoded: Sequence[bytes], image_config: ImageConfig, max_px: int) -> np.ndarray:
-    """Small pictures of what the encoder sees.
-
-    Args:
-        encoded: t PNG or JPEG images.
-        image_config: size, colour and crop of the encoder's input.
-        max_px: greatest side.
-
-    Returns:
-        (t, s, s, channels) uint8, s = min(size_px, max_px).
-    """
-    side = min(image_config.size_px, max_px)
-    pictures = np.zeros((len(encoded), side, side, image_config.channels), np.uint8)
-    for position, image in enumerate(encoded):
-        pixels = image_preparation.decode_image(tf.constant(image), image_config.channels)
-        small = image_preparation.resize_and_crop(pixels, side, image_config.center_crop_fraction)
-        pictures[position] = np.round(small.numpy()).astype(np.uint8)
-    return pictures
 
 
 def read_records(files: Sequence[str]) -> tf.data.Dataset:

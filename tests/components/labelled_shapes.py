@@ -8,7 +8,6 @@ import pathlib
 import apache_beam as beam
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
@@ -149,8 +148,3 @@ def _trained_encoder(images: list[bytes], labels: list[str]) -> keras.Model:
     for _ in range(40):
         step()
     return keras.Model(classifier.inputs, classifier.layers[-2].output)
-
-
-@pytest.fixture(scope="session")
-def workplace(tmp_path_factory) -> Workplace:
-    return make_workplace(tmp_path_factory.mktemp("workplace"))

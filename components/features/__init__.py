@@ -1,0 +1,1 @@
+"""Frozen features: every labelled image through the encoders, once; what is measured reads them."""
