@@ -103,8 +103,12 @@ def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> dict[str, floa
 
 
 def _needed_mib(encoder: keras.Model, case: Case, batch: int) -> float:
-    """A lower bound: what the layers put out for both views of the batch, which the backward pass needs."""
-    values = sum(math.prod(layer.output.shape[1:]) for layer in encoder.layers)
+    """A lower bound: what convolutions and activations put out for both views of the batch; the gradients need that.
+
+    They do without what BatchNorm and sums put out: it goes into an activation whose gradient asks for its output only.
+    """
+    kept = [layer for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.ReLU)]
+    values = sum(math.prod(layer.output.shape[1:]) for layer in kept)
     return 2 * batch * values * (4 if case.precision == "float32" else 2) / 2**20
 
 
