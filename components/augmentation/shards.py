@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from components.augmentation.stored_image import CorruptRecordError, StoredImage, parse_record
+from components.contracts.files import read_records
 
 _logger = logging.getLogger(__name__)
-
-_RECORDS_AT_ONCE = 32  # each call of tf.data has its cost
 
 
 def list_files(folder: str) -> list[str]:
@@ -33,11 +32,9 @@ def read_images(path: str) -> Iterator[StoredImage]:
     Raises:
         CorruptRecordError: the file is damaged, or a record is not an image record.
     """
-    compression = "GZIP" if path.endswith(".gz") else ""
     try:
-        for batch in tf.data.TFRecordDataset(path, compression_type=compression).batch(_RECORDS_AT_ONCE):
-            for serialized in batch.numpy():
-                yield parse_record(serialized, path)
+        for serialized in read_records(path):
+            yield parse_record(serialized, path)
     except tf.errors.DataLossError as error:
         raise CorruptRecordError(f"{path} is damaged: {error.message}") from error
 

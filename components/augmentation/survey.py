@@ -16,7 +16,7 @@ from components.contracts import records
 from components.contracts.images import ImageConfig
 
 SAMPLE_IMAGES = 8  # of each file, whose views are made to see how large they get
-_BATCH_IMAGES = 256
+_BATCH_IMAGES = 32  # their bytes are in memory
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,14 @@ bytes per image; the images themselves are read twice from front to back, or not
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
+from components.contracts.files import read_records
 
 _INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8")])  # half of the digest; 0 for no label
 
@@ -43,7 +44,7 @@ def index_file(path: str) -> np.ndarray:
         tf.errors.DataLossError: the file is damaged.
     """
     found = []
-    for serialized in _read(path):
+    for serialized in read_records(path):
         features = tf.train.Example.FromString(serialized).features.feature
         [digest] = features[records.DIGEST].bytes_list.value
         label = features[records.LABEL].bytes_list.value if records.LABEL in features else ()
@@ -103,7 +104,7 @@ def write_file(path: str, target: str, skipped: np.ndarray, scratch_dir: str) ->
     if len(skipped):
         positions = set(skipped.tolist())
         with tf.io.TFRecordWriter(unfinished, "GZIP") as writer:
-            for position, serialized in enumerate(_read(path)):
+            for position, serialized in enumerate(read_records(path)):
                 if position not in positions:
                     writer.write(serialized)
     else:
@@ -117,8 +118,3 @@ def _duplicate(path: str, target: str) -> None:
         os.link(path, target)
     except OSError:
         tf.io.gfile.copy(path, target)
-
-
-def _read(path: str) -> Iterator[bytes]:
-    for serialized in tf.data.TFRecordDataset(path, compression_type="GZIP"):
-        yield serialized.numpy()

@@ -38,7 +38,7 @@ def read(path):
 
 def choose(folder, files):
     """``(split, age, images)`` of each file in; the positions left out of each, and all that was chosen, out."""
-    paths = [folder / str(number) for number in range(len(files))]
+    paths = [folder / f"{number}.gz" for number in range(len(files))]
     for path, (_, _, images) in zip(paths, files, strict=True):
         write(path, images)
     span_files = [merging.SpanFile(str(path), *file[:2]) for path, file in zip(paths, files, strict=True)]
