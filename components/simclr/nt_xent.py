@@ -1,23 +1,19 @@
 """NT-Xent, the loss of SimCLR: projections of two views of each image go in, loss and contrastive accuracy come out.
 
-Memory grows with N, not with N squared: the similarity matrix is made block by block, half of it, as it is symmetric;
-the gradient, which has a closed form, is made the same way. Written in ``keras.ops``, so any Keras backend can run it.
+The gradient has a closed form, so that it comes from the blocks of the similarity matrix that the loss comes from, and
+memory grows with N, not with N squared. Written in ``keras.ops``, so any Keras backend can run it.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops, tree
 
-Tensor = Any  # of the Keras backend in use
+from components.simclr.similarities import ONE_REPLICA, LogSums, PlainSums, Replicas, Similarities, Tensor
 
-_WHOLE_ROWS = 1024  # up to so many views the similarity matrix is one block, made once
-_BLOCK_ROWS = 1024  # at most, where it is several; at 512 the same took a quarter longer on 2 CPU cores
 _MAX_PLAIN_EXPONENT = 70.0  # sums of 2**20 exponentials of -70 to 70 stay within float32, and so do their inverses
 _SQUARED_NORM_FLOOR = 1e-12  # a zero vector keeps a finite direction and a finite gradient
 TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
-_MASKED = -1e30
 
 
 class Contrast(NamedTuple):
@@ -26,17 +22,6 @@ class Contrast(NamedTuple):
     loss: Tensor  # nats; the logarithm of the number of candidates when all views look alike
     top1: Tensor  # part of the anchors whose positive is nearer than every negative
     top5: Tensor  # part of the anchors with fewer than five negatives as near as the positive
-
-
-class Replicas(NamedTuple):
-    """How this replica finds the others' views. The default is a single device."""
-
-    count: int = 1
-    index: Any = 0  # of this replica, int or int32 scalar tensor
-    gather: Callable[[Tensor], Tensor] = lambda local: local  # (m, ...) -> (count * m, ...), in replica order
-
-
-ONE_REPLICA = Replicas()
 
 
 def nt_xent_loss(projections_a: Tensor, projections_b: Tensor, temperature: float) -> Tensor:
@@ -112,8 +97,8 @@ def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tu
     views = projections * scales
     partners = ops.concatenate(ops.split(views, 2)[::-1])
     positive = ops.sum(views * partners, axis=1)
-    sums = _PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else _LogSums
-    similarities = _Similarities(views, sums, replicas)
+    sums = PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else LogSums
+    similarities = Similarities(views, sums, replicas)
     total, as_near = similarities.statistics(sums.values(positive - TIE / temperature))
     by_views = similarities.attraction(total) - 2.0 * partners
     # A direction has no derivative along itself.
@@ -122,219 +107,3 @@ def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tu
     found = (as_near <= k for k in (1, 5))  # one of them is the positive itself
     parts = (sums.log(total) - positive, *(ops.cast(chosen, "float32") for chosen in found))
     return Contrast(*(ops.sum(part) / num_global for part in parts)), gradient
-
-
-class _PlainSums:
-    """Sums of exponentials, where the temperature lets none of them over- or underflow."""
-
-    values = staticmethod(ops.exp)
-    log = staticmethod(ops.log)
-    merge = staticmethod(ops.add)
-    divisor = staticmethod(ops.reciprocal)
-
-    @staticmethod
-    def total(values: Tensor, axis: int) -> Tensor:
-        return ops.sum(values, axis=axis)
-
-    @staticmethod
-    def weights(values: Tensor, row_divisors: Tensor, column_divisors: Tensor) -> Tensor:
-        return values * (row_divisors[:, None] + column_divisors)
-
-
-class _LogSums:
-    """The same with a running maximum, for low temperatures; twice the exponentials."""
-
-    values = log = divisor = staticmethod(lambda logits: logits)
-    merge = staticmethod(ops.logaddexp)
-
-    @staticmethod
-    def total(values: Tensor, axis: int) -> Tensor:
-        return ops.logsumexp(values, axis=axis)
-
-    @staticmethod
-    def weights(values: Tensor, row_divisors: Tensor, column_divisors: Tensor) -> Tensor:
-        return ops.exp(values - row_divisors[:, None]) + ops.exp(values - column_divisors)
-
-
-class _Side(NamedTuple):
-    """The rows or the columns of a block; where there are several blocks, all of them with their number in front."""
-
-    views: Tensor  # (b, d)
-    numbers: Tensor  # (b,), one beside each view
-    is_view: Tensor  # (b,), false in the padding
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> "_Side":
-        return _Side(*(function(values) for values in self))
-
-
-class _Pass(NamedTuple):
-    """What one pass over the blocks collects: per view some values that its pairs add to."""
-
-    # Of a block's values, rows and columns: what they give to the rows, and a function of what they give to the columns
-    contribute: Callable[[Tensor, _Side, _Side], tuple[tuple, Callable[[], tuple]]]
-    merges: tuple[Callable, ...]  # per contribution, how two become one
-    like: tuple[Tensor, ...]  # per contribution, an array of a block's shape
-
-    def merge(self, state: tuple, results: tuple) -> tuple:
-        return tuple(merge(old, new) for merge, old, new in zip(self.merges, state, results, strict=True))
-
-
-class _Similarities:
-    """The similarity matrix between this replica's views and everyone's, one square block at a time.
-
-    The own views lie in m blocks of b rows: one, or an even number. Each is paired with the one k places on: k = 0 to
-    m / 2 visits every pair of blocks once, and what a pair gives to its rows it gives to its columns too, as the matrix
-    is symmetric. The other replicas' views are columns only.
-
-    Args:
-        views: (2n, d) float32, of this replica; their products are the logits.
-        sums: how exponentials are added up.
-        replicas: how to reach the others.
-    """
-
-    def __init__(self, views: Tensor, sums: type, replicas: Replicas):
-        self._num_views, self._width = views.shape
-        self._sums, self._replicas = sums, replicas
-        self._count = 1 if self._num_views <= _WHOLE_ROWS else 2 * -(-self._num_views // (2 * _BLOCK_ROWS))  # m
-        self._rows = -(-self._num_views // self._count)  # b
-        self._padding = self._count * self._rows - self._num_views
-        self._shape = (self._rows,) if self._count == 1 else (self._count, self._rows)
-        self._views = self._to_blocks(views)
-        self._is_view = self._to_blocks(ops.ones((self._num_views,))) > 0
-        self._self_mask = _MASKED * ops.eye(self._rows)
-        self._whole: Tensor | None = None  # the values of the only block, once they are made
-
-    def statistics(self, threshold: Tensor) -> tuple[Tensor, Tensor]:
-        """Per view (2n,): the sum over all others, and how many of them reach its threshold."""
-
-        def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
-            to_rows = self._sums.total(values, 1), _count(values >= rows.numbers[:, None], 1)
-            return to_rows, lambda: (self._sums.total(values, 0), _count(values >= columns.numbers, 0))
-
-        like = (ops.zeros((self._rows,)),) * 2
-        return self._visit(_Pass(contribute, (self._sums.merge, ops.add), like), threshold)
-
-    def attraction(self, total: Tensor) -> Tensor:
-        """(2n, d): sum over all others of the view times the softmax weights of the pair, from both its ends."""
-
-        def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
-            weights = self._sums.weights(values, rows.numbers, columns.numbers)
-            to_rows = (ops.matmul(weights, columns.views),)
-            return to_rows, lambda: (ops.transpose(ops.matmul(ops.transpose(rows.views), weights)),)
-
-        like = (ops.zeros((self._rows, self._width)),)
-        return self._visit(_Pass(contribute, (ops.add,), like), self._sums.divisor(total))[0]
-
-    def _visit(self, visit: _Pass, numbers: Tensor) -> tuple:
-        """What the pass collects, arrays (2n, ...); ``numbers`` (2n,) go to it beside the views."""
-        own = _Side(self._views, self._to_blocks(numbers, filler=1.0), self._is_view)
-        state = _each(lambda rows: visit.contribute(self._diagonal_values(rows), rows, rows)[0], visit.like, own)
-        if self._count > 1:
-            state = self._visit_pairs(visit, own, state)
-        if self._replicas.count > 1:
-            state = self._visit_others(visit, own, state)
-        return tuple(self._from_blocks(values) for values in state)
-
-    def _visit_pairs(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
-        """Pairs of different blocks of this replica."""
-        half = self._count // 2
-
-        def visit_pair(rows: _Side, columns: _Side) -> tuple:
-            to_rows, to_columns = visit.contribute(self._values(rows, columns), rows, columns)
-            return to_rows, to_columns()
-
-        def visit_turned(k: Tensor, state: tuple) -> tuple:
-            turned = own.map(lambda values: ops.roll(values, -k, axis=0))
-            to_rows, to_columns = _each(visit_pair, (visit.like,) * 2, own, turned)
-            state = visit.merge(state, to_rows)
-            return visit.merge(state, tuple(ops.roll(values, k, axis=0) for values in to_columns))
-
-        def visit_opposite(_: Tensor, state: tuple) -> tuple:
-            first, second = own.map(lambda values: values[:half]), own.map(lambda values: values[half:])
-            results = _each(visit_pair, (visit.like,) * 2, first, second)
-            return visit.merge(state, tuple(ops.concatenate(parts) for parts in zip(*results, strict=True)))
-
-        # In the last round each block is either row or column.
-        return _loop(half, half + 1, visit_opposite, _loop(1, half, visit_turned, state))
-
-    def _visit_others(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
-        """The other replicas' blocks, one after the other, each with all own ones."""
-        is_view = ops.tile(ops.reshape(self._is_view, (self._count, self._rows)), (self._replicas.count - 1, 1))
-        others = _Side(self._of_others(own.views), self._of_others(own.numbers), is_view)
-
-        def visit_other(k: Tensor, state: tuple) -> tuple:
-            columns = others.map(lambda values: ops.take(values, k, axis=0))
-            results = _each(
-                lambda rows: visit.contribute(self._values(rows, columns), rows, columns)[0], visit.like, own
-            )
-            return visit.merge(state, results)
-
-        return _loop(0, others.views.shape[0], visit_other, state)
-
-    def _diagonal_values(self, rows: _Side) -> Tensor:
-        """As ``_values``, of a block with itself."""
-        if self._count > 1:
-            return self._values(rows, rows, is_diagonal=True)
-        if self._whole is None:
-            self._whole = self._values(rows, rows, is_diagonal=True)
-        return self._whole
-
-    def _values(self, rows: _Side, columns: _Side, is_diagonal: bool = False) -> Tensor:
-        """(b, b) of ``sums``; nothing comes from the padding, nor from a view to itself."""
-        logits = ops.matmul(rows.views, ops.transpose(columns.views))
-        if is_diagonal:
-            logits = logits + self._self_mask
-        if self._padding:
-            logits = ops.where(ops.logical_and(rows.is_view[:, None], columns.is_view), logits, _MASKED)
-        return self._sums.values(logits)
-
-    def _of_others(self, blocks: Tensor) -> Tensor:
-        """(m, b, ...) of this replica to ((count - 1) m, b, ...) of the others."""
-        gathered = self._replicas.gather(blocks)
-        gathered = ops.reshape(gathered, (self._replicas.count * self._count, self._rows, *self._rest(blocks)))
-        after_own = (ops.cast(self._replicas.index, "int32") + 1) * self._count
-        return ops.roll(gathered, -after_own, axis=0)[: -self._count]
-
-    def _to_blocks(self, values: Tensor, filler: float = 0.0) -> Tensor:
-        """(2n, ...) to (m, b, ...), or (b, ...) where there is one block."""
-        rest = values.shape[1:]
-        if self._padding:
-            values = ops.pad(values, [(0, self._padding)] + [(0, 0)] * len(rest), constant_values=filler)
-        return ops.reshape(values, (*self._shape, *rest))
-
-    def _from_blocks(self, blocks: Tensor) -> Tensor:
-        flat = ops.reshape(blocks, (self._count * self._rows, *self._rest(blocks)))
-        return flat[: self._num_views] if self._padding else flat
-
-    def _rest(self, blocks: Tensor) -> tuple:
-        return tuple(blocks.shape[len(self._shape) :])
-
-
-def _each(function: Callable, like: tuple, *sides: _Side) -> tuple:
-    """``function`` of each block, one after the other: results like ``like``, with the number of blocks in front."""
-    if len(sides[0].views.shape) == 2:
-        return function(*sides)
-    return ops.scan(lambda nothing, blocks: (nothing, function(*blocks)), like, sides)[1]
-
-
-def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: tuple) -> tuple:
-    """``state = body(k, state)`` for k from ``start`` to ``stop - 1``, one after the other, and after ``state``."""
-
-    def step(k: Tensor, *state: Tensor) -> tuple:
-        state = body(k, state)
-        return (_after(state, k + 1), *state)
-
-    return tuple(ops.while_loop(lambda k, *_: k < stop, step, (_after(state, start), *state))[1:])
-
-
-def _after(state: tuple, k: Any) -> Tensor:
-    """k, but not before ``state`` is known: else TensorFlow works at several rounds at once, in as much more memory."""
-    return ops.where(ops.sum(state[0]) > 0, k, k)
-
-
-def _count(chosen: Tensor, axis: int) -> Tensor:
-    """How many of (b, b) are true along an axis, (b,) float32; a product is a faster sum, and exact for 0 and 1."""
-    ones = ops.ones((1, chosen.shape[axis]))
-    chosen = ops.cast(chosen, "float32")
-    counted = ops.matmul(ones, chosen) if axis == 0 else ops.matmul(chosen, ops.transpose(ones))
-    return ops.reshape(counted, (-1,))

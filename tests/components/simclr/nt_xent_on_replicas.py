@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.simclr import nt_xent
+from components.simclr import nt_xent, similarities
 
 IMAGES, WIDTH, TEMPERATURE = 28, 10, 0.2
 
@@ -83,5 +83,5 @@ def main(count: int) -> None:
 
 
 if __name__ == "__main__":
-    nt_xent._WHOLE_ROWS = nt_xent._BLOCK_ROWS = int(sys.argv[2])
+    similarities._WHOLE_ROWS = similarities._BLOCK_ROWS = int(sys.argv[2])
     main(int(sys.argv[1]))

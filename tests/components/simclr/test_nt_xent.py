@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.simclr import nt_xent
+from components.simclr import nt_xent, similarities
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -102,8 +102,8 @@ def small_blocks(monkeypatch):
     """Function that makes blocks of at most so many rows."""
 
     def set_rows(rows):
-        monkeypatch.setattr(nt_xent, "_WHOLE_ROWS", rows)
-        monkeypatch.setattr(nt_xent, "_BLOCK_ROWS", rows)
+        monkeypatch.setattr(similarities, "_WHOLE_ROWS", rows)
+        monkeypatch.setattr(similarities, "_BLOCK_ROWS", rows)
 
     return set_rows
 
