@@ -6,9 +6,9 @@ from typing import Any
 
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
-from pipeline import ir_file, kfp_environment, run_parameters
+from pipeline import ir_file, kfp_environment, node_settings, run_parameters
 from pipeline.config import PipelineConfig
-from pipeline.target import OPTIONAL_NODES, Target
+from pipeline.target import Target
 
 
 class EmitterError(RuntimeError):
@@ -35,7 +35,7 @@ def check(config: PipelineConfig, target: Target, source: str, node_ids: list[st
         ConfigError: the target names a node that the graph does not have, or a run would find too few GPUs.
     """
     for node_id, key in target.named_nodes().items():
-        if node_id not in (*node_ids, *OPTIONAL_NODES):
+        if node_id not in (*node_ids, *node_settings.OPTIONAL_NODES):
             raise ConfigError(f"{source}: {key}: no node {node_id}; the graph has {', '.join(node_ids)}")
     check_gpus(config, target, source)
 
@@ -46,10 +46,9 @@ def check_gpus(config: PipelineConfig, target: Target, source: str) -> None:
     Raises:
         ConfigError: one is given more or fewer.
     """
-    asked = dict.fromkeys(("Trainer", "Tuner") if config.tuning.enabled else ("Trainer",), "pretraining")
-    if config.baselines.enabled:
-        asked["Baselines"] = "baselines"
-    for node_id, room in asked.items():
+    for node_id, room in node_settings.PLACED_NODES.items():
+        if not node_settings.is_enabled(node_id, config):
+            continue
         num_gpus = getattr(config, room).num_gpus
         given = target.gpu_pool.count if target.gpu_pool and node_id in target.gpu_nodes else 0
         if num_gpus != given:

@@ -11,17 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from components.contracts.configuration import ConfigError
-from pipeline import initial_weights, ir_file, node_process, run_parameters
+from pipeline import initial_weights, ir_file, node_process, node_settings, run_parameters
 from pipeline.config import PipelineConfig
 
 _logger = logging.getLogger(__name__)
 
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
-
-_PRETRAINING_NODES = ("Trainer", "Tuner")
-# Nodes that place their work by num_gpus of a room, and the room; others use whatever GPU they see.
-_PLACED_NODES = {**dict.fromkeys(_PRETRAINING_NODES, "pretraining"), "Baselines": "baselines"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,8 +63,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_graph(text: str, config: PipelineConfig) -> None:
-    for node_id, room in (("Tuner", "tuning"), ("Baselines", "baselines")):
-        is_enabled, is_there = getattr(config, room).enabled, node_id in ir_file.node_ids(text)
+    for node_id, room in node_settings.OPTIONAL_NODES.items():
+        is_enabled, is_there = node_settings.is_enabled(node_id, config), node_id in ir_file.node_ids(text)
         if is_enabled != is_there:
             raise ConfigError(
                 f"{room}.enabled is {str(is_enabled).lower()}, but the compiled graph has {'a' if is_there else 'no'} "
@@ -77,7 +73,7 @@ def _check_graph(text: str, config: PipelineConfig) -> None:
 
 
 def _check_gpus_of_config(node_id: str, gpus: int, config: PipelineConfig) -> None:
-    room = _PLACED_NODES.get(node_id)
+    room = node_settings.PLACED_NODES.get(node_id)
     if room and getattr(config, room).num_gpus != gpus:
         asked = getattr(config, room).num_gpus
         raise ConfigError(f"{room}.num_gpus is {asked}, but {node_id} runs with {gpus} GPUs: make them equal")
@@ -96,7 +92,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     _logger.info("%s of run %s, ML Metadata in %s", parsed.node, parsed.run_id, metadata_connection.place(connection))
     metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
     ir = representation.from_text(text)
-    if parsed.node in _PRETRAINING_NODES:  # the only ones that need the file, and may alone have it mounted
+    if parsed.node in node_settings.PRETRAINING_NODES:  # they alone need the file, and may have it mounted
         config = initial_weights.pinned(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)

@@ -24,9 +24,6 @@ _CPU = r"^([1-9][0-9]*m|[0-9]*[1-9][0-9]*)$"
 
 _LONGEST_WAIT_SECONDS = 86_400
 
-# Nodes that a graph may be without; one file serves graphs with and without them.
-OPTIONAL_NODES = ("Tuner", "Baselines")
-
 Name = Annotated[str, Field(pattern=_NAME)]
 Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
 
