@@ -79,9 +79,9 @@ def connect(config: metadata_store_pb2.ConnectionConfig, patience_seconds: float
     from ml_metadata import metadata_store
 
     if config.WhichOneof("config") == "postgresql":
-        from pipeline import postgresql_strings
+        from pipeline import postgresql
 
-        postgresql_strings.install()
+        postgresql.install()
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
