@@ -1,7 +1,6 @@
 """ViewGen's executor: image records in, view records and ``views_summary.json`` out."""
 
 import hashlib
-import json
 import logging
 import time
 from typing import Any
@@ -17,6 +16,7 @@ from tfx.types import artifact_utils
 from components.augmentation import beam_transforms, shards, survey
 from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, configuration, records, views_record
+from components.contracts.files import read_json, write_json
 from components.contracts.images import ImageConfig
 
 _logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | beam_transforms.SurveyFiles(config, image_config, smallest_rank)
                 | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
             )
-        return [survey.FileSurvey(**mapping) for mapping in json.loads(shards.read_text(path))]
+        return [survey.FileSurvey(**mapping) for mapping in read_json(path)]
 
     def _write(
         self, plan: survey.Plan, uri: str, config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
@@ -109,7 +109,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | beam_transforms.WriteViews(split_dirs, scratch_dir, config, image_config)
                 | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
             )
-        return json.loads(shards.read_text(path))
+        return read_json(path)
 
 
 def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
@@ -170,7 +170,5 @@ def _publish(views: types.Artifact, summary: dict[str, Any], seconds: float) -> 
     views.set_int_custom_property(EVAL_RECORDS, summary[views_record.RECORDS][records.EVAL])
     views.set_int_custom_property(VIEW_BYTES, summary[views_record.BYTES])
     views.set_float_custom_property(artifacts.SECONDS, seconds)
-    text = json.dumps(summary, indent=2, sort_keys=True) + "\n"
-    scratch_dir = shards.join(views.uri, _SCRATCH_FOLDER)
-    shards.write_text(text, shards.join(views.uri, artifacts.VIEWS_SUMMARY_FILE), scratch_dir)
-    fileio.rmtree(scratch_dir)
+    write_json(shards.join(views.uri, artifacts.VIEWS_SUMMARY_FILE), summary)
+    fileio.rmtree(shards.join(views.uri, _SCRATCH_FOLDER))

@@ -129,9 +129,3 @@ def write_text(text: str, path: str, scratch_dir: str) -> None:
     with tf.io.gfile.GFile(scratch_path, "w") as file:
         file.write(text)
     tf.io.gfile.rename(scratch_path, path, overwrite=True)
-
-
-def read_text(path: str) -> str:
-    """Content of a small file."""
-    with tf.io.gfile.GFile(path) as file:
-        return file.read()

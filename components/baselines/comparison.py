@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from components.baselines import images, measuring
 from components.baselines.classifier_step import ClassifierStep
@@ -128,7 +127,8 @@ class _Work:
     ):
         self._config, self._protocol, self._inputs, self._test = protocol.config, protocol, inputs, test
         self._class_names = class_names
-        trainer = configuration.from_mapping(PretrainingConfig, pretraining["config"], artifact_files.PRETRAINING_FILE)
+        settings = pretraining[pretraining_record.CONFIG]
+        trainer = configuration.from_mapping(PretrainingConfig, settings, artifact_files.PRETRAINING_FILE)
         self.recipe = recipe(trainer, self._config, inputs.stored_crop, len(train.labels))
         self.image_passes = _image_passes(pretraining[pretraining_record.SETTINGS], self._config)
         self._length = Length.of(self._config, self.image_passes, self.recipe.global_batch_size)
@@ -189,8 +189,8 @@ class _Work:
 
     @functools.cached_property
     def _pretrained(self) -> list[np.ndarray]:
-        with tf.io.gfile.GFile(f"{self._inputs.encoder_dir}/{artifact_files.ENCODER_FILE}", "rb") as file:
-            return keras_files.from_bytes(file.read()).get_weights()
+        content = files.read_bytes(f"{self._inputs.encoder_dir}/{artifact_files.ENCODER_FILE}")
+        return keras_files.from_bytes(content).get_weights()
 
     def _predict(self, step: ClassifierStep) -> np.ndarray:
         rows = np.arange(len(self._test.digests))
@@ -263,7 +263,7 @@ def _join(results: list[dict[str, Any]]) -> measuring.Trained:
 
 def _image_passes(settings: dict[str, Any], config: BaselinesConfig) -> int:
     """Images, two views of each, that one training may see."""
-    of_pretraining = settings["total_steps"] * settings["images_per_step"]
+    of_pretraining = settings[pretraining_record.TOTAL_STEPS] * settings[pretraining_record.IMAGES_PER_STEP]
     return min(of_pretraining, config.max_image_passes or of_pretraining)
 
 
@@ -275,8 +275,8 @@ def _work_directory(
     for part in (
         configuration.digest(protocol),
         configuration.digest(inputs.stored_crop),
-        configuration.digest(pretraining["config"]),
-        pretraining["weights_digest"],
+        configuration.digest(pretraining[pretraining_record.CONFIG]),
+        pretraining[pretraining_record.WEIGHTS_DIGEST],
         inputs.code_digest,
     ):
         hasher.update(part.encode() + b"\n")

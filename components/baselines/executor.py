@@ -17,6 +17,7 @@ from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.preprocessing import moments
+from components.pretraining import checkpoints
 
 _logger = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ PROBE_REPORT = "probe_report"
 BASELINES = "baselines"
 LINEAR_EVALUATION_CONFIG = "linear_evaluation_config"
 VIEWS_CONFIG = "views_config"
-
-_CHECKPOINTS_FOLDER = "checkpoints"  # beside the Trainer's
 
 
 class Executor(base_executor.BaseExecutor):
@@ -61,7 +60,7 @@ class Executor(base_executor.BaseExecutor):
             mean=mean,
             std=std,
             stored_crop=config_of(ViewsConfig, VIEWS_CONFIG).crop,
-            checkpoints_root=f"{_pipeline_root(report.uri)}/{_CHECKPOINTS_FOLDER}",
+            checkpoints_root=checkpoints.root(report.uri),
             code_digest=exec_properties[artifacts.CODE_DIGEST],
         )
         _logger.info(
@@ -75,11 +74,6 @@ class Executor(base_executor.BaseExecutor):
         seconds = time.monotonic() - started
         report.set_float_custom_property(artifacts.SECONDS, seconds)
         _log(found, seconds, report.uri)
-
-
-def _pipeline_root(uri: str) -> str:
-    """The root under which ``<node id>/baselines/<execution id>`` lies."""
-    return uri.rstrip("/").rsplit("/", 3)[0]
 
 
 def _log(found: dict[str, Any], seconds: float, uri: str) -> None:

@@ -1,10 +1,10 @@
 """What a killed attempt had already done: named JSON results in a folder, each written whole or not at all."""
 
-import json
-import os
 from typing import Any
 
 import tensorflow as tf
+
+from components.contracts import files
 
 
 class FinishedWork:
@@ -20,19 +20,11 @@ class FinishedWork:
     def get(self, name: str) -> dict[str, Any] | None:
         """The result of that name, or None where there is none yet."""
         path = self._path(name)
-        if not tf.io.gfile.exists(path):
-            return None
-        with tf.io.gfile.GFile(path, "rb") as file:
-            return json.loads(file.read())
+        return files.read_json(path) if tf.io.gfile.exists(path) else None
 
     def put(self, name: str, result: dict[str, Any]) -> None:
         """Keep a result, and remove what led to it."""
-        path = self._path(name)
-        tf.io.gfile.makedirs(path.rpartition("/")[0])
-        partial = f"{path}.{os.getpid()}.partial"
-        with tf.io.gfile.GFile(partial, "wb") as file:
-            file.write(json.dumps(result).encode())
-        tf.io.gfile.rename(partial, path, overwrite=True)
+        files.write_json(self._path(name), result)
         if tf.io.gfile.isdir(self.folder(name)):
             tf.io.gfile.rmtree(self.folder(name))
 

@@ -1,12 +1,18 @@
-"""Writing and reading small files, and reading records, wherever TensorFlow's file systems reach."""
+"""Small files, written whole or not at all, and records, wherever TensorFlow's file systems reach.
+
+A writer that is killed leaves the old content or none, and perhaps a file whose name ends in ``PARTIAL_SUFFIX``.
+"""
 
 import io
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+PARTIAL_SUFFIX = ".partial"
 
 
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -18,28 +24,33 @@ def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
 
 def read_arrays(path: str) -> dict[str, np.ndarray]:
     """Read an ``.npz`` without pickled objects."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        contents = file.read()
-    with np.load(io.BytesIO(contents), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(read_bytes(path)), allow_pickle=False) as arrays:
         return dict(arrays)
 
 
 def write_json(path: str, value: Mapping[str, Any]) -> None:
     """Write indented JSON; its folder is made."""
-    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: str) -> dict[str, Any]:
     """Read a JSON object."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return json.loads(file.read())
+    return json.loads(read_bytes(path))
 
 
 def write_bytes(path: str, contents: bytes) -> None:
     """Write a file; its folder is made."""
     tf.io.gfile.makedirs(path.rpartition("/")[0])
-    with tf.io.gfile.GFile(path, "wb") as file:
+    partial = f"{path}.{uuid.uuid4().hex}{PARTIAL_SUFFIX}"
+    with tf.io.gfile.GFile(partial, "wb") as file:
         file.write(contents)
+    tf.io.gfile.rename(partial, path, overwrite=True)
+
+
+def read_bytes(path: str) -> bytes:
+    """Read a file."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read()
 
 
 def read_records(path: str) -> Iterator[bytes]:

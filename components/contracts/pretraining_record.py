@@ -24,4 +24,7 @@ CHANCE_LOSS = "chance_loss"  # among the settings; null for BYOL
 TUNED = "tuned"  # settings that the Tuner chose, name -> value, over those of the config; null without a Tuner
 SECONDS = "seconds"  # of training, over all processes
 IMAGES_PER_SECOND = "images_per_second"  # of the last process
+CONFIG = "config"  # PretrainingConfig, as it was run
+WEIGHTS_DIGEST = "weights_digest"  # of encoder and projection head
+CHECKPOINT_DIRECTORY = "checkpoint_directory"
 RESUMED_FROM_STEPS = "resumed_from_steps"  # steps at which a process took over

@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 
-from components.contracts import artifact_files
+from components.contracts import artifact_files, files
 from components.contracts import ingestion_record as keys
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
@@ -104,11 +104,8 @@ def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: fl
     }
     summary = summarize(tally, count_reasons(refusals), facts)
     quarantine = "".join(json.dumps(refusal._asdict(), ensure_ascii=False) + "\n" for refusal in refusals)
-    _write(posixpath.join(order.output_uri, artifact_files.QUARANTINE_FILE), quarantine)
-    _write(
-        posixpath.join(order.output_uri, artifact_files.INGESTION_SUMMARY_FILE),
-        json.dumps(summary, indent=2, ensure_ascii=False),
-    )
+    files.write_bytes(posixpath.join(order.output_uri, artifact_files.QUARANTINE_FILE), quarantine.encode())
+    files.write_json(posixpath.join(order.output_uri, artifact_files.INGESTION_SUMMARY_FILE), summary)
     return summary
 
 
@@ -141,10 +138,3 @@ def _remove_leftovers(output_uri: str) -> None:
             tf.io.gfile.rmtree(path)
         else:
             tf.io.gfile.remove(path)
-
-
-def _write(path: str, text: str) -> None:
-    """Whole or not at all."""
-    with tf.io.gfile.GFile(path + ".part", "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(path + ".part", path, overwrite=True)

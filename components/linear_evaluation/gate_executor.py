@@ -163,8 +163,7 @@ def _write_files(directory: str, verdict: gate.Verdict, given: gate_evidence.Evi
         if tf.io.gfile.exists(f"{directory}/{marker}"):
             tf.io.gfile.remove(f"{directory}/{marker}")
     files.write_json(f"{directory}/{artifacts.VERDICT_FILE}", _verdict_file(verdict, given))
-    with tf.io.gfile.GFile(f"{directory}/{markers[verdict.may_push]}", "w") as file:
-        file.write("")
+    files.write_bytes(f"{directory}/{markers[verdict.may_push]}", b"")
 
 
 def _verdict_file(verdict: gate.Verdict, given: gate_evidence.Evidence) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +16,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.contracts import files
+
 _logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"checkpoint-(\d{9})-([0-9a-f]{16})\.npz")
 _STATE = "state"
 _KEPT = 2  # the newest, and one to fall back on
+_FOLDER = "checkpoints"
+_LEVELS_BELOW_ROOT = 3  # <pipeline root>/<node id>/<output>/<execution id>
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,23 @@ class Checkpoint:
     step: int  # steps done
     arrays: dict[str, np.ndarray]  # weights, BatchNorm statistics, optimiser variables
     state: dict[str, Any]  # history and counters, as JSON
+
+
+def root(artifact_uri: str) -> str:
+    """Where all checkpoints of a pipeline live: under its root, so that a retry finds them.
+
+    Args:
+        artifact_uri: of an output, ``<pipeline root>/<node id>/<output>/<execution id>``.
+
+    Raises:
+        ValueError: the path has too few parts.
+    """
+    pipeline_root = artifact_uri.rstrip("/")
+    for _ in range(_LEVELS_BELOW_ROOT):
+        pipeline_root = pipeline_root.rpartition("/")[0]
+    if not pipeline_root:
+        raise ValueError(f"expected <pipeline root>/<node>/<output>/<execution>, found {artifact_uri}")
+    return f"{pipeline_root}/{_FOLDER}"
 
 
 def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> str:
@@ -50,11 +70,7 @@ def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Map
     np.savez(buffer, **arrays, **{_STATE: encoded_state})
     content = buffer.getvalue()
     path = f"{directory}/checkpoint-{step:09d}-{hashlib.sha256(content).hexdigest()[:16]}.npz"
-    tf.io.gfile.makedirs(directory)
-    partial = f"{path}.{os.getpid()}.partial"
-    with tf.io.gfile.GFile(partial, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(partial, path, overwrite=True)
+    files.write_bytes(path, content)
     _remove_old(directory)
     return path
 
@@ -62,8 +78,7 @@ def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Map
 def load_latest(directory: str) -> Checkpoint | None:
     """The newest checkpoint whose content is what was written, or None where there is none."""
     for name in reversed(_names(directory)):
-        with tf.io.gfile.GFile(f"{directory}/{name}", "rb") as file:
-            content = file.read()
+        content = files.read_bytes(f"{directory}/{name}")
         step, digest = _NAME.fullmatch(name).groups()
         if hashlib.sha256(content).hexdigest()[:16] != digest:
             _logger.warning("passing over %s/%s: it is damaged", directory, name)
@@ -81,6 +96,6 @@ def _names(directory: str) -> list[str]:
 
 
 def _remove_old(directory: str) -> None:
-    stale = [name for name in tf.io.gfile.listdir(directory) if name.endswith(".partial")]
+    stale = [name for name in tf.io.gfile.listdir(directory) if name.endswith(files.PARTIAL_SUFFIX)]
     for name in [*stale, *_names(directory)[:-_KEPT]]:
         tf.io.gfile.remove(f"{directory}/{name}")

@@ -1,4 +1,4 @@
-"""Which devices train: the config's wish in, a distribution strategy out, or a clear error before anything else."""
+"""Which devices train: the config's wish in, names of devices out, or a clear error before anything else."""
 
 import contextlib
 from collections.abc import Iterator

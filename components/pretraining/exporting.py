@@ -5,7 +5,6 @@ Both encoders are float32 Keras files without custom objects, with BatchNorm sta
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files
+from components.contracts import artifact_files, files
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
@@ -81,21 +80,13 @@ def versions() -> dict[str, str]:
 
 def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description: dict[str, Any]) -> None:
     """Write the model folder, ``pretraining.json`` last; what a killed attempt left is overwritten."""
-    tf.io.gfile.makedirs(output_dir)
     for name, model in (
         (artifact_files.ENCODER_FILE, models.encoder),
         (artifact_files.INITIAL_ENCODER_FILE, models.initial_encoder),
         (artifact_files.PROJECTION_HEAD_FILE, models.projection_head),
     ):
-        _write(f"{output_dir}/{name}", keras_files.to_bytes(model))
+        files.write_bytes(f"{output_dir}/{name}", keras_files.to_bytes(model))
     image = grid if grid.shape[2] == 1 else cv2.cvtColor(grid, cv2.COLOR_RGB2BGR)
-    _write(f"{output_dir}/{artifact_files.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
+    files.write_bytes(f"{output_dir}/{artifact_files.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
     text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    _write(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", text.encode())
-
-
-def _write(path: str, content: bytes) -> None:
-    partial = f"{path}.{os.getpid()}.partial"
-    with tf.io.gfile.GFile(partial, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(partial, path, overwrite=True)
+    files.write_bytes(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", text.encode())

@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.tuning_config import TuningConfig
+from components.pretraining.tuning_config import (
+    AUGMENTATION_STRENGTH,
+    BATCH_SIZE,
+    CHOICES,
+    HEAD_WIDTH,
+    LEARNING_RATE,
+    RANGES,
+    TEMPERATURE,
+    TuningConfig,
+)
 from components.simclr.config import Method
 from components.simclr.policies import strengthened
-
-TEMPERATURE, AUGMENTATION_STRENGTH, LEARNING_RATE = "temperature", "augmentation_strength", "learning_rate"
-HEAD_WIDTH, BATCH_SIZE = "head_width", "batch_size"
-RANGES = (TEMPERATURE, AUGMENTATION_STRENGTH, LEARNING_RATE)
-CHOICES = (HEAD_WIDTH, BATCH_SIZE)
 
 _KEYS = {
     TEMPERATURE: "loss.temperature",

@@ -6,7 +6,6 @@ The order of things is here; how each is done is in the modules it calls.
 import contextlib
 import dataclasses
 import hashlib
-import json
 import logging
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration, views_record
+from components.contracts import artifact_files, configuration, files, views_record
 from components.contracts import pretraining_record as record
 from components.contracts.images import ImageConfig
 from components.pretraining import devices, exporting, plan, training
@@ -189,7 +188,7 @@ def _export(trained: Training, task: Task, summary: dict[str, Any]) -> dict[str,
     description = {
         record.HISTORY: trained.progress.history,
         record.SETTINGS: dataclasses.asdict(trained.plan),
-        "config": configuration.to_mapping(config),
+        record.CONFIG: configuration.to_mapping(config),
         "config_digest": configuration.digest(config),
         record.TUNED: None if task.tuned is None else dict(task.tuned),
         artifact_files.CODE_DIGEST: task.code_digest,
@@ -200,9 +199,9 @@ def _export(trained: Training, task: Task, summary: dict[str, Any]) -> dict[str,
         record.IMAGES_PER_SECOND: trained.speed.images_per_second,
         "input_wait_fraction": trained.speed.input_wait_fraction,
         record.RESUMED_FROM_STEPS: trained.progress.resumed_from,
-        "checkpoint_directory": trained.checkpoint_dir,
+        record.CHECKPOINT_DIRECTORY: trained.checkpoint_dir,
         "initial_encoder_digest": weights_digest(models.initial_encoder),
-        "weights_digest": weights_digest(models.encoder, models.projection_head),
+        record.WEIGHTS_DIGEST: weights_digest(models.encoder, models.projection_head),
         "versions": exporting.versions(),
     }
     exporting.write(task.output_dir, models, exporting.view_grid(trained.pairs, step), description)
@@ -213,8 +212,7 @@ def _read_summary(views_uri: str, image_config: ImageConfig) -> dict[str, Any]:
     path = f"{views_uri}/{artifact_files.VIEWS_SUMMARY_FILE}"
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path} is missing: the views were not written to their end")
-    with tf.io.gfile.GFile(path) as file:
-        summary = json.load(file)
+    summary = files.read_json(path)
     found = summary[views_record.SIZE_PX], summary[views_record.CHANNELS]
     expected = image_config.size_px, image_config.channels
     if found != expected:

@@ -9,11 +9,8 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from components.contracts import artifact_files, configuration
 from components.contracts.images import ImageConfig
 from components.preprocessing.moments import channel_moments
-from components.pretraining import hyperparameters, pretrain
+from components.pretraining import checkpoints, hyperparameters, pretrain
 from components.pretraining.config import PretrainingConfig
-
-_CHECKPOINTS_FOLDER = "checkpoints"
-_LEVELS_BELOW_ROOT = 3  # <pipeline root>/<node id>/<output>/<execution id>
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -35,17 +32,17 @@ def run_fn(fn_args: FnArgs) -> None:
     if tuned is not None:
         config = hyperparameters.apply(config, tuned, "Trainer hyperparameters")
     output_dir = fn_args.serving_model_dir
-    inputs = read_inputs(fn_args, pipeline_root(output_dir.rstrip("/").rpartition("/")[0]))
+    inputs = read_inputs(fn_args, output_dir.rstrip("/").rpartition("/")[0])
     task = pretrain.Task(**vars(inputs), output_dir=output_dir, tuned=tuned)
     pretrain.pretrain(config, image_config, task)
 
 
-def read_inputs(fn_args: FnArgs, root: str) -> pretrain.Inputs:
+def read_inputs(fn_args: FnArgs, artifact_uri: str) -> pretrain.Inputs:
     """What Trainer and Tuner are given alike.
 
     Args:
         fn_args: of either.
-        root: of the pipeline.
+        artifact_uri: of an output.
     """
     train_dir, eval_dir = pretrain.split_dir(fn_args.train_files), pretrain.split_dir(fn_args.eval_files)
     mean, std = channel_moments(fn_args.transform_graph_path)
@@ -56,19 +53,5 @@ def read_inputs(fn_args: FnArgs, root: str) -> pretrain.Inputs:
         mean=mean,
         std=std,
         code_digest=fn_args.custom_config[artifact_files.CODE_DIGEST],
-        checkpoints_root=f"{root}/{_CHECKPOINTS_FOLDER}",
+        checkpoints_root=checkpoints.root(artifact_uri),
     )
-
-
-def pipeline_root(artifact_uri: str) -> str:
-    """The root under which ``<node id>/<output>/<execution id>`` lies.
-
-    Raises:
-        ValueError: the path has too few parts.
-    """
-    root = artifact_uri.rstrip("/")
-    for _ in range(_LEVELS_BELOW_ROOT):
-        root = root.rpartition("/")[0]
-    if not root:
-        raise ValueError(f"expected <pipeline root>/<node>/<output>/<execution>, found {artifact_uri}")
-    return root

@@ -1,6 +1,5 @@
 """The TFX Tuner's executor, handing this room's parameters to ``tuner_fn``, and writing down every trial."""
 
-import json
 import logging
 import time
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 from tfx import types
 from tfx.components.tuner import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, json_utils
+from tfx.utils import json_utils
 
-from components.contracts import artifacts
+from components.contracts import artifacts, files
 
 # Keys of execution parameters.
 PRETRAINING_CONFIG = "pretraining_config"  # canonical JSON of PretrainingConfig
@@ -38,8 +37,7 @@ class Executor(tfx_executor.Executor):
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         tuner = tfx_executor.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
-        content = json.dumps(tuner.record(), indent=2, allow_nan=False) + "\n"
-        io_utils.write_string_file(f"{results.uri}/{artifacts.TUNING_FILE}", content)
+        files.write_json(f"{results.uri}/{artifacts.TUNING_FILE}", tuner.record())
         seconds = time.monotonic() - started
         results.set_float_custom_property(artifacts.SECONDS, seconds)
         _logger.info("tuning: done in %.1f s, trials in %s", seconds, results.uri)

@@ -23,14 +23,13 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
         ConfigError: a parameter does not parse.
     """
     settings = fn_args.custom_config
-    root = trainer_module.pipeline_root(settings[tuner_executor.ARTIFACT_URI])
     tuner = PretrainingTuner(
         configuration.from_json(TuningConfig, settings[artifact_files.CONFIG], "Tuner config"),
         configuration.from_json(
             PretrainingConfig, settings[tuner_executor.PRETRAINING_CONFIG], "Tuner pretraining_config"
         ),
         configuration.from_json(ImageConfig, settings[artifact_files.IMAGE_CONFIG], "Tuner image_config"),
-        trainer_module.read_inputs(fn_args, root),
+        trainer_module.read_inputs(fn_args, settings[tuner_executor.ARTIFACT_URI]),
         fn_args.working_dir,
     )
     return TunerFnResult(tuner=tuner, fit_kwargs={})

@@ -6,9 +6,7 @@ and the search starts anew: its proposals follow from the seed and the results, 
 those that were finished.
 """
 
-import json
 import logging
-import os
 import time
 from typing import Any
 
@@ -17,11 +15,11 @@ from keras_tuner import HyperParameters, Objective, errors, oracles
 from keras_tuner.engine import base_tuner
 from keras_tuner.engine import trial as trial_module
 
-from components.contracts import pretraining_record, tuning_record
+from components.contracts import files, pretraining_record, tuning_record
 from components.contracts.images import ImageConfig
 from components.pretraining import hyperparameters, pretrain
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.tuning_config import Oracle, TuningConfig
+from components.pretraining.tuning_config import BATCH_SIZE, CHOICES, HEAD_WIDTH, Oracle, TuningConfig
 from components.simclr import watching
 from components.simclr.encoder import build_encoder
 
@@ -78,9 +76,9 @@ class PretrainingTuner(base_tuner.BaseTuner):
         self._results: dict[str, list[dict[str, Any]]] = {}  # of the trainings, by id of the trial
         self._directories: list[str] = []
         own = hyperparameters.own_values(pretraining)
-        if own[hyperparameters.HEAD_WIDTH] is None:
+        if own[HEAD_WIDTH] is None:
             encoder = build_encoder(pretraining.encoder, image_config.size_px, image_config.channels)
-            own[hyperparameters.HEAD_WIDTH] = encoder.output_shape[1]
+            own[HEAD_WIDTH] = encoder.output_shape[1]
         self._space = hyperparameters.search_space(config, own)
         oracle = _oracle(config, _hyperparameters(self._space, own))
         super().__init__(oracle=oracle, directory=directory, project_name="trials", overwrite=True)
@@ -157,8 +155,8 @@ class PretrainingTuner(base_tuner.BaseTuner):
         return self._results[trial_id][-1][tuning_record.FAILURE]
 
     def _check_batch_sizes(self, num_images: int) -> None:
-        for size in self._space.get(hyperparameters.BATCH_SIZE, ()):
-            config = hyperparameters.apply(self._pretraining, {hyperparameters.BATCH_SIZE: size}, "Tuner")
+        for size in self._space.get(BATCH_SIZE, ()):
+            config = hyperparameters.apply(self._pretraining, {BATCH_SIZE: size}, "Tuner")
             try:
                 config.steps_per_epoch(num_images)
             except ValueError as error:
@@ -170,8 +168,7 @@ class PretrainingTuner(base_tuner.BaseTuner):
         self._directories.append(directory)
         path = f"{directory}/{_RESULT_FILE}"
         if tf.io.gfile.exists(path):
-            with tf.io.gfile.GFile(path) as file:
-                return json.load(file)
+            return files.read_json(path)
         started = time.monotonic()
         try:
             progress = pretrain.train(config, self._image_config, self._inputs, material).progress
@@ -179,17 +176,13 @@ class PretrainingTuner(base_tuner.BaseTuner):
         except (watching.PretrainingStopped, tf.errors.ResourceExhaustedError) as error:
             knn, seconds, failure = None, time.monotonic() - started, str(error)
         result = {tuning_record.KNN: knn, tuning_record.SECONDS: seconds, tuning_record.FAILURE: failure}
-        _replace_checkpoints(directory, json.dumps(result))
+        _replace_checkpoints(directory, result)
         return result
 
 
-def _replace_checkpoints(directory: str, result: str) -> None:
-    """Leave only the result, written whole, of a training that is over."""
-    tf.io.gfile.makedirs(directory)
-    partial = f"{directory}/{_RESULT_FILE}.{os.getpid()}.partial"
-    with tf.io.gfile.GFile(partial, "w") as file:
-        file.write(result)
-    tf.io.gfile.rename(partial, f"{directory}/{_RESULT_FILE}", overwrite=True)
+def _replace_checkpoints(directory: str, result: dict[str, Any]) -> None:
+    """Leave only the result of a training that is over."""
+    files.write_json(f"{directory}/{_RESULT_FILE}", result)
     for name in tf.io.gfile.listdir(directory):
         if name != _RESULT_FILE:
             tf.io.gfile.remove(f"{directory}/{name}")
@@ -200,7 +193,7 @@ def _hyperparameters(
 ) -> HyperParameters:
     parameters = HyperParameters()
     for name, values in space.items():
-        if name in hyperparameters.CHOICES:
+        if name in CHOICES:
             parameters.Choice(name, list(values), default=own[name])
         else:
             # Factors on both sides of 1 are equally far from it.

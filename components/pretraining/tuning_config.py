@@ -9,6 +9,11 @@ from typing_extensions import Self
 
 from components.contracts.configuration import configuration
 
+TEMPERATURE, AUGMENTATION_STRENGTH, LEARNING_RATE = "temperature", "augmentation_strength", "learning_rate"
+HEAD_WIDTH, BATCH_SIZE = "head_width", "batch_size"
+RANGES = (TEMPERATURE, AUGMENTATION_STRENGTH, LEARNING_RATE)
+CHOICES = (HEAD_WIDTH, BATCH_SIZE)
+
 Factor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -59,11 +64,11 @@ class TuningConfig:
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        for name in ("temperature", "augmentation_strength", "learning_rate"):
+        for name in RANGES:
             factors = getattr(self, name)
             if factors and not (factors[0] <= 1 <= factors[1] and factors[0] < factors[1]):
                 raise ValueError(f"{name} must reach from at most 1 to at least 1, found {list(factors)}")
-        for name in ("head_width", "batch_size"):
+        for name in CHOICES:
             factors = getattr(self, name)
             if factors is not None and (1 not in factors or len(set(factors)) < 2):
                 raise ValueError(f"{name} must hold 1, the config's own value, and others, found {list(factors)}")

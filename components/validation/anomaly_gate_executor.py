@@ -1,6 +1,5 @@
 """Anomalies in; a clearance out, or an error that stops the run."""
 
-import json
 import logging
 import os
 import time
@@ -12,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.contracts import artifacts, span_artifacts
+from components.contracts import artifacts, files, span_artifacts
 from components.validation import anomalies as anomaly_text
 from components.validation import drift
 
@@ -70,5 +69,4 @@ def _read(validated: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
 
 
 def _read_drift(drifted: types.Artifact) -> dict[str, Any]:
-    with fileio.open(os.path.join(drifted.uri, artifacts.DRIFT_FILE)) as file:
-        return json.loads(file.read())
+    return files.read_json(os.path.join(drifted.uri, artifacts.DRIFT_FILE))

@@ -4,7 +4,6 @@ TFX writes distances and nothing that says what they mean; this adds what was me
 compared, and whether a person accepted the new data.
 """
 
-import json
 import logging
 import os
 import time
@@ -19,7 +18,7 @@ from tfx.proto import distribution_validator_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, configuration, drift_record, records
+from components.contracts import artifacts, configuration, drift_record, files, records
 from components.validation import drift
 from components.validation.config import ValidationConfig
 
@@ -71,8 +70,7 @@ class Executor(tfx_executor.Executor):
             drift_record.NOTES: notes,
             drift_record.COMPARISONS: compared,
         }
-        with fileio.open(os.path.join(found.uri, artifacts.DRIFT_FILE), "w") as file:
-            file.write(json.dumps(record, indent=2, ensure_ascii=False))
+        files.write_json(os.path.join(found.uri, artifacts.DRIFT_FILE), record)
         found.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         for sentence in notes:
             _logger.info("DistributionValidator: %s", sentence)

@@ -4,8 +4,8 @@ import io
 
 import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 
+from components.contracts import files
 from components.window import merging
 
 
@@ -31,16 +31,14 @@ class WriteFiles(beam.PTransform):
 
 def load_array(path: str) -> np.ndarray:
     """What ``save_array`` left."""
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return np.load(io.BytesIO(file.read()))
+    return np.load(io.BytesIO(files.read_bytes(path)))
 
 
 def save_array(values: np.ndarray, path: str) -> None:
     """Write an array; a second attempt replaces it by the same."""
     buffer = io.BytesIO()
     np.save(buffer, values)
-    with tf.io.gfile.GFile(path, "wb") as file:
-        file.write(buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 def _index(path: str, target: str) -> None:

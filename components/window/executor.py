@@ -1,6 +1,5 @@
 """TrainingWindow's executor: the Examples of several spans in; one Examples artifact and ``window.json`` out."""
 
-import json
 import logging
 import os
 import time
@@ -16,6 +15,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.contracts import artifacts, records, window_record
+from components.contracts.files import write_json
 from components.window import beam_transforms, merging
 
 _logger = logging.getLogger(__name__)
@@ -130,5 +130,4 @@ def _publish(window: types.Artifact, summary: dict[str, Any], seconds: float) ->
     artifacts.set_data_span(window, summary[window_record.SPANS][0][window_record.SPAN])
     window.set_float_custom_property(artifacts.SECONDS, seconds)
     tf.io.gfile.rmtree(os.path.join(window.uri, _SCRATCH_FOLDER))
-    with tf.io.gfile.GFile(os.path.join(window.uri, artifacts.WINDOW_FILE), "w") as file:
-        file.write(json.dumps(summary, indent=2))
+    write_json(os.path.join(window.uri, artifacts.WINDOW_FILE), summary)

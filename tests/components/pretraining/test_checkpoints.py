@@ -51,3 +51,10 @@ def test_leftovers_of_a_killed_writer_are_ignored_and_removed(tmp_path):
     checkpoints.save(str(tmp_path), 15, arrays(15), {})
     assert not leftover.exists()
     assert checkpoints.load_latest(str(tmp_path)).step == 15
+
+
+def test_they_live_under_the_root_of_the_pipeline():
+    assert checkpoints.root("/a/b/Trainer/model/12") == "/a/b/checkpoints"
+    assert checkpoints.root("gs://bucket/run/Trainer/model/12/") == "gs://bucket/run/checkpoints"
+    with pytest.raises(ValueError, match="expected <pipeline root>/<node>/<output>/<execution>, found model/12"):
+        checkpoints.root("model/12")

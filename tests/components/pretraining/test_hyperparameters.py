@@ -6,9 +6,9 @@ from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from components.pretraining import hyperparameters
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.tuning_config import TuningConfig
+from components.pretraining.tuning_config import CHOICES, HEAD_WIDTH, RANGES, TuningConfig
 
-NOTHING = dict.fromkeys(("temperature", "augmentation_strength", "head_width", "batch_size", "learning_rate"))
+NOTHING = dict.fromkeys((*RANGES, *CHOICES))
 
 
 def pretraining(**settings) -> PretrainingConfig:
@@ -137,5 +137,5 @@ def test_the_default_search_works_for_digits():
     config = pretraining(augmentation={"preset": "digits"}, projection_head={"hidden_width": 256})
     hyperparameters.check(tuning(), config)
     space = hyperparameters.search_space(tuning(), hyperparameters.own_values(config))
-    assert set(space) == {*hyperparameters.RANGES, *hyperparameters.CHOICES}
-    assert space[hyperparameters.HEAD_WIDTH] == (128, 256, 512)
+    assert set(space) == {*RANGES, *CHOICES}
+    assert space[HEAD_WIDTH] == (128, 256, 512)

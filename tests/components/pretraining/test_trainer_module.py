@@ -11,7 +11,7 @@ from tfx.types.artifact_utils import encode_split_names
 from tfx.utils import proto_utils
 
 from components.contracts import artifacts, configuration, records
-from components.pretraining import executor, pretrain, trainer_module
+from components.pretraining import executor, pretrain
 from components.pretraining.config import PretrainingConfig
 
 from .transform_graphs import IMAGE, PIXELS
@@ -66,13 +66,6 @@ def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_
     )
     assert again["resumed_from_steps"] == [4]
     assert other["resumed_from_steps"] == []
-
-
-def test_pipeline_root():
-    assert trainer_module.pipeline_root("/a/b/Trainer/model/12") == "/a/b"
-    assert trainer_module.pipeline_root("gs://bucket/run/Trainer/model/12/") == "gs://bucket/run"
-    with pytest.raises(ValueError, match=r"expected <pipeline root>/<node>/<output>"):
-        trainer_module.pipeline_root("model/12")
 
 
 def test_split_dir():

@@ -30,7 +30,7 @@ def examples(views):
 
 @pytest.fixture(scope="module")
 def pretraining(settings):
-    return configuration.from_mapping(PretrainingConfig, settings(jit_compile=False, epochs=2), "test")
+    return configuration.from_mapping(PretrainingConfig, settings(epochs=2), "test")
 
 
 def parameters(**changes) -> dict:

@@ -22,7 +22,7 @@ def search(views, settings):
     """Search below a folder; gives the tuner, whether or not the search came to its end."""
 
     def search(root: pathlib.Path, search_settings: dict, **changes) -> tuning.PretrainingTuner:
-        config = configuration.from_mapping(PretrainingConfig, settings(jit_compile=False, **changes), "test")
+        config = configuration.from_mapping(PretrainingConfig, settings(**changes), "test")
         inputs = task_of(views, root)
         small = {"enabled": True, "max_trials": 3, "epochs": 2, **search_settings}
         tuner = tuning.PretrainingTuner(
@@ -85,7 +85,7 @@ def test_a_trial_is_worth_the_mean_of_its_trainings_and_the_best_is_taken(found)
 def test_trials_are_ordinary_trainings_on_the_eval_split(found, views, settings, tmp_path):
     _, record = found
     trial = record["trials"][1]
-    config = configuration.from_mapping(PretrainingConfig, settings(jit_compile=False), "test")
+    config = configuration.from_mapping(PretrainingConfig, settings(), "test")
     config = hyperparameters.shortened(hyperparameters.apply(config, trial["values"], "x"), 2, execution=1)
     assert pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))["history"][-1]["knn"] == trial["knns"][1]
 
