@@ -11,17 +11,18 @@ from tfx import types
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, evidence, ingestion_record, tuning_record
+from components.contracts import (
+    artifacts,
+    baseline_record,
+    evidence,
+    ingestion_record,
+    pretraining_record,
+    tuning_record,
+)
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
 from pipeline.places import Places
 from pipeline.states import NodeResult
-
-_FEATURE_NAMES = {
-    evidence.ENCODER: "encoder",
-    evidence.RANDOM_ENCODER: "random encoder",
-    evidence.RAW_PIXELS: "raw pixels",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,16 +86,16 @@ def read(results: Mapping[str, NodeResult], places: Places, config: PipelineConf
 
 def checkpoint_folders(result: NodeResult) -> list[str]:
     """Where a node that trains kept its checkpoints, as its output says: paths or URIs; none of other nodes."""
-    described = []
     if result.node_id == "Trainer":
-        folders = [path_utils.serving_model_dir(model.uri) for model in result.outputs["model"]]
-        described = [_json(folder, artifacts.PRETRAINING_FILE) for folder in folders]
-    elif result.node_id == "Baselines":
-        described = [_json(report.uri, artifacts.BASELINES_FILE) for report in result.outputs["baselines"]]
-    elif result.node_id == "Tuner":
-        searches = [_json(results.uri, artifacts.TUNING_FILE) for results in result.outputs["tuner_results"]]
-        return [folder for search in searches for folder in search[tuning_record.CHECKPOINT_DIRECTORIES]]
-    return [description["checkpoint_directory"] for description in described]
+        folder = path_utils.serving_model_dir(_only(result, "model").uri)
+        return [_json(folder, artifacts.PRETRAINING_FILE)[pretraining_record.CHECKPOINT_DIRECTORY]]
+    if result.node_id == "Tuner":
+        found = _json(_only(result, "tuner_results").uri, artifacts.TUNING_FILE)
+        return found[tuning_record.CHECKPOINT_DIRECTORIES]
+    if result.node_id == "Baselines":
+        found = _json(_only(result, "baselines").uri, artifacts.BASELINES_FILE)
+        return [found[baseline_record.CHECKPOINT_DIRECTORY]]
+    return []
 
 
 def _verdict_now(
@@ -124,7 +125,7 @@ def _verdict_now(
 
 def _accuracy_rows(probe: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    for key, title in _FEATURE_NAMES.items():
+    for key, title in evidence.FEATURE_NAMES.items():
         features = probe[evidence.FEATURES].get(key)
         if features is None:
             continue

@@ -5,6 +5,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from components.contracts import artifact_files, signatures
+from components.export import registry, version_record
 from pipeline import metadata_connection
 from pipeline.places import Places
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from ml_metadata import metadata_store
 
 LATEST = "latest"
-_ALIASES = ("blessed", "previous")
+_ALIASES = (registry.BLESSED, registry.PREVIOUS)
 _RUN_CONTEXT_TYPE = "pipeline_run"
 _REPORT_TYPE = "Report"
 
@@ -61,8 +62,6 @@ def _at_path(path: pathlib.Path) -> str:
 
 def _run_of_version(name: str, workdir: pathlib.Path) -> str:
     """Id of the run that pushed a version."""
-    from components.export import registry, version_record
-
     folder = pathlib.Path(Places(workdir, "").registry)
     model, _, version = name.rpartition(":")
     models = [model] if model else registry.list_models(folder)

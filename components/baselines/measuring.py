@@ -9,6 +9,7 @@ from components.contracts import baseline_record as record
 from components.contracts import evidence
 from components.linear_evaluation import intervals
 from components.linear_evaluation.config import LinearEvaluationConfig
+from components.linear_evaluation.probe import accuracies_of_draws
 
 _OF_FEATURES = {
     evidence.ENCODER: record.PROBE,
@@ -44,7 +45,8 @@ def methods(
     def is_right(features: str, position: int) -> np.ndarray:
         return predictions[evidence.predicted_by(features, position)] == labels
 
-    fractions = [(entry[evidence.FRACTION], entry[evidence.LABELS]) for entry in _fractions(probe, evidence.ENCODER)]
+    of_encoder = probe[evidence.FEATURES][evidence.ENCODER][evidence.FRACTIONS]
+    fractions = [(entry[evidence.FRACTION], entry[evidence.LABELS]) for entry in of_encoder]
     references = [is_right(evidence.ENCODER, position) for position in range(len(fractions))]
     found = {
         _OF_FEATURES[features]: [
@@ -63,24 +65,17 @@ def methods(
     return found
 
 
-def _fractions(probe: dict[str, Any], features: str) -> list[dict[str, Any]]:
-    return probe[evidence.FEATURES][features][evidence.FRACTIONS]
-
-
 def _entry(
     fraction: float, labels_used: int, is_right: np.ndarray, reference: np.ndarray, config: LinearEvaluationConfig
 ) -> dict[str, Any]:
     """Numbers of (draws, m) right answers; ``reference`` are those of the probe, of which the same draws count."""
     bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
-    accuracies = is_right.mean(axis=1)
     of_image = is_right.mean(axis=0)
     paired = of_image - reference[: len(is_right)].mean(axis=0)
     return {
         evidence.FRACTION: fraction,
         evidence.LABELS: labels_used,
-        evidence.ACCURACIES: accuracies.tolist(),
-        evidence.ACCURACY_MEAN: float(accuracies.mean()),
-        evidence.ACCURACY_STD: float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0,
+        **accuracies_of_draws(is_right),
         evidence.INTERVAL: intervals.mean_interval(of_image, *bootstrap),
         evidence.DIFFERENCE: float(paired.mean()),
         record.DIFFERENCE_INTERVAL: intervals.mean_interval(paired, *bootstrap),

@@ -49,3 +49,4 @@ DATA_SPAN = "data_span"
 CONFIG = "config"  # canonical JSON of the room's config
 IMAGE_CONFIG = "image_config"  # canonical JSON of ImageConfig
 CODE_DIGEST = "code_digest"
+PIPELINE_CONFIG = "pipeline_config"  # canonical JSON of all settings

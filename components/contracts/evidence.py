@@ -42,6 +42,7 @@ FEATURES = "features"
 ENCODER = "encoder"
 RANDOM_ENCODER = "random_encoder"
 RAW_PIXELS = "raw_pixels"
+FEATURE_NAMES = {ENCODER: "encoder", RANDOM_ENCODER: "random encoder", RAW_PIXELS: "raw pixels"}  # for people
 DIMENSIONS = "dimensions"
 ACCURACY = "accuracy"
 ACCURACY_INTERVAL = "accuracy_interval"

@@ -24,7 +24,7 @@ class PusherSpec(standard_component_specs.PusherSpec):
         artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
         artifacts.CODE_DIGEST: ExecutionParameter(type=str),
         executor.INGESTION_CONFIG: ExecutionParameter(type=str),
-        executor.PIPELINE_CONFIG: ExecutionParameter(type=str),
+        artifacts.PIPELINE_CONFIG: ExecutionParameter(type=str),
         executor.REGISTRY: ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -80,7 +80,7 @@ class Pusher(TfxPusher):
                 artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
                 artifacts.CODE_DIGEST: code_digest("export"),
                 executor.INGESTION_CONFIG: configuration.to_parameter(ingestion_config),
-                executor.PIPELINE_CONFIG: pipeline_config,
+                artifacts.PIPELINE_CONFIG: pipeline_config,
                 executor.REGISTRY: registry,
             }
         )

@@ -36,7 +36,6 @@ PROBE_REPORT = "probe_report"
 # Keys of execution parameters.
 REGISTRY = "registry"  # the registry's folder
 INGESTION_CONFIG = "ingestion_config"  # canonical JSON of IngestionConfig
-PIPELINE_CONFIG = "pipeline_config"  # canonical JSON of all settings
 
 _logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ class Executor(pusher_executor.Executor):
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
                 if config.tflite:
                     saved_model = _with_tflite(saved_model, staging)
-                record = self._record(input_dict, saved_model, json.loads(exec_properties[PIPELINE_CONFIG]))
+                record = self._record(input_dict, saved_model, json.loads(exec_properties[artifacts.PIPELINE_CONFIG]))
                 candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
                 try:
                     outcome = _push(candidate, registry, config)

@@ -118,7 +118,7 @@ def _fraction_cells(found: Mapping[str, Any], fractions: list[float]) -> list[st
 def _pretraining_lines(pretraining: Mapping[str, Any]) -> list[str]:
     parts = {
         "chosen by the Tuner": pretraining.get(pretraining_record.TUNED),
-        "settings": pretraining.get("config"),
+        "settings": pretraining.get(pretraining_record.CONFIG),
         "resolved": pretraining.get(pretraining_record.SETTINGS),
         "last epoch": pretraining.get(version_record.LAST_EPOCH),
     }

@@ -208,16 +208,23 @@ def _calibration(final_scores: np.ndarray, test_labels: np.ndarray, config: Line
 
 
 def _measure_fraction(part: FractionPredictions, is_right: np.ndarray) -> dict:
-    accuracies = is_right.mean(axis=1)
     return {
         evidence.FRACTION: part.fraction,
         evidence.LABELS: part.labels_used,
+        **accuracies_of_draws(is_right),
+        evidence.L2_STRENGTHS: [fitted.l2_strength for fitted in part.fitted],
+        evidence.HELD_OUT_IMAGES: [fitted.held_out_images for fitted in part.fitted],
+    }
+
+
+def accuracies_of_draws(is_right: np.ndarray) -> dict:
+    """Accuracy of each draw, their mean and spread; of (draws, m) right answers."""
+    accuracies = is_right.mean(axis=1)
+    return {
         evidence.ACCURACY_MEAN: float(accuracies.mean()),
         # The spread over draws as an estimate for further draws; a single draw has none.
         evidence.ACCURACY_STD: float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0,
         evidence.ACCURACIES: accuracies.tolist(),
-        evidence.L2_STRENGTHS: [fitted.l2_strength for fitted in part.fitted],
-        evidence.HELD_OUT_IMAGES: [fitted.held_out_images for fitted in part.fitted],
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from components.contracts import baseline_record as record
 from components.contracts import evidence
-from components.report.scales import percent
+from components.report.scales import percent, share, told_apart
 
 _NAMES = {
     record.PROBE: "pretrained encoder, linear probe",
@@ -50,7 +50,7 @@ def baselines_section(content: Mapping[str, Any]) -> BaselinesSection:
 def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
     return [
         name,
-        f"{100 * entry[evidence.FRACTION]:g}\N{NO-BREAK SPACE}%",
+        share(entry[evidence.FRACTION]),
         f"{entry[evidence.LABELS]:,}",
         percent(entry[evidence.ACCURACY_MEAN], 2),
         _ends(entry[evidence.INTERVAL], ".1f"),
@@ -63,8 +63,7 @@ def _difference(entry: Mapping[str, Any]) -> tuple[str, str, str]:
     if evidence.DIFFERENCE not in entry:
         return "", "", ""
     interval = entry[record.DIFFERENCE_INTERVAL]
-    meaning = "better" if interval[0] > 0 else "worse" if interval[1] < 0 else "not told apart"
-    return f"{100 * entry[evidence.DIFFERENCE]:+.1f}", _ends(interval, "+.1f"), meaning
+    return f"{100 * entry[evidence.DIFFERENCE]:+.1f}", _ends(interval, "+.1f"), told_apart(*interval)
 
 
 def _ends(interval: Sequence[float], form: str) -> str:

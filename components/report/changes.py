@@ -14,7 +14,7 @@ from components.report import pretraining_section
 from components.report.cost_section import StepCost, step_costs
 from components.report.flips import Flips, common_rows, flips
 from components.report.run_record import RunRecord
-from components.report.scales import percent
+from components.report.scales import percent, share
 from components.report.settings_section import flat
 
 Row = tuple[str, str, str]  # what, before, now
@@ -201,7 +201,7 @@ def _with_interval(difference: float, deviation: float, images: int, confidence:
 
 
 def _fraction_name(fraction: Mapping[str, Any]) -> str:
-    return f"accuracy, {100 * fraction[evidence.FRACTION]:g}\N{NO-BREAK SPACE}% of labels"
+    return f"accuracy, {share(fraction[evidence.FRACTION])} of labels"
 
 
 def _numbers(probe: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, str]]]:

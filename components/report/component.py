@@ -39,7 +39,7 @@ class ReportSpec(ComponentSpec):
     PARAMETERS = {
         artifacts.CONFIG: ExecutionParameter(type=str),
         artifacts.CODE_DIGEST: ExecutionParameter(type=str),
-        executor.PIPELINE_CONFIG: ExecutionParameter(type=str),
+        artifacts.PIPELINE_CONFIG: ExecutionParameter(type=str),
     }
     INPUTS = {
         **{name: ChannelParameter(type=kind) for name, kind in _REQUIRED.items()},
@@ -118,7 +118,7 @@ class Report(base_component.BaseComponent):
                 artifacts.CONFIG: configuration.to_parameter(config),
                 # Of all rooms that the page names: an edit of theirs is part of what changed.
                 artifacts.CODE_DIGEST: code_digest("report", *MODEL_ROOMS),
-                executor.PIPELINE_CONFIG: pipeline_config,
+                artifacts.PIPELINE_CONFIG: pipeline_config,
                 executor.REPORT: types.Channel(type=artifacts.Report),
             }
         )

@@ -22,7 +22,6 @@ from components.report.run_record import RunRecord, Trace
 
 BASELINE_REPORT = "baseline_report"
 REPORT = "report"
-PIPELINE_CONFIG = "pipeline_config"
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Executor(base_executor.BaseExecutor):
         report = artifact_utils.get_single_instance(output_dict[REPORT])
         _logger.info("report: from %s", ", ".join(f"{name} {artifact.uri}" for name, artifact in inputs.items()))
         run = (self._context and self._context.pipeline_run_id) or "unnamed"
-        trace = _trace(run, inputs, json.loads(exec_properties[PIPELINE_CONFIG]))
+        trace = _trace(run, inputs, json.loads(exec_properties[artifacts.PIPELINE_CONFIG]))
         record = run_record.read_record(read, trace)
         page = render_page(record, config, _baseline(before.uri) if before else None).encode("utf-8")
         io_utils.write_string_file(

@@ -8,13 +8,8 @@ from markupsafe import Markup
 
 from components.contracts import evidence, records
 from components.report.charts import Dot, dot_chart
-from components.report.scales import interval_text, percent
+from components.report.scales import interval_text, percent, share, told_apart
 
-FEATURE_NAMES = {
-    evidence.ENCODER: "encoder",
-    evidence.RANDOM_ENCODER: "random encoder",
-    evidence.RAW_PIXELS: "raw pixels",
-}
 _MAX_MATRIX_CLASSES = 25
 _MAX_PAIRS = 20
 
@@ -44,18 +39,14 @@ def accuracy_tiles(probe: Mapping[str, Any]) -> list[Tile]:
 def _fraction_tile(fraction: Mapping[str, Any]) -> Tile:
     draws = len(fraction[evidence.ACCURACIES])
     spread = f"± {100 * fraction[evidence.ACCURACY_STD]:.1f} over {draws} draws" if draws > 1 else ""
-    name = f"Accuracy, {_share(fraction[evidence.FRACTION])} of labels"
+    name = f"Accuracy, {share(fraction[evidence.FRACTION])} of labels"
     return Tile(name, percent(fraction[evidence.ACCURACY_MEAN]), spread)
-
-
-def _share(fraction: float) -> str:
-    return f"{100 * fraction:g}\N{NO-BREAK SPACE}%"
 
 
 def comparison_rows(probe: Mapping[str, Any]) -> list[list[str]]:
     """One row per kind of features: name, dimensions, accuracy, balanced accuracy, kNN, AUROC, each with interval."""
     rows = []
-    for key, name in FEATURE_NAMES.items():
+    for key, name in evidence.FEATURE_NAMES.items():
         found = probe[evidence.FEATURES].get(key)
         if found:
             rows.append(
@@ -79,13 +70,12 @@ def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]
     """The encoder against others, paired: with what, by how many percentage points, interval, meaning."""
     rows = []
     for entry in probe[evidence.DIFFERENCES]:
-        against = FEATURE_NAMES.get(entry[evidence.AGAINST], entry[evidence.AGAINST])
+        against = evidence.FEATURE_NAMES.get(entry[evidence.AGAINST], entry[evidence.AGAINST])
         fraction = entry.get(evidence.FRACTION)
-        where = "kNN" if fraction is None else f"{_share(fraction)} of labels"
+        where = "kNN" if fraction is None else f"{share(fraction)} of labels"
         low, high = (100 * bound for bound in entry[evidence.INTERVAL])
-        meaning = "better" if low > 0 else "worse" if high < 0 else "not told apart"
         difference = f"{100 * entry[evidence.DIFFERENCE]:+.1f}"
-        rows.append((f"{against}, {where}", difference, f"{low:+.1f} to {high:+.1f}", meaning))
+        rows.append((f"{against}, {where}", difference, f"{low:+.1f} to {high:+.1f}", told_apart(low, high)))
     return rows
 
 
@@ -94,10 +84,10 @@ def fraction_chart(probe: Mapping[str, Any]) -> Markup:
     features = probe[evidence.FEATURES]
     return dot_chart(
         "Test accuracy by the part of the labels the classifier was trained with",
-        [_share(entry[evidence.FRACTION]) for entry in features[evidence.ENCODER][evidence.FRACTIONS]],
+        [share(entry[evidence.FRACTION]) for entry in features[evidence.ENCODER][evidence.FRACTIONS]],
         [
             (name, [_dot(entry) for entry in features[key][evidence.FRACTIONS]])
-            for key, name in FEATURE_NAMES.items()
+            for key, name in evidence.FEATURE_NAMES.items()
             if key in features
         ],
         x_label="part of the labels used",
@@ -113,13 +103,13 @@ def _dot(entry: Mapping[str, Any]) -> Dot:
 def fraction_rows(probe: Mapping[str, Any]) -> list[list[str]]:
     """The numbers of ``fraction_chart``: features, part, labels, mean, standard deviation, single draws."""
     rows = []
-    for key, name in FEATURE_NAMES.items():
+    for key, name in evidence.FEATURE_NAMES.items():
         for entry in probe[evidence.FEATURES].get(key, {}).get(evidence.FRACTIONS, ()):
             draws = entry[evidence.ACCURACIES]
             rows.append(
                 [
                     name,
-                    _share(entry[evidence.FRACTION]),
+                    share(entry[evidence.FRACTION]),
                     f"{entry[evidence.LABELS]:,}",
                     percent(entry[evidence.ACCURACY_MEAN], 2),
                     f"{100 * entry[evidence.ACCURACY_STD]:.2f}" if len(draws) > 1 else "",

@@ -56,6 +56,16 @@ def percent(value: float, decimals: int = 1) -> str:
     return f"{100 * value:.{decimals}f}\N{NO-BREAK SPACE}%"
 
 
+def share(fraction: float) -> str:
+    """A part of the labels as a percentage, with as many decimals as it has: 0.01 becomes "1 %", unbroken."""
+    return f"{100 * fraction:g}\N{NO-BREAK SPACE}%"
+
+
+def told_apart(low: float, high: float) -> str:
+    """What the interval of a difference to something else says of the first one."""
+    return "better" if low > 0 else "worse" if high < 0 else "not told apart"
+
+
 def interval_text(interval: Sequence[float]) -> str:
     """Low and high end of fractions as percentages."""
     return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}\N{NO-BREAK SPACE}%"

@@ -9,6 +9,8 @@ from components.simclr.config import Architecture, EncoderConfig
 from components.simclr.encoder import build_encoder
 from components.simclr.resnet import STAGE_DEPTHS, chosen_stem
 
+_POOLING = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
+
 
 class NoFeatureMapError(ValueError):
     """An encoder that keeps no places apart, or cannot look at images of another size."""
@@ -37,9 +39,6 @@ def feature_map(encoder: keras.Model) -> keras.Model:
         f"the encoder {encoder.name} has no feature map: it keeps no places apart, so that nothing can be segmented "
         "with it (a ResNet, small_cnn or a vision transformer could)"
     )
-
-
-_POOLING = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,6 @@ SETTINGS = {
     "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},
     "schedule": {"warmup_epochs": 0},
     "global_batch_size": 16,
-    "jit_compile": False,
 }
 IMAGE = ImageShape(16, 1, np.full(1, 120, np.float32), np.full(1, 60, np.float32))
 SGD = OptimizerConfig(name=OptimizerName.SGD, momentum=0.0, weight_decay=0.0)

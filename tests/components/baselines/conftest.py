@@ -68,7 +68,6 @@ def pretraining_settings(**changes) -> PretrainingConfig:
         "global_batch_size": 16,
         "augmentation": {"brightness": 0.3, "noise_probability": 0.5},
         "crop": {"area_min": 0.8},
-        "jit_compile": False,
         "deterministic": True,
         **changes,
     }

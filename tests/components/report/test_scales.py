@@ -11,8 +11,10 @@ from components.report.scales import (
     padded_range,
     percent,
     round_step,
+    share,
     significant,
     tick_text,
+    told_apart,
 )
 
 
@@ -66,3 +68,17 @@ def test_numbers_for_people():
     assert [significant(value) for value in (1437, 12.0, 0.98765, 3.468123)] == ["1,437", "12", "0.9877", "3.468"]
     assert [duration(value) for value in (4.21, 200, 7500)] == ["4.2 s", "3 min 20 s", "2 h 5 min"]
     assert [byte_size(value) for value in (12, 1234, 12_345_678)] == ["12 B", "1.23 kB", "12.3 MB"]
+
+
+@pytest.mark.parametrize(("fraction", "text"), [(1.0, "100"), (0.01, "1"), (0.005, "0.5")])
+def test_parts_keep_their_decimals(fraction, text):
+    assert share(fraction) == f"{text}\N{NO-BREAK SPACE}%"
+
+
+def test_an_interval_that_holds_zero_tells_nothing_apart():
+    assert [told_apart(*ends) for ends in ((0.1, 0.3), (-0.3, -0.1), (-0.1, 0.1), (0.0, 0.2))] == [
+        "better",
+        "worse",
+        "not told apart",
+        "not told apart",
+    ]
