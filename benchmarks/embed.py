@@ -13,7 +13,7 @@ from benchmarks import measuring
 from benchmarks.table import Report, Row
 from components.contracts import signatures
 from components.contracts.images import Color, ImageConfig
-from components.export import registry
+from components.export import publishing, registry
 from components.export.consumer import load_encoder
 from components.export.image_files import decoding_settings
 from components.ingestion.config import IngestionConfig
@@ -82,7 +82,7 @@ def _served(
     linear = LinearHead(np.zeros((encoder.output_shape[1], 2), np.float32), np.zeros(2, np.float32))
     parts = saved_model.ServedParts(encoder, head, linear, mean, std, ["a", "b"], image_config)
     digest = saved_model.export(parts, _golden(parts), str(folder / "model"))
-    registry.push(
+    publishing.push(
         folder,
         "encoder",
         folder / "model",

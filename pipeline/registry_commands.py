@@ -79,9 +79,9 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    from components.export import registry
+    from components.export import publishing
 
-    version = registry.promote(
+    version = publishing.promote(
         _folder(arguments), arguments.model, arguments.version, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
     )
     sys.stdout.write(f"{arguments.model} {version.number} is in use.\n")
@@ -89,14 +89,16 @@ def _promote(arguments: argparse.Namespace) -> int:
 
 
 def _rollback(arguments: argparse.Namespace) -> int:
-    arguments.version = "previous"
+    from components.export import registry
+
+    arguments.version = registry.PREVIOUS
     return _promote(arguments)
 
 
 def _prune(arguments: argparse.Namespace) -> int:
-    from components.export import registry
+    from components.export import publishing
 
-    removed = registry.prune(
+    removed = publishing.prune(
         _folder(arguments), arguments.model, keep=arguments.keep, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
     )
     numbers = ", ".join(str(version.number) for version in removed)

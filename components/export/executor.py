@@ -22,7 +22,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.contracts import artifacts, configuration, evidence, push_record, signatures
 from components.contracts.images import ImageConfig
-from components.export import image_files, kubeflow_registry, version_record
+from components.export import image_files, kubeflow_registry, publishing, version_record
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
 from components.export.model_card import model_card
@@ -71,7 +71,7 @@ class Executor(pusher_executor.Executor):
                 try:
                     outcome = _push(candidate, registry, config)
                     self._mark(pushed, outcome)
-                except model_registry.NewerSpanInUseError as error:
+                except publishing.NewerSpanInUseError as error:
                     outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
         pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
         outcome[push_record.SECONDS] = round(time.monotonic() - started, 3)
@@ -172,7 +172,7 @@ def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: Expor
         }
 
     is_preferred = candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED
-    push = model_registry.push(
+    push = publishing.push(
         registry,
         config.model_name,
         candidate.saved_model,

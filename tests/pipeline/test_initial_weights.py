@@ -8,7 +8,7 @@ import pytest
 
 from components.contracts import configuration, signatures
 from components.contracts.configuration import ConfigError
-from components.export import registry
+from components.export import publishing, registry
 from components.pretraining.config import PretrainingConfig
 from components.simclr.config import EncoderConfig
 from pipeline import config as pipeline_config
@@ -20,7 +20,7 @@ def push(root: pathlib.Path, folder: pathlib.Path, content: str) -> None:
     file.parent.mkdir(parents=True)
     file.write_text(content)
     (folder / "saved_model.pb").write_text(content)
-    registry.push(
+    publishing.push(
         root,
         "encoder",
         folder,

@@ -8,7 +8,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts import artifact_files, signatures
-from components.export import registry
+from components.export import publishing, registry
 from pipeline import cli
 from pipeline.run_lookup import NoSuchRunError, report_folder
 
@@ -66,7 +66,7 @@ def push(workdir: pathlib.Path, model: str, digest: str, run: str) -> None:
     source = workdir / "source"
     source.mkdir(exist_ok=True)
     (source / "saved_model.pb").write_text(digest)
-    registry.push(
+    publishing.push(
         workdir / "registry",
         model,
         source,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from components.contracts import configuration, signatures
 from components.contracts.images import Color, ImageConfig
-from components.export import registry
+from components.export import publishing, registry
 from components.export.image_files import decoding_settings
 from components.ingestion.config import IngestionConfig
 from components.linear_evaluation import saved_model
@@ -38,7 +38,7 @@ def model(tmp_path_factory):
     parts = saved_model.ServedParts(encoder, head, linear, mean, std, ["a", "b"], IMAGE)
     digest = saved_model.export(parts, golden, str(root / "exported"))
     record = {"settings": {"pretraining": {"encoder": configuration.to_mapping(ENCODER)}}}
-    registry.push(
+    publishing.push(
         root,
         "encoder",
         root / "exported",

@@ -101,3 +101,21 @@ def model_registry(monkeypatch):
     yield running
     running.stop()
     assert not running.complaints
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "registry"
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Folders that look like SavedModels; their content is all that matters here."""
+    folders = {}
+    for name in ("one", "two", "three"):
+        folder = tmp_path / "models" / name
+        (folder / "variables").mkdir(parents=True)
+        (folder / "saved_model.pb").write_bytes(name.encode() * 1000)
+        (folder / "variables" / "variables.data").write_bytes(name.encode() * 20_000)
+        folders[name] = folder
+    return folders

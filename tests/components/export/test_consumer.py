@@ -13,7 +13,7 @@ from PIL import Image
 
 from components.contracts import records, signatures
 from components.contracts.images import ImageConfig
-from components.export import registry
+from components.export import publishing, registry
 from components.export.consumer import UnusableImageError, load_encoder
 from components.export.image_files import decoding_settings
 from components.ingestion import decoding, stored_record
@@ -26,7 +26,7 @@ IMAGE = ImageConfig(size_px=12)
 
 
 def push(root: pathlib.Path, folder: pathlib.Path, digest: str, ingestion: IngestionConfig = INGESTION) -> None:
-    registry.push(
+    publishing.push(
         root,
         "encoder",
         folder,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from components.contracts.images import ImageConfig
-from components.export import embedding, registry
+from components.export import embedding, publishing, registry
 from components.export.consumer import load_encoder
 from components.export.image_files import decoding_settings
 from components.ingestion.config import IngestionConfig
@@ -21,7 +21,7 @@ NUM_IMAGES = 70  # more than one batch
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory, saved_models):
     root = tmp_path_factory.mktemp("registry")
-    registry.push(
+    publishing.push(
         root,
         "encoder",
         saved_models[DIGEST],

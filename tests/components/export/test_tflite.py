@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.contracts import signatures
 from components.contracts.images import ImageConfig
-from components.export import registry, tflite, verification
+from components.export import durable_files, registry, tflite, verification
 from components.export.config import ExportConfig, KubeflowRegistryConfig
 from components.export.consumer import load_encoder
 from components.linear_evaluation import saved_model
@@ -109,8 +109,7 @@ def test_a_pushed_version_holds_it_and_is_verified_with_it(workplace, exported):
 
 def _take_for_pushed(model):
     index = json.loads((model / registry.INDEX_FILE).read_text())
-    added = frozenset({registry.VERSION_FILE, registry.MODEL_CARD_FILE, signatures.RECORD_FILE})
-    index["versions"][0]["files_digest"] = registry.durable_files.files_digest(model / "1", added)
+    index["versions"][0]["files_digest"] = durable_files.files_digest(model / "1", registry.ADDED_FILES)
     (model / registry.INDEX_FILE).write_text(json.dumps(index))
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from components.contracts import signatures
-from components.export import registry, verification
+from components.export import durable_files, publishing, registry, verification
 
 DIGEST = "a" * 64
 
 
 @pytest.fixture
 def root(tmp_path, saved_models):
-    registry.push(
+    publishing.push(
         tmp_path,
         "encoder",
         saved_models[DIGEST],
@@ -36,9 +36,7 @@ def rewrite_golden(root, name, values):
     np.savez(path, **(arrays | {name: values(arrays[name])}))
     folder = root / "encoder" / "1"
     index = json.loads((root / "encoder" / registry.INDEX_FILE).read_text())
-    index["versions"][0]["files_digest"] = registry.durable_files.files_digest(
-        folder, frozenset({registry.VERSION_FILE, registry.MODEL_CARD_FILE})
-    )
+    index["versions"][0]["files_digest"] = durable_files.files_digest(folder, registry.ADDED_FILES)
     (root / "encoder" / registry.INDEX_FILE).write_text(json.dumps(index))
 
 

@@ -1,0 +1,289 @@
+"""What changes a registry: a version is pushed or put to use again, old ones are removed.
+
+A version appears by one rename; the index, written last, names it. Safe under concurrent pushes, readers and kills.
+"""
+
+import dataclasses
+import datetime
+import json
+import logging
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from components.contracts import signatures
+from components.export import durable_files, registry
+from components.export.locking import folder_lock
+
+_INCOMING_PREFIX = ".incoming-"
+_REMOVED_PREFIX = ".removed-"
+
+_logger = logging.getLogger(__name__)
+
+
+class NewerSpanInUseError(registry.RegistryError):
+    """The version in use was made from newer data than the one that was to replace it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Push:
+    """What a push came to."""
+
+    version: registry.Version
+    folder: pathlib.Path
+    is_new: bool  # False: the same content was there already
+    is_in_use: bool  # False: the content is there, but another version is blessed, such as after a rollback
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draft:
+    """What is known of a version before it has a number."""
+
+    content_digest: str
+    source: str
+    decoding: dict[str, Any] | None
+    span: int | None
+    blessing: str | None = None
+    republished_from: int | None = None
+
+
+def push(
+    root: pathlib.Path,
+    model_name: str,
+    saved_model: pathlib.Path,
+    *,
+    content_digest: str,
+    source: str,
+    decoding: dict[str, Any],
+    span: int | None,
+    blessing: str | None,
+    describe: Callable[[int], Mapping[str, str]],
+    lock_timeout_seconds: float,
+) -> Push:
+    """Bring a SavedModel into the registry as the version in use, unless its content is there already.
+
+    Content that is there keeps its version, and the aliases stay, so that a repeated push does not undo a rollback.
+    Only a new blessing, of a model that won against the one that had replaced it, puts old content to use again, under
+    a new number; so does a TFLite file that the version in use lacks.
+
+    Args:
+        root: the registry's folder, made when missing.
+        model_name: folder of the model in the registry.
+        saved_model: folder of the SavedModel, copied as it is.
+        content_digest: identity of the model.
+        source: URI the model came from, for the record.
+        decoding: plain values that consumers decode image files by; see ``decoding_settings``.
+        span: of the data that the model was made from; None where that has no spans.
+        blessing: name of the verdict that preferred this model to others; None where it only found it in use.
+        describe: version number -> texts that are put beside the model, by path inside the version.
+        lock_timeout_seconds: how long to wait for another push.
+
+    Raises:
+        RegistryError: ``saved_model`` holds no SavedModel, or the index cannot be read.
+        NewerSpanInUseError: the version in use is of a newer span; nothing was changed.
+        FolderBusyError: another push held the lock for too long.
+        CopyError: the copy differs from ``saved_model``.
+    """
+    if not (saved_model / "saved_model.pb").is_file():
+        raise registry.RegistryError(f"{saved_model} holds no SavedModel: saved_model.pb is missing")
+    folder = root / model_name
+    with folder_lock(folder, lock_timeout_seconds):
+        index = _recovered(folder)
+        present = _find_content(folder, index, content_digest)
+        is_in_use = present is not None and index.is_in_use(present)
+        is_complete = not is_in_use or _holds_what_was_added(folder / str(present.number), saved_model)
+        if (
+            present
+            and is_complete
+            and (is_in_use or blessing is None or _was_pushed_for(index, content_digest, blessing))
+        ):
+            return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
+        _require_no_newer_span(index, span)
+        republished_from = present.number if present else None
+        draft = _Draft(content_digest, source, decoding, span, blessing, republished_from)
+        version = _publish(folder, index, saved_model, draft, describe)
+        _write_index(folder, _with_version(index, version))
+    return Push(version=version, folder=folder / str(version.number), is_new=True, is_in_use=True)
+
+
+def promote(root: pathlib.Path, model_name: str, name: str, *, lock_timeout_seconds: float) -> registry.Version:
+    """Put an older version to use again, under a new number, because servers load the highest.
+
+    Args:
+        root: the registry's folder.
+        model_name: folder of the model in the registry.
+        name: number or alias of the version.
+        lock_timeout_seconds: how long to wait for a push.
+
+    Returns:
+        The version now in use: a new one, or the named one where it is in use already.
+
+    Raises:
+        RegistryError: there is no such model or version, or its files are damaged.
+    """
+    registry.read_index(root, model_name)  # no folder is made for a model that is not there
+    folder = root / model_name
+    with folder_lock(folder, lock_timeout_seconds):
+        index = _recovered(folder)
+        old = registry.select(index, name, folder)
+        old_folder = folder / str(old.number)
+        if index.is_in_use(old):
+            return old
+        if not registry.is_intact(root, model_name, old):
+            raise registry.RegistryError(f"{old_folder} is missing or no longer holds the files that were pushed")
+        texts = {
+            name: (old_folder / name).read_text()
+            for name in sorted(registry.ADDED_FILES - {registry.VERSION_FILE})
+            if (old_folder / name).is_file()
+        }
+        card = texts[registry.MODEL_CARD_FILE]
+        version = _publish(
+            folder,
+            index,
+            old_folder,
+            _Draft(old.content_digest, old.source, old.decoding, old.span, republished_from=old.number),
+            lambda number: {**texts, registry.MODEL_CARD_FILE: _again(number, old.number) + card},
+        )
+        _write_index(folder, _with_version(index, version))
+    return version
+
+
+def prune(root: pathlib.Path, model_name: str, *, keep: int, lock_timeout_seconds: float) -> list[registry.Version]:
+    """Remove all versions but the newest ones and those that have an alias.
+
+    Args:
+        root: the registry's folder.
+        model_name: folder of the model in the registry.
+        keep: how many of the newest versions stay, at least 1: servers load the highest.
+        lock_timeout_seconds: how long to wait for a push.
+
+    Returns:
+        What was removed, by rising number.
+
+    Raises:
+        RegistryError: there is no such model.
+        ValueError: ``keep`` is less than 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be at least 1, found {keep}")
+    registry.read_index(root, model_name)  # no folder is made for a model that is not there
+    folder = root / model_name
+    with folder_lock(folder, lock_timeout_seconds):
+        index = _recovered(folder)
+        kept_numbers = {version.number for version in index.versions[-keep:]} | set(index.aliases.values())
+        removed = [version for version in index.versions if version.number not in kept_numbers]
+        # Out of sight first: a numbered folder that the index does not name would pass for a push that was killed.
+        hidden = [_hide(folder, version.number) for version in removed]
+        kept = tuple(version for version in index.versions if version.number in kept_numbers)
+        _write_index(folder, dataclasses.replace(index, versions=kept))
+        for path in hidden:
+            shutil.rmtree(path, ignore_errors=True)
+    return removed
+
+
+def _find_content(folder: pathlib.Path, index: registry.Index, content_digest: str) -> registry.Version | None:
+    """The latest version with this content whose folder is still there."""
+    for version in reversed(index.versions):
+        if version.content_digest == content_digest and (folder / str(version.number) / "saved_model.pb").is_file():
+            return version
+    return None
+
+
+def _holds_what_was_added(version: pathlib.Path, saved_model: pathlib.Path) -> bool:
+    """False where an export was asked for since that the version does not have."""
+    return (version / signatures.TFLITE_FILE).is_file() or not (saved_model / signatures.TFLITE_FILE).is_file()
+
+
+def _was_pushed_for(index: registry.Index, content_digest: str, blessing: str) -> bool:
+    return any((v.content_digest, v.blessing) == (content_digest, blessing) for v in index.versions)
+
+
+def _require_no_newer_span(index: registry.Index, span: int | None) -> None:
+    for version in index.versions:
+        if index.is_in_use(version) and None not in (span, version.span) and span < version.span:
+            raise NewerSpanInUseError(
+                f"version {version.number}, which is in use, was made from span {version.span}: a model of span {span} "
+                "does not replace it"
+            )
+
+
+def _publish(
+    folder: pathlib.Path,
+    index: registry.Index,
+    saved_model: pathlib.Path,
+    draft: _Draft,
+    describe: Callable[[int], Mapping[str, str]],
+) -> registry.Version:
+    """Copy ``saved_model`` under a hidden name, describe it, and rename it to the next integer."""
+    number = max([*_numbers(folder), *(version.number for version in index.versions)], default=0) + 1
+    incoming = folder / f"{_INCOMING_PREFIX}{number}"
+    try:
+        digest = durable_files.copy_folder(saved_model, incoming, ignoring=registry.ADDED_FILES)
+        version = registry.Version(
+            number=number,
+            files_digest=digest,
+            pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            **dataclasses.asdict(draft),
+        )
+        (incoming / registry.VERSION_FILE).parent.mkdir(exist_ok=True)
+        for name, text in describe(number).items():
+            durable_files.write_whole(incoming / name, text)
+        text = json.dumps(dataclasses.asdict(version), indent=2) + "\n"
+        durable_files.write_whole(incoming / registry.VERSION_FILE, text)
+        durable_files.publish_folder(incoming, folder / str(number))
+    except BaseException:
+        shutil.rmtree(incoming, ignore_errors=True)
+        raise
+    return version
+
+
+def _again(number: int, old: int) -> str:
+    return f"> Version {number} carries the content of version {old} again.\n\n"
+
+
+def _hide(folder: pathlib.Path, number: int) -> pathlib.Path:
+    hidden = folder / f"{_REMOVED_PREFIX}{number}"
+    if (folder / str(number)).is_dir():
+        (folder / str(number)).rename(hidden)
+        durable_files.flush_folder(folder)
+    return hidden
+
+
+def _numbers(folder: pathlib.Path) -> list[int]:
+    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+
+
+def _recovered(folder: pathlib.Path) -> registry.Index:
+    """The index after clearing up what a killed push or prune left; only under the lock.
+
+    A hidden folder is a copy that was never finished, or a version that was to go. A version the index does not name
+    was finished and renamed, so its push is completed here.
+    """
+    for prefix in (_INCOMING_PREFIX, _REMOVED_PREFIX):
+        for leftover in folder.glob(f"{prefix}*"):
+            _logger.info("removing %s, which a killed push or prune left", leftover)
+            shutil.rmtree(leftover)
+    index = registry.load_index(folder)
+    known = {version.number for version in index.versions}
+    for number in sorted(set(_numbers(folder)) - known):
+        path = folder / str(number) / registry.VERSION_FILE
+        if not path.is_file():
+            _logger.warning("%s was not made by this registry and is left alone", path.parent.parent)
+            continue
+        _logger.info("completing the push of version %d to %s, which was killed before its last step", number, folder)
+        index = _with_version(index, registry.Version(**json.loads(path.read_text())))
+        _write_index(folder, index)
+    return index
+
+
+def _with_version(index: registry.Index, version: registry.Version) -> registry.Index:
+    aliases = {registry.BLESSED: version.number}
+    if registry.BLESSED in index.aliases:
+        aliases[registry.PREVIOUS] = index.aliases[registry.BLESSED]
+    versions = sorted([*index.versions, version], key=lambda entry: entry.number)
+    return registry.Index(versions=tuple(versions), aliases=aliases)
+
+
+def _write_index(folder: pathlib.Path, index: registry.Index) -> None:
+    durable_files.write_whole(folder / registry.INDEX_FILE, json.dumps(dataclasses.asdict(index), indent=2) + "\n")
