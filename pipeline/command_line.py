@@ -22,14 +22,12 @@ def add_command(
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """``--config`` and ``--set``."""
     parser.add_argument("--config", default="digits", help="name of a bundled config, or path of a YAML file")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one setting, such as pretraining.epochs=20; may be repeated",
-    )
+    add_overrides(parser, "override one setting, such as pretraining.epochs=20; may be repeated")
+
+
+def add_overrides(parser: argparse.ArgumentParser, text: str) -> None:
+    """``--set``, as ``overrides.override`` reads it; ``text`` is its help."""
+    parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help=text)
 
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:

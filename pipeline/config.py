@@ -3,7 +3,6 @@
 A YAML file says only what differs from the defaults in the rooms' dataclasses; ``--set`` overrides single values.
 """
 
-import copy
 import dataclasses
 import enum
 import json
@@ -31,6 +30,7 @@ from components.pretraining.tuning_config import TuningConfig
 from components.report.config import ReportConfig
 from components.simclr.config import IMAGENET
 from components.validation.config import ValidationConfig
+from pipeline.overrides import override
 
 CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
 
@@ -143,7 +143,7 @@ def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> PipelineConfig:
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(mapping).__name__}")
     source = str(path)
     if overrides:
-        mapping = _override(mapping, overrides)
+        mapping = override(mapping, overrides)
         source = f"{path} with --set {' --set '.join(overrides)}"
     return configuration.from_mapping(PipelineConfig, mapping, source)
 
@@ -156,28 +156,6 @@ def _find(name_or_path: str) -> pathlib.Path:
     if path.is_file():
         return path
     raise ConfigError(f"{name_or_path}: neither a file nor one of the named configs {', '.join(named_configs())}")
-
-
-def _override(mapping: dict[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
-    result = copy.deepcopy(mapping)
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {override}: expected dotted.key=value")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {override}: the value is not YAML: {error}") from error
-        *parents, last = key.split(".")
-        place = result
-        for parent in parents:
-            if place.get(parent) is None:
-                place[parent] = {}
-            place = place[parent]
-            if not isinstance(place, dict):
-                raise ConfigError(f"--set {override}: {parent} is a value, not a group of settings")
-        place[last] = value
-    return result
 
 
 def to_yaml(config: PipelineConfig) -> str:

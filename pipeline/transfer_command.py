@@ -25,24 +25,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     action.add_argument("--model", required=True, help="<registry>/<model name>, or the folder of one version")
     action.add_argument("--version", default="blessed", help="alias (blessed, previous) or number; default: blessed")
     action.add_argument("--output", type=pathlib.Path, help="JSON file for the numbers")
-    action.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override one setting of components/transfer/config.py, such as epochs=20; may be repeated",
+    command_line.add_overrides(
+        action, "override one setting of components/transfer/config.py, such as epochs=20; may be repeated"
     )
 
 
 def _segmentation(arguments: argparse.Namespace) -> int:
-    import yaml
-
     from components.contracts import configuration
     from components.transfer.config import SegmentationConfig
+    from pipeline.overrides import override
 
-    settings = {key: yaml.safe_load(value) for key, _, value in (entry.partition("=") for entry in arguments.overrides)}
-    config = configuration.from_mapping(SegmentationConfig, settings, "--set")
+    config = configuration.from_mapping(SegmentationConfig, override({}, arguments.overrides), "--set")
     if arguments.output and not arguments.output.parent.is_dir():
         raise FileNotFoundError(f"{arguments.output}: there is no folder {arguments.output.parent}")
     command_line.silence_libraries()

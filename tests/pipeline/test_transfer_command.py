@@ -87,6 +87,8 @@ def test_bad_input_is_one_clear_sentence(model, data, tmp_path, capfd):
     arguments = ["transfer", "segmentation", str(data), "--model", str(model)]
     assert cli.main([*arguments, "--set", "epoch=20"]) == 2
     assert "--set: epoch: unknown key" in capfd.readouterr().err
+    assert cli.main([*arguments, "--set", "epochs"]) == 2
+    assert "--set epochs: expected dotted.key=value" in capfd.readouterr().err
     (data / "masks" / "7.png").unlink()
     assert cli.main(arguments) == 1
     assert "there is no mask of the same name for" in capfd.readouterr().err
