@@ -13,7 +13,8 @@ from components.ingestion.refusals import Reason, Refusal
 
 _DIGEST_SPACE = 2**64
 _RECORDS_PER_SHARD = 16  # no output file is made for fewer
-_COPIES_PER_BUCKET = 64  # on average, until there are _MAX_BUCKETS; ten million images make 40,000 (some 10 MB)
+# On average, until there are _MAX_BUCKETS: ten million images make 40,000 (some 10 MB). A bucket costs a few files.
+_COPIES_PER_BUCKET = 256
 _MAX_BUCKETS = 256
 
 

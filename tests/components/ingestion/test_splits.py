@@ -190,7 +190,7 @@ def test_shards_of_one_split_fill_evenly():
         assert max(map(indices.count, range(4))) / min(map(indices.count, range(4))) < 1.3
 
 
-@pytest.mark.parametrize(("images", "expected"), [(0, 1), (63, 1), (640, 10), (10**7, 256)])
+@pytest.mark.parametrize(("images", "expected"), [(0, 1), (255, 1), (2560, 10), (10**7, 256)])
 def test_bucket_count(images, expected):
     assert bucket_count(images) == expected
 
