@@ -15,6 +15,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 from components.contracts import artifacts, configuration, records
 from components.contracts.images import Color, ImageConfig
 from components.preprocessing import transform_module
+from tests.components.tf_examples import make_example, write_examples
 
 IMAGE_CONFIG = ImageConfig(size_px=12, color=Color.GRAY, center_crop_fraction=1.0)
 CLASSES = ("disc", "frame", "stripes")
@@ -31,27 +32,13 @@ def draw_image(label: str, rng: np.random.Generator) -> np.ndarray:
 
 def image_record(label: str | None, rng: np.random.Generator) -> tf.train.Example:
     pixels = draw_image(label or "disc", rng)
-    features = {
-        records.IMAGE: tf.io.encode_png(pixels).numpy(),
-        records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
-    }
-    if label:
-        features[records.LABEL] = label.encode()
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in features.items()
-            }
-        )
+    return make_example(
+        {
+            records.IMAGE: tf.io.encode_png(pixels).numpy(),
+            records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
+            records.LABEL: label and label.encode(),
+        }
     )
-
-
-def write_records(path: pathlib.Path, examples: list[tf.train.Example]) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
-        for example in examples:
-            writer.write(example.SerializeToString())
-    return str(path)
 
 
 def write_transform_graph(encoded_images: list[bytes], labels: list[str], image_config: ImageConfig, directory: str):
@@ -116,7 +103,7 @@ def make_workplace(root: pathlib.Path, train_per_class: int = 40, test_per_class
     }
     for split, examples in splits.items():
         for shard in range(2):
-            write_records(
+            write_examples(
                 root / "examples" / f"Split-{split}" / f"data_tfrecord-{shard:05}-of-00002.gz", examples[shard::2]
             )
     images = [example.features.feature[records.IMAGE].bytes_list.value[0] for example in splits[records.TRAIN]]

@@ -179,6 +179,7 @@ def test_a_gpu_node_is_checked_before_it_gets_gpus(compiled):
 
 @needs_kfp
 def test_only_the_work_is_on_the_gpu_pool(compiled):
+    assert "trainer-work" in compiled.containers
     for name, container in compiled.containers.items():
         on_cluster = compiled.kubernetes[f"exec-{name}"]
         if name != "trainer-work":

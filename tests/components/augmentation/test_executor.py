@@ -46,7 +46,9 @@ def test_every_image_is_in_exactly_one_split(views, view_gen, thirty_images):
 
 
 def test_train_has_views_and_no_label(views, view_gen):
-    for encoded, label in view_gen.read(views, records.TRAIN).values():
+    found = view_gen.read(views, records.TRAIN)
+    assert found
+    for encoded, label in found.values():
         assert label is None
         assert len(encoded) == 2
         assert [_decode(view).shape for view in encoded] == [(16, 16, 3)] * 2
@@ -55,7 +57,9 @@ def test_train_has_views_and_no_label(views, view_gen):
 
 def test_eval_has_the_stored_image_and_its_label(views, view_gen, thirty_images):
     labelled = _stored(thirty_images, records.TRAIN)
-    for digest, (encoded, label) in view_gen.read(views, records.EVAL).items():
+    found = view_gen.read(views, records.EVAL)
+    assert found
+    for digest, (encoded, label) in found.items():
         assert (encoded, label) == ([labelled[digest][0]], labelled[digest][1])
 
 

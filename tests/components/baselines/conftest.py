@@ -12,6 +12,7 @@ from components.contracts import records
 from components.contracts.configuration import from_mapping
 from components.contracts.images import Color, ImageConfig
 from components.pretraining.config import PretrainingConfig
+from tests.components.tf_examples import make_example, write_examples
 
 SIZE_PX = 16
 IMAGE_CONFIG = ImageConfig(size_px=SIZE_PX, color=Color.GRAY, center_crop_fraction=1.0)
@@ -26,37 +27,22 @@ def draw_image(label: str, rng: np.random.Generator, strength: float = 90) -> np
     return pixels.astype(np.uint8)
 
 
-def image_record(pixels: np.ndarray, label: str | None, group: str | None = None) -> bytes:
-    features = {
-        records.IMAGE: tf.io.encode_png(pixels).numpy(),
-        records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
-        records.LABEL: label and label.encode(),
-        records.GROUP: group and group.encode(),
-    }
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={
-                name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-                for name, value in features.items()
-                if value
-            }
-        )
-    ).SerializeToString()
-
-
-def write_records(path: pathlib.Path, serialized: list[bytes]) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tf.io.TFRecordWriter(str(path), options="GZIP") as writer:
-        for record in serialized:
-            writer.write(record)
-    return str(path)
+def image_record(pixels: np.ndarray, label: str | None, group: str | None = None) -> tf.train.Example:
+    return make_example(
+        {
+            records.IMAGE: tf.io.encode_png(pixels).numpy(),
+            records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
+            records.LABEL: label and label.encode(),
+            records.GROUP: group and group.encode(),
+        }
+    )
 
 
 def write_split(folder: pathlib.Path, per_class: int, seed: int, strength: float = 90) -> list[str]:
     """Two files of images of all classes."""
     rng = np.random.default_rng(seed)
     written = [image_record(draw_image(label, rng, strength), label) for label in CLASSES for _ in range(per_class)]
-    return [write_records(folder / f"data-{shard}.gz", written[shard::2]) for shard in range(2)]
+    return [write_examples(folder / f"data-{shard}.gz", written[shard::2]) for shard in range(2)]
 
 
 def pretraining_settings(**changes) -> PretrainingConfig:

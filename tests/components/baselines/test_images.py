@@ -7,8 +7,9 @@ from components.baselines import images
 from components.features import extraction
 from components.linear_evaluation.images import read_images
 from components.preprocessing import image_preparation
+from tests.components.tf_examples import write_examples
 
-from .conftest import IMAGE_CONFIG, draw_image, image_record, pretraining_settings, write_records
+from .conftest import IMAGE_CONFIG, draw_image, image_record, pretraining_settings
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def files(tmp_path_factory):
         *[image_record(draw_image("right", rng), "right", "patient") for _ in range(3)],
         image_record(twice, "left", "other"),
     ]
-    return [write_records(root / f"{shard}.gz", written[shard::2]) for shard in range(2)]
+    return [write_examples(root / f"{shard}.gz", written[shard::2]) for shard in range(2)]
 
 
 def test_order_labels_and_groups_are_those_of_linear_evaluation(files, tmp_path):
@@ -55,7 +56,7 @@ def test_images_are_prepared_as_for_evaluation(files, tmp_path):
 
 def test_a_split_without_labels_is_refused(tmp_path):
     rng = np.random.default_rng(0)
-    file = write_records(tmp_path / "one.gz", [image_record(draw_image("left", rng), None)])
+    file = write_examples(tmp_path / "one.gz", [image_record(draw_image("left", rng), None)])
     with pytest.raises(ValueError, match="no image of split 'test' has a label"):
         images.store([file], str(tmp_path / "test"), "test")
 

@@ -5,7 +5,8 @@ import tensorflow as tf
 from components.contracts import records
 from components.features import extraction
 from components.preprocessing import image_preparation, moments
-from tests.components.labelled_shapes import image_record, write_records
+from tests.components.labelled_shapes import image_record
+from tests.components.tf_examples import write_examples
 
 
 def flatten(pixels):
@@ -24,7 +25,7 @@ def test_features_follow_the_images_whatever_the_sharding(workplace, preparation
     assert found.digests.tolist() == sorted(found.digests.tolist())
 
     examples = [tf.train.Example.FromString(raw.numpy()) for raw in tf.data.TFRecordDataset(files, "GZIP")]
-    merged = write_records(tmp_path / "one.gz", examples[::-1])
+    merged = write_examples(tmp_path / "one.gz", examples[::-1])
     again = extraction.extract_features([merged], preparation, {"pixels": flatten}, 50, "train")
     np.testing.assert_array_equal(again.digests, found.digests)
     np.testing.assert_array_equal(again.labels, found.labels)
@@ -47,12 +48,12 @@ def test_images_without_a_label_are_left_out(preparation, tmp_path):
     rng = np.random.default_rng(0)
     examples = [image_record(label, rng) for label in ("disc", None, "frame")]
     examples[0].features.feature[records.GROUP].bytes_list.value.append(b"patient 1")
-    some = write_records(tmp_path / "some.gz", examples)
+    some = write_examples(tmp_path / "some.gz", examples)
     found = extraction.extract_features([some], preparation, {"pixels": flatten}, 1, "train")
     assert sorted(found.labels) == ["disc", "frame"] and found.features["pixels"].shape == (2, 144)
     groups = dict(zip(found.labels, found.groups, strict=True))
     assert groups == {"disc": "patient 1", "frame": found.digests[found.labels == "frame"][0]}
-    none = write_records(tmp_path / "none.gz", [image_record(None, rng)])
+    none = write_examples(tmp_path / "none.gz", [image_record(None, rng)])
     with pytest.raises(ValueError, match="no image of split 'train' has a label"):
         extraction.extract_features([none], preparation, {"pixels": flatten}, 8, "train")
 

@@ -9,7 +9,8 @@ import pytest
 from components.contracts import artifacts, evidence, features_record, records
 from components.features import extraction, frozen_features, stored
 from components.features.config import FeaturesConfig
-from tests.components.labelled_shapes import image_record, write_records
+from tests.components.labelled_shapes import image_record
+from tests.components.tf_examples import write_examples
 
 COUNTS = {records.TRAIN: 120, records.TEST: 90}
 
@@ -78,7 +79,7 @@ def test_an_encoder_that_changes_is_noticed(workplace, tmp_path, monkeypatch):
 
 
 def test_a_split_without_labels_is_named(workplace, tmp_path):
-    none = write_records(tmp_path / "none.gz", [image_record(None, np.random.default_rng(0))])
+    none = write_examples(tmp_path / "none.gz", [image_record(None, np.random.default_rng(0))])
     inputs = make_inputs(workplace, files_of_splits={records.TRAIN: workplace.files("train"), records.TEST: [none]})
     with pytest.raises(ValueError, match="no image of split 'test' has a label"):
         frozen_features.extract(inputs, str(tmp_path / "features"), FeaturesConfig())

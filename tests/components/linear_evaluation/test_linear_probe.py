@@ -12,7 +12,8 @@ from components.features import frozen_features
 from components.features.config import FeaturesConfig
 from components.linear_evaluation import linear_probe
 from components.linear_evaluation.config import LinearEvaluationConfig
-from tests.components.labelled_shapes import CLASSES, IMAGE_CONFIG, image_record, write_records
+from tests.components.labelled_shapes import CLASSES, IMAGE_CONFIG, image_record
+from tests.components.tf_examples import write_examples
 
 CONFIG = LinearEvaluationConfig(
     label_fractions=(0.1, 1.0), label_draws=2, l2_strengths=(1.0, 0.01), bootstrap_resamples=200, max_thumbnails=20
@@ -161,7 +162,7 @@ def test_labels_that_cannot_be_measured_are_refused(workplace, tmp_path, split, 
     examples = [image_record("disc", rng) for _ in labels]
     for example, label in zip(examples, labels, strict=True):
         example.features.feature[records.LABEL].bytes_list.value[0] = label.encode()
-    few = extract(workplace, tmp_path / "features", **{split: [write_records(tmp_path / "few.gz", examples)]})
+    few = extract(workplace, tmp_path / "features", **{split: [write_examples(tmp_path / "few.gz", examples)]})
     with pytest.raises(ValueError, match=message):
         linear_probe.run_probe(
             make_inputs(workplace, few), str(tmp_path / "m"), str(tmp_path / "r"), CONFIG, IMAGE_CONFIG

@@ -4,37 +4,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import records
 from components.contracts.images import Color, ImageConfig
-from components.preprocessing import executor, image_preparation, moments
-from components.validation.schema_executor import declare_tensors
+from components.preprocessing import image_preparation, moments
+from tests.components.tf_examples import make_example, write_examples
+from tests.components.transform_runs import run_transform
 
 _IMAGE = ImageConfig(size_px=8, color=Color.RGB, center_crop_fraction=1.0)
 
 
-def _write(uri, split, images, labels):
-    folder = f"{uri}/Split-{split}"
-    tf.io.gfile.makedirs(folder)
-    with tf.io.TFRecordWriter(f"{folder}/data_tfrecord-00000-of-00001.gz", "GZIP") as writer:
-        for image, label in zip(images, labels, strict=True):
-            features = {records.IMAGE: [tf.io.encode_png(image).numpy()]}
-            if label is not None:
-                features[records.LABEL] = [label]
-            writer.write(
-                tf.train.Example(
-                    features=tf.train.Features(
-                        feature={
-                            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-                            for name, values in features.items()
-                        }
-                    )
-                ).SerializeToString()
-            )
+def _write(root, split, images, labels):
+    examples = (
+        make_example({records.IMAGE: tf.io.encode_png(image).numpy(), records.LABEL: label})
+        for image, label in zip(images, labels, strict=True)
+    )
+    write_examples(root / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz", examples)
 
 
 @pytest.fixture(scope="module")
@@ -49,30 +36,10 @@ def transformed(tmp_path_factory):
     examples = standard_artifacts.Examples()
     examples.uri = str(root / "examples")
     examples.split_names = encode_split_names(["train", "test", "unlabeled"])
-    _write(examples.uri, "train", images["train"], [b"b", b"a", b"b", b"c", b"a"])
-    _write(examples.uri, "unlabeled", images["unlabeled"], [None] * 3)
-    _write(examples.uri, "test", images["test"], [b"z"] * 4)
-    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=records.LABEL, type=schema_pb2.BYTES)])
-    declare_tensors(schema)
-    schema_artifact = standard_artifacts.Schema()
-    schema_artifact.uri = str(root / "schema")
-    tf.io.gfile.makedirs(schema_artifact.uri)
-    (root / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
-    graph = standard_artifacts.TransformGraph()
-    graph.uri = str(root / "graph")
-    context = executor.Executor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(root / "tmp"), unique_id="1"
-    )
-    executor.Executor(context).Do(
-        {"examples": [examples], "schema": [schema_artifact]},
-        {"transform_graph": [graph]},
-        {
-            "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            artifacts.IMAGE_CONFIG: configuration.to_json(_IMAGE),
-            "disable_statistics": 1,
-        },
-    )
-    return images, graph.uri
+    _write(root, "train", images["train"], [b"b", b"a", b"b", b"c", b"a"])
+    _write(root, "unlabeled", images["unlabeled"], [None] * 3)
+    _write(root, "test", images["test"], [b"z"] * 4)
+    return images, run_transform(examples, root, _IMAGE).uri
 
 
 def test_moments_are_those_of_train_and_unlabeled_pixels(transformed):

@@ -7,9 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 import tensorflow as tf
-from google.protobuf import text_format
 from PIL import Image
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
@@ -22,10 +20,9 @@ from components.contracts.images import Color, ImageConfig
 from components.features import extraction
 from components.ingestion import executor as ingestion_executor
 from components.ingestion.config import IngestionConfig
-from components.preprocessing import executor as transform_executor
 from components.preprocessing import moments
-from components.validation.schema_executor import declare_tensors
 from components.window import executor
+from tests.components.transform_runs import run_transform
 
 IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
 IMAGES = 44
@@ -164,7 +161,7 @@ def test_transform_view_gen_and_probe_see_the_same_images(window, tmp_path):
     assert len(seen) == len(set(seen))
     assert set(seen) == digests(window, "train", "unlabeled")
 
-    graph = transform(window, tmp_path)
+    graph = run_transform(window, tmp_path, IMAGE).uri
     pixels = np.stack([make_pixels(number) for number in sorted(TRAIN | UNLABELED)]).astype(np.float64)
     mean, std = moments.channel_moments(graph)
     np.testing.assert_allclose([mean[0], std[0]], [pixels.mean(), pixels.std()], rtol=1e-4)
@@ -175,25 +172,6 @@ def test_transform_view_gen_and_probe_see_the_same_images(window, tmp_path):
         found = extraction.extract_features(files, preparation, {"raw": extraction.raw_pixels(16)}, 8, split)
         assert len(found.digests) == len(expected)
         assert {digest.encode() for digest in found.digests} == digests(window, split)
-
-
-def transform(window, folder):
-    schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=records.LABEL, type=schema_pb2.BYTES)])
-    declare_tensors(schema)
-    (folder / "schema").mkdir()
-    (folder / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(schema))
-    schema_artifact, graph = standard_artifacts.Schema(), standard_artifacts.TransformGraph()
-    schema_artifact.uri, graph.uri = str(folder / "schema"), str(folder / "graph")
-    transform_executor.Executor(make_context(graph.uri)).Do(
-        {"examples": [window], "schema": [schema_artifact]},
-        {"transform_graph": [graph]},
-        {
-            "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
-            "disable_statistics": 1,
-        },
-    )
-    return graph.uri
 
 
 def test_spans_of_one_source_are_one_series_and_another_setting_makes_another(spans):
