@@ -82,7 +82,7 @@ def _digests(finished, node_id, key, split, compression):
 def test_the_first_span_is_a_window_of_one_and_has_nothing_before_it(workplace):
     _write_span(workplace, 1, train=range(4, 20), test=range(4))
     finished = _run(workplace)
-    assert len(finished.results) == 19
+    assert len(finished.results) == 20
     window = _read(finished, "TrainingWindow", "window", artifacts.WINDOW_FILE)
     assert window[window_record.RECORDS] == {"train": 160, "test": 40}
     drift = _read(finished, "DistributionValidator", "anomalies", artifacts.DRIFT_FILE)
