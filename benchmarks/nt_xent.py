@@ -47,7 +47,7 @@ def _report_times(report: Report, images: int, compiled: bool, turns: int) -> No
 
 
 def _report_memory(report: Report) -> None:
-    for what, variables in (("in use", _FREED_AT_ONCE), ("with what malloc keeps of it", {})):
+    for what, variables in (("in use", _FREED_AT_ONCE), ("as kept", {})):
         ours, other = (_extra_memory(side, 4096, **variables) for side in ("blocks", "matrix"))
         case = f"N = 4,096, extra peak memory {what}"
         report(Row(case, f"{ours:.0f} MiB", f"one matrix {other:.0f} MiB", ours / other, "<= 0.25"))
