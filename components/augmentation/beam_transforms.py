@@ -7,7 +7,6 @@ with the data.
 import dataclasses
 import functools
 import hashlib
-import json
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -192,8 +191,3 @@ def _batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def write_json(values: Any, path: str, scratch_dir: str) -> None:
-    """Leave the one element of a pipeline where the executor finds it; whole or not at all."""
-    shards.write_text(json.dumps(values, sort_keys=True), path, scratch_dir)

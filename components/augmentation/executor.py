@@ -93,7 +93,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline
                 | beam.Create(files)
                 | beam_transforms.SurveyFiles(config, image_config, smallest_rank)
-                | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
+                | beam.Map(lambda values: write_json(path, values))
             )
         return [survey.FileSurvey(**mapping) for mapping in read_json(path)]
 
@@ -107,7 +107,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline
                 | beam.Create(plan.files)
                 | beam_transforms.WriteViews(split_dirs, scratch_dir, config, image_config)
-                | beam.Map(beam_transforms.write_json, path=path, scratch_dir=scratch_dir)
+                | beam.Map(lambda values: write_json(path, values))
             )
         return read_json(path)
 

@@ -121,11 +121,3 @@ class ShardWriter:
 def join(folder: str, name: str) -> str:
     """A path below a local folder or an object store's address."""
     return f"{folder.rstrip('/')}/{name}"
-
-
-def write_text(text: str, path: str, scratch_dir: str) -> None:
-    """Write a small file; it appears under its name whole or not at all."""
-    scratch_path = join(scratch_dir, uuid.uuid4().hex)
-    with tf.io.gfile.GFile(scratch_path, "w") as file:
-        file.write(text)
-    tf.io.gfile.rename(scratch_path, path, overwrite=True)

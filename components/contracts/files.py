@@ -28,13 +28,17 @@ def read_arrays(path: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def write_json(path: str, value: Mapping[str, Any]) -> None:
-    """Write indented JSON; its folder is made."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+def write_json(path: str, value: Any, *, allow_nan: bool = True) -> None:
+    """Write indented JSON; its folder is made.
+
+    Raises:
+        ValueError: there is a number that JSON does not know, and ``allow_nan`` is False.
+    """
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=allow_nan) + "\n").encode())
 
 
-def read_json(path: str) -> dict[str, Any]:
-    """Read a JSON object."""
+def read_json(path: str) -> Any:
+    """Read JSON."""
     return json.loads(read_bytes(path))
 
 

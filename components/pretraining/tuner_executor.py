@@ -37,7 +37,7 @@ class Executor(tfx_executor.Executor):
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         tuner = tfx_executor.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
-        files.write_json(f"{results.uri}/{artifacts.TUNING_FILE}", tuner.record())
+        files.write_json(f"{results.uri}/{artifacts.TUNING_FILE}", tuner.record(), allow_nan=False)
         seconds = time.monotonic() - started
         results.set_float_custom_property(artifacts.SECONDS, seconds)
         _logger.info("tuning: done in %.1f s, trials in %s", seconds, results.uri)

@@ -27,6 +27,13 @@ def test_json_comes_back_and_is_for_people(tmp_path):
     assert (tmp_path / "new" / "facts.json").read_text("utf-8").splitlines()[2].strip() == '"Bär",'
 
 
+def test_what_is_no_json_is_refused_where_that_is_asked_for(tmp_path):
+    path = tmp_path / "facts.json"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(str(path), {"loss": float("nan")}, allow_nan=False)
+    assert not path.exists()
+
+
 def test_what_is_there_is_replaced(tmp_path):
     path = str(tmp_path / "content")
     files.write_bytes(path, b"old and longer")
