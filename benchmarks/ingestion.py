@@ -8,9 +8,9 @@ import tempfile
 import apache_beam as beam
 from PIL import Image
 
-from benchmarks import measuring
+from benchmarks import beam_job, measuring
 from benchmarks.development_data import folder
-from benchmarks.table import Report, Row
+from benchmarks.table import Report
 from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
 from components.ingestion.ingest import ingest
@@ -19,10 +19,7 @@ _SHRUNK_SIDE_PX = 128  # imagenet5 has short sides of 160 px, so by default noth
 
 
 def measure(report: Report, turns: int) -> None:
-    """Images per second by CPU time on one core, both sides on the files as they are and with all of them shrunk.
-
-    Beam's start is in the first row of each; the second is what an image more costs, from half of the files and all.
-    """
+    """Images per second by CPU time on one core, both sides on the files as they are and with all of them shrunk."""
     measuring.pin_to_one_core()
     root = folder("imagenet5")
     paths = sorted(path for path in root.rglob("*.jpg") if path.is_file())
@@ -37,25 +34,8 @@ def measure(report: Report, turns: int) -> None:
                 "half": lambda config=config: _ingest(half, config),
                 "bare": lambda config=config: [_bare(path, config) for path in paths],
             }
-            timings = measuring.alternate(sides, turns)
-            _report(report, config, len(paths), {name: timing.cpu for name, timing in timings.items()})
-
-
-def _report(report: Report, config: IngestionConfig, files: int, seconds: dict[str, float]) -> None:
-    more = (seconds["all"] - seconds["half"]) * 2  # for as many files again
-    bare = files / seconds["bare"]
-    start = f"start {seconds['all'] - more:.2f} s"
-    for what, ours in (("with Beam's start", files / seconds["all"]), ("each image more", files / more)):
-        report(
-            Row(
-                f"{files:,} files to {config.stored_short_side_px} px, {what}",
-                f"{ours:,.0f} images/s/core",
-                f"bare loop {bare:,.0f}",
-                ours / bare,
-                ">= 0.7",
-                start,
-            )
-        )
+            case = f"{len(paths):,} files to {config.stored_short_side_px} px"
+            beam_job.compare(report, case, "images", 0.7, len(paths), sides, turns)
 
 
 def _ingest(root: str, config: IngestionConfig) -> None:

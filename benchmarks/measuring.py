@@ -24,6 +24,7 @@ class Timing(NamedTuple):
     best: float  # wall
     spread: float  # slowest turn divided by best
     cpu: float  # best
+    cpus: list[float]  # of each turn
 
 
 def alternate(sides: Mapping[str, Callable[[], object]], turns: int) -> dict[str, Timing]:
@@ -43,7 +44,10 @@ def alternate(sides: Mapping[str, Callable[[], object]], turns: int) -> dict[str
             side()
             walls[name].append(time.perf_counter() - wall)
             cpus[name].append(time.process_time() - cpu)
-    return {name: Timing(min(walls[name]), max(walls[name]) / min(walls[name]), min(cpus[name])) for name in sides}
+    return {
+        name: Timing(min(walls[name]), max(walls[name]) / min(walls[name]), min(cpus[name]), cpus[name])
+        for name in sides
+    }
 
 
 def pin_to_one_core() -> None:

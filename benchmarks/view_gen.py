@@ -10,9 +10,9 @@ import tensorflow as tf
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from benchmarks import measuring
+from benchmarks import beam_job, measuring
 from benchmarks.development_data import photographs
-from benchmarks.table import Report, Row
+from benchmarks.table import Report
 from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, records
@@ -27,10 +27,7 @@ _COUNTS = {32: 2048, 96: 1024, 224: 512}  # images by size of their views, so th
 
 
 def measure(report: Report, turns: int) -> None:
-    """Views per second by CPU time on one core; the bare side decodes, crops and encodes.
-
-    Beam's start is in the first row of each size; the second is what an image more costs, from half of them and all.
-    """
+    """Views per second by CPU time on one core; the bare side decodes, crops and encodes."""
     measuring.pin_to_one_core()
     cv2.setNumThreads(1)
     photos = [cv2.imencode(".jpg", image)[1].tobytes() for image in photographs(_PHOTOGRAPHS, _SOURCE_PX)]
@@ -42,25 +39,8 @@ def measure(report: Report, turns: int) -> None:
                 "half": lambda half=half, size_px=size_px: half.make_views(size_px),
                 "bare": lambda size_px=size_px, count=count: _bare(photos * (count // _PHOTOGRAPHS), size_px),
             }
-            timings = measuring.alternate(sides, turns)
-        seconds = {name: timing.cpu for name, timing in timings.items()}
-        more = seconds["all"] - seconds["half"]
-        bare = count * _CONFIG.views_per_image / seconds["bare"]
-        start = f"start {seconds['half'] * 2 - seconds['all']:.2f} s"
-        for what, ours in (
-            ("with Beam's start", whole.views / seconds["all"]),
-            ("each image more", (whole.views - half.views) / more),
-        ):
-            report(
-                Row(
-                    f"{count:,} of {_SOURCE_PX} to {size_px} px, {what}",
-                    f"{ours:,.0f} views/s/core",
-                    f"bare {bare:,.0f}",
-                    ours / bare,
-                    ">= 0.8",
-                    start,
-                )
-            )
+            case, views = f"{count:,} of {_SOURCE_PX} to {size_px} px", count * _CONFIG.views_per_image
+            beam_job.compare(report, case, "views", 0.8, views, sides, turns)
 
 
 class _Run:
@@ -76,7 +56,7 @@ class _Run:
         with tf.io.TFRecordWriter(str(split / "data.gz"), tf.io.TFRecordOptions("GZIP", compression_level=0)) as writer:
             for number in range(count):
                 writer.write(_record(photos[number % len(photos)], number))
-        self.views = 0  # that the last run made
+        self._count = count
 
     def make_views(self, size_px: int) -> None:
         views = standard_artifacts.Examples()
@@ -89,7 +69,7 @@ class _Run:
         }
         inputs, outputs = {executor.EXAMPLES: [self._examples]}, {executor.VIEWS_OUTPUT: [views]}
         executor.Executor(context).Do(inputs, outputs, parameters)
-        self.views = views.get_int_custom_property(executor.TRAIN_RECORDS) * _CONFIG.views_per_image
+        assert views.get_int_custom_property(executor.TRAIN_RECORDS) == self._count
 
 
 def _record(photo: bytes, number: int) -> bytes:

@@ -54,4 +54,4 @@ class FileReader:
         Raises:
             RefusedImage: ingestion would have refused the file.
         """
-        return self._encode(self._decode(encoded, self._rules).image, self._config)
+        return self._encode(self._decode(encoded, self._rules), self._config)

@@ -145,7 +145,9 @@ class IngestionConfig:
         256, ge=8, le=4096, description="images are shrunk to this short side, never enlarged"
     )
     stored_format: StoredFormat = Field(StoredFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg")
-    jpeg_quality: int = Field(95, ge=1, le=100, description="of images stored as JPEG")
+    jpeg_quality: int = Field(
+        95, ge=1, le=100, description="of images encoded as JPEG; a JPEG file that needs no change is stored as it came"
+    )
     shard_bytes: int = Field(32 * 2**20, ge=2**10, description="aimed size of an output file")
     min_shards: int = Field(4, ge=1, description="output files per split at least, where it has 16 images for each")
 

@@ -68,6 +68,7 @@ class Decoded:
 
     image: Image.Image  # mode RGB or L
     source_channels: int  # 1 where the source is gray (with or without alpha), else 3
+    jpeg: bytes | None = None  # the file, where it is a JPEG of these very pixels
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
@@ -95,7 +96,7 @@ def decode_image_bytes(encoded: bytes, rules: DecodingRules) -> Decoded:
     try:
         _check_webp_header(encoded, rules)
         with _open(encoded, rules) as image:
-            return _decode(image, rules)
+            return _decode(encoded, image, rules)
     except RefusedImage:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
@@ -126,9 +127,9 @@ def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
     return _decoded(_shrink(_convert(image, rules), (width, height), None, rules), 1 if gray else 3)
 
 
-def _decoded(image: Image.Image, source_channels: int) -> Decoded:
+def _decoded(image: Image.Image, source_channels: int, jpeg: bytes | None = None) -> Decoded:
     image.info = {}  # comments, profiles and the like would be written into the stored image
-    return Decoded(image, source_channels)
+    return Decoded(image, source_channels, jpeg)
 
 
 def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
@@ -146,7 +147,7 @@ def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
     return image
 
 
-def _decode(image: Image.Image, rules: DecodingRules) -> Decoded:
+def _decode(encoded: bytes, image: Image.Image, rules: DecodingRules) -> Decoded:
     full_size, box = image.size, None
     channels = _source_channels(image)
     if image.format in ("JPEG", "MPO"):
@@ -157,7 +158,8 @@ def _decode(image: Image.Image, rules: DecodingRules) -> Decoded:
     orientation = _orientation(image)
     shrunk = _shrink(_convert(image, rules), full_size if box else image.size, box, rules)
     upright = shrunk.transpose(_TURNS[orientation]) if orientation in _TURNS else shrunk
-    return _decoded(upright, channels)
+    is_as_it_came = image.format == "JPEG" and upright is image and image.size == full_size
+    return _decoded(upright, channels, encoded if is_as_it_came else None)
 
 
 def _check_size(width: int, height: int, rules: DecodingRules) -> None:

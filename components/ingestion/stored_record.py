@@ -9,11 +9,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from components.contracts import records
 from components.ingestion.config import IngestionConfig, StoredFormat
 from components.ingestion.decoding import Decoded
+from components.ingestion.plain_jpeg import without_metadata
 from components.ingestion.source import SourceImage
 
 AUTO_PNG_SIDE_PX = 64  # up to this longer side, artefacts of JPEG blocks would be a visible part of the image
@@ -38,7 +38,7 @@ def make_records(images: Sequence[tuple[Decoded, SourceImage]], config: Ingestio
     pixels = [decoded.pixels for decoded, _ in images]
     digests = [pixel_digest(each) for each in pixels]
     moments = [mean_and_std(each) for each in pixels]
-    encoded = [encode(decoded.image, config) for decoded, _ in images]
+    encoded = [encode(decoded, config) for decoded, _ in images]
     forms: dict[tuple[str, ...], _Form] = {}  # by the features they have
     made = []
     for (decoded, source), digest, bytes_, (mean, std) in zip(images, digests, encoded, moments, strict=True):
@@ -96,13 +96,16 @@ def pixel_digest(pixels: np.ndarray) -> str:
     return hasher.hexdigest()
 
 
-def encode(image: Image.Image, config: IngestionConfig) -> bytes:
-    """``image`` (mode RGB or L, no ``info``) as PNG or JPEG."""
-    buffer = io.BytesIO()
+def encode(decoded: Decoded, config: IngestionConfig) -> bytes:
+    """PNG or JPEG, without metadata; a JPEG file of these very pixels as it came, so that no second encoding harms them."""
+    image = decoded.image
     if config.stored_format is StoredFormat.AUTO:
         is_png = max(image.size) <= AUTO_PNG_SIDE_PX
     else:
         is_png = config.stored_format is StoredFormat.PNG
+    if not is_png and decoded.jpeg and (plain := without_metadata(decoded.jpeg)) and len(plain) < decoded.pixels.size:
+        return plain
+    buffer = io.BytesIO()
     if is_png:
         image.save(buffer, "PNG", compress_level=_PNG_COMPRESSION_LEVEL)
     else:

@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 import io
 
@@ -10,7 +9,7 @@ from PIL import Image
 from components.contracts import records
 from components.contracts.images import Color, ImageConfig
 from components.ingestion.config import IngestionConfig, StoredFormat
-from components.ingestion.decoding import decode_pixels, decoding_rules
+from components.ingestion.decoding import decode_image_bytes, decode_pixels, decoding_rules
 from components.ingestion.source import SourceImage
 from components.ingestion.stored_record import make_records, mean_and_std, pixel_digest
 
@@ -116,8 +115,61 @@ def test_a_constant_image_has_no_spread():
     assert mean_and_std(np.full((8, 8, 3), 77, np.uint8)) == (77.0, 0.0)
 
 
+def jpeg_file(pixels, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def stored(encoded, config, color=Color.RGB):
+    """The image of the record of a file, and the pixels that ingestion sees in it."""
+    image = decode_image_bytes(encoded, decoding_rules(config, ImageConfig(color=color)))
+    return features(make_record(image, SOURCE, config))[records.IMAGE], image.pixels
+
+
+@pytest.mark.parametrize("color", Color)
+def test_a_jpeg_file_that_needs_no_change_is_stored_as_it_came(make_photo, color):
+    pixels = make_photo(1, (80, 100), gray=color is Color.GRAY)
+    encoded = jpeg_file(pixels.squeeze(), quality=80)
+    assert stored(encoded, IngestionConfig(jpeg_quality=30), color)[0] == encoded
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "color"),
+    [
+        ({"quality": 80}, IngestionConfig(stored_short_side_px=40), Color.RGB),
+        ({"quality": 80}, IngestionConfig(), Color.GRAY),
+        ({"quality": 80}, IngestionConfig(stored_format=StoredFormat.PNG), Color.RGB),
+        (
+            {"quality": 80, "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"},
+            IngestionConfig(),
+            Color.RGB,
+        ),
+        ({"quality": 80, "progressive": True}, IngestionConfig(), Color.RGB),
+    ],
+    ids=["shrunk", "gray", "png", "turned", "progressive"],
+)
+def test_any_other_is_encoded_anew(make_photo, options, config, color):
+    encoded = jpeg_file(make_photo(1, (80, 100)), **options)
+    image, pixels = stored(encoded, config, color)
+    assert image != encoded
+    kept = np.asarray(Image.open(io.BytesIO(image)))
+    assert kept.shape[:2] == pixels.shape[:2]
+    assert np.abs(kept.reshape(pixels.shape).astype(int) - pixels).mean() < 2
+
+
+def test_a_file_larger_than_its_pixels_is_encoded_anew(make_photo):
+    encoded = jpeg_file(make_photo(1, (80, 100)), quality=80)
+    padded = encoded[:-2] + bytes(80 * 100 * 3) + encoded[-2:]
+    image, pixels = stored(padded, IngestionConfig())
+    assert len(image) < pixels.size
+
+
 def test_metadata_is_not_stored(make_photo):
-    image = decoded(make_photo(1, (80, 80)))
-    plain = make_record(image, SOURCE, IngestionConfig())
-    assert b"Exif" not in plain.serialized
-    assert dataclasses.replace(image).image.info == {}
+    exif = Image.Exif()
+    exif[0x010F] = "camera of somebody"
+    for options in ({}, {"progressive": True}):  # stored as it came, and encoded anew
+        encoded = jpeg_file(make_photo(1, (80, 80)), exif=exif, comment=b"taken at home", **options)
+        assert b"somebody" in encoded and b"at home" in encoded
+        image, _ = stored(encoded, IngestionConfig())
+        assert b"somebody" not in image and b"at home" not in image

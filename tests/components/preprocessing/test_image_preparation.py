@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,20 +11,21 @@ from PIL import Image
 from components.preprocessing import image_preparation
 
 
-def _encoded(pixels, format):
+def _encoded(pixels, format, **options):
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format, quality=95)
+    Image.fromarray(pixels).save(buffer, format, **options)
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG"])
-def test_decode_gives_what_pillow_gives(format):
-    pixels = np.linspace(0, 255, 20 * 30 * 3).reshape(20, 30, 3).astype(np.uint8)
-    encoded = _encoded(pixels, format)
-    expected = np.asarray(Image.open(io.BytesIO(encoded)))
+@pytest.mark.parametrize(
+    ("format", "options"), [("PNG", {}), ("JPEG", {"quality": 75}), ("JPEG", {"quality": 95, "subsampling": "4:4:4"})]
+)
+def test_decode_gives_what_pillow_and_opencv_give(format, options):
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 130, 3), dtype=np.uint8)
+    encoded = _encoded(cv2.GaussianBlur(pixels, (5, 5), 0), format, **options)
     decoded = image_preparation.decode_image(tf.constant(encoded), 3).numpy()
-    assert decoded.shape == (20, 30, 3)
-    assert np.abs(decoded.astype(int) - expected).max() <= (0 if format == "PNG" else 6)
+    np.testing.assert_array_equal(decoded, Image.open(io.BytesIO(encoded)))
+    np.testing.assert_array_equal(decoded, cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
 
 
 def test_gray_becomes_three_equal_channels_and_back():
