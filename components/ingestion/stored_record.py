@@ -97,7 +97,7 @@ def pixel_digest(pixels: np.ndarray) -> str:
 
 
 def encode(decoded: Decoded, config: IngestionConfig) -> bytes:
-    """PNG or JPEG, without metadata; a JPEG file of these very pixels as it came, as a second encoding would harm them."""
+    """PNG or JPEG, without metadata; a JPEG file of these very pixels as it came, which loses nothing."""
     image = decoded.image
     if config.stored_format is StoredFormat.AUTO:
         is_png = max(image.size) <= AUTO_PNG_SIDE_PX
