@@ -64,9 +64,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    command_line.silence_libraries()
     from components.export import verification
 
-    command_line.silence_libraries()
     found = verification.verify(_folder(arguments), arguments.model, arguments.version)
     sys.stdout.write(
         f"{arguments.model} {found.version} is as it was pushed: its files are unchanged; on {found.num_images} images "

@@ -1,6 +1,8 @@
 """A version is what was pushed, or the error says what is not."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,3 +64,12 @@ def test_other_answers_are_found(root, name, what, values):
     rewrite_golden(root, name, values)
     with pytest.raises(registry.RegistryError, match=f"{what} of the 3 stored images differ from those at export"):
         verification.verify(root, "encoder")
+
+
+def test_the_command_says_what_it_found_and_nothing_else(root, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("work")
+    (workdir / "registry").symlink_to(root)
+    command = [sys.executable, "-m", "pipeline", "registry", "verify", "encoder", "--workdir", workdir]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("encoder 1 is as it was pushed")
