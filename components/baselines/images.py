@@ -48,7 +48,7 @@ def store(files: Sequence[str], folder: str, split: str) -> LabelledImages:
     pathlib.Path(folder).mkdir(parents=True)
     facts: list[tuple[str, str, str]] = []
     with tf.io.TFRecordWriter(f"{folder}/images.tfrecord") as writer:
-        for batch in extraction.read_records(files).batch(64).map(extraction.parse_records):
+        for batch in extraction.record_dataset(files).batch(64).map(extraction.parse_records):
             columns = (batch[name].numpy() for name in (records.IMAGE, records.DIGEST, records.LABEL, records.GROUP))
             for image, digest, label, group in zip(*columns, strict=True):
                 if label:

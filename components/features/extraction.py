@@ -80,9 +80,9 @@ def extract_features(
         pixels = preparation(encoded)
         return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}
 
-    total = sum(len(batch) for batch in read_records(files).batch(1024))
+    total = sum(len(batch) for batch in record_dataset(files).batch(1024))
     digests, labels, groups, parts = [], [], [], []
-    for batch in read_records(files).batch(batch_size).map(parse_records, num_parallel_calls=1).prefetch(1):
+    for batch in record_dataset(files).batch(batch_size).map(parse_records, num_parallel_calls=1).prefetch(1):
         is_labelled = batch[records.LABEL] != b""
         chosen = {name: tf.boolean_mask(values, is_labelled) for name, values in batch.items()}
         if not len(chosen[records.LABEL]):
@@ -100,7 +100,7 @@ def extract_features(
     return LabelledFeatures(digests, labels, np.where(groups == "", digests, groups), features)
 
 
-def read_records(files: Sequence[str]) -> tf.data.Dataset:
+def record_dataset(files: Sequence[str]) -> tf.data.Dataset:
     """Serialised image records, the files in the order of their names."""
     return tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.features.extraction import parse_records, read_records
+from components.features.extraction import parse_records, record_dataset
 from components.preprocessing import image_preparation
 
 
@@ -23,7 +23,7 @@ def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, byt
     """
     wanted = set(digests)
     found: dict[str, bytes] = {}
-    for batch in read_records(files).batch(64).map(parse_records):
+    for batch in record_dataset(files).batch(64).map(parse_records):
         for digest, encoded in zip(batch[records.DIGEST].numpy(), batch[records.IMAGE].numpy(), strict=True):
             if digest.decode() in wanted:
                 found[digest.decode()] = encoded
