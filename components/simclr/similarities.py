@@ -38,7 +38,7 @@ class PlainSums:
     @staticmethod
     def total(values: Tensor, axis: int) -> Tensor:
         """(b,): (b, b) values added up along ``axis``."""
-        return ops.sum(values, axis=axis)
+        return ops.sum(values, axis=axis) if axis == 1 else _add_up(values, axis)
 
     @staticmethod
     def weights(values: Tensor, row_divisors: Tensor, column_divisors: Tensor) -> Tensor:
@@ -240,8 +240,12 @@ def _after(state: tuple, k: Any) -> Tensor:
 
 
 def _count(chosen: Tensor, axis: int) -> Tensor:
-    """How many of (b, b) are true along an axis, (b,) float32; a product is a faster sum, and exact for 0 and 1."""
-    ones = ops.ones((1, chosen.shape[axis]))
-    chosen = ops.cast(chosen, "float32")
-    counted = ops.matmul(ones, chosen) if axis == 0 else ops.matmul(chosen, ops.transpose(ones))
-    return ops.reshape(counted, (-1,))
+    """How many of (b, b) are true along an axis, (b,) float32, exact."""
+    return _add_up(ops.cast(chosen, "float32"), axis)
+
+
+def _add_up(values: Tensor, axis: int) -> Tensor:
+    """(b, b) values added up along an axis, (b,), as a product: faster than a sum, but along rows of float32 values."""
+    ones = ops.ones((1, values.shape[axis]))
+    added = ops.matmul(ones, values) if axis == 0 else ops.matmul(values, ops.transpose(ones))
+    return ops.reshape(added, (-1,))
