@@ -1,14 +1,14 @@
 """A Beam job beside a bare loop that does the same work on the same images."""
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from benchmarks import measuring
+from benchmarks.measuring import Timing
 from benchmarks.table import Report, Row
 
 
 def compare(
-    report: Report, case: str, unit: str, target: float, made: int, sides: Mapping[str, Callable], turns: int
+    report: Report, case: str, unit: str, target: float, made: Mapping[str, int], timings: Mapping[str, Timing]
 ) -> None:
     """Two rows: all with Beam's start, and what an image more costs, from half of the images and all.
 
@@ -20,22 +20,21 @@ def compare(
         case: what is done.
         unit: of what is counted.
         target: what the ratios should reach.
-        made: how many of the unit one turn of ``all`` makes, and of ``bare``.
-        sides: ``all``, ``half`` and ``bare``, to take turns.
-        turns: of each side.
+        made: how many of the unit a turn of ``all``, ``half`` and ``bare`` makes.
+        timings: of these three, which took turns.
     """
-    timings = measuring.alternate(sides, turns)
     seconds = list(zip(*(timings[name].cpus for name in ("all", "half", "bare")), strict=True))
-    more = [2 * (whole - half) for whole, half, _ in seconds]  # for as many again
-    bare = [turn[-1] for turn in seconds]
-    start = statistics.median(2 * half - whole for whole, half, _ in seconds)
-    for what, ours in (("with Beam's start", [turn[0] for turn in seconds]), ("each image more", more)):
+    bare = [loop / made["bare"] for _, _, loop in seconds]  # seconds each
+    started = [whole / made["all"] for whole, _, _ in seconds]
+    more = [(whole - half) / (made["all"] - made["half"]) for whole, half, _ in seconds]
+    start = statistics.median(whole - each * made["all"] for (whole, _, _), each in zip(seconds, more, strict=True))
+    for what, ours in (("with Beam's start", started), ("each image more", more)):
         ratios = sorted(beside / own for own, beside in zip(ours, bare, strict=True))
         report(
             Row(
                 f"{case}, {what}",
-                f"{made / statistics.median(ours):,.0f} {unit}/s/core",
-                f"bare loop {made / statistics.median(bare):,.0f}",
+                f"{1 / statistics.median(ours):,.0f} {unit}/s/core",
+                f"bare loop {1 / statistics.median(bare):,.0f}",
                 statistics.median(ratios),
                 f">= {target}",
                 f"{ratios[0]:.2f} to {ratios[-1]:.2f}; start {start:.2f} s",
