@@ -1,8 +1,10 @@
 """Pieces of the command line that several groups of commands share."""
 
 import argparse
+import importlib
 import os
 import pathlib
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -41,6 +43,18 @@ def workdir_of(config: str) -> pathlib.Path:
 
 
 def silence_libraries() -> None:
-    """For short commands without a log file: what TensorFlow says about GPUs and Python while it loads stays unsaid."""
+    """Load TensorFlow, for short commands without a log file: what it says about GPUs and Python then stays unsaid.
+
+    From 2.20 on it heeds no variable before it is loaded, so standard error leads nowhere meanwhile.
+    """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.simplefilter("ignore", FutureWarning)
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
