@@ -45,7 +45,7 @@ def workdir_of(config: str) -> pathlib.Path:
 def silence_libraries() -> None:
     """Load TensorFlow, for short commands without a log file: what it says about GPUs and Python then stays unsaid.
 
-    From 2.20 on it heeds no variable before it is loaded, so standard error leads nowhere meanwhile.
+    TensorFlow 2.21 heeds no variable while it is loaded, so standard error leads nowhere meanwhile.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.simplefilter("ignore", FutureWarning)

@@ -25,10 +25,10 @@ def _embed(arguments: argparse.Namespace) -> int:
     from components.export.consumer import load_encoder
     from pipeline.console import Console
 
-    command_line.silence_libraries()
     files = embedding.find_files(arguments.images)
     if not files:
         raise FileNotFoundError(f"{', '.join(arguments.images)}: no file in it")
+    command_line.silence_libraries()
     encoder = load_encoder(arguments.model, arguments.version)
     console = Console(os.dup(sys.stderr.fileno()))
     embedded = embedding.write_embeddings(
