@@ -5,10 +5,9 @@ with the data.
 """
 
 import dataclasses
-import functools
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -18,8 +17,10 @@ from components.augmentation import held_out, shards, survey, view_records
 from components.augmentation.config import ViewsConfig
 from components.augmentation.stored_image import StoredImage
 from components.contracts import records
+from components.contracts.files import write_json
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
+from components.contracts.spreading import spread
 
 _BATCH_IMAGES = 32  # drawn together
 _BATCH_BYTES = 2 * 2**20  # of stored images, so that a batch of large ones does not fill the memory
@@ -27,49 +28,54 @@ _REPORT_EVERY_SECONDS = 2.0  # a log has a line for each
 _NAMESPACE = "ViewGen"
 
 
-class SurveyFiles(beam.PTransform):
-    """``InputFile`` in, one list with the ``FileSurvey`` of each out."""
+class ForEachFile(beam.PTransform):
+    """Gives files to workers and writes what they make of them, a value for JSON each, to ``path`` as one list.
+
+    Args:
+        files: in the form that ``worker`` takes.
+        worker: ``(number, [file])`` in, ``(0, value)`` out.
+        path: where all values go, in any order.
+    """
+
+    def __init__(self, files: Sequence[Any], worker: beam.DoFn, path: str):
+        super().__init__()
+        self._files, self._worker, self._path = files, worker, path
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Applied to a pipeline."""
+        return (
+            spread(pipeline, list, self._files)
+            | "Work" >> beam.ParDo(self._worker)
+            | "Gather" >> beam.GroupByKey()
+            | "Write" >> beam.ParDo(_WriteValues(self._path))
+        )
+
+
+@beam.typehints.with_output_types(int)
+class _WriteValues(beam.DoFn):
+    def __init__(self, path: str):
+        super().__init__()
+        self._path = path
+
+    @beam.typehints.no_annotations
+    def process(self, element: tuple[int, Iterable[Any]]) -> None:
+        _, values = element
+        write_json(self._path, list(values))
+
+
+@beam.typehints.with_output_types(tuple[int, Any])
+class SurveyFile(beam.DoFn):
+    """``survey.InputFile`` in, ``survey.FileSurvey`` as a mapping out."""
 
     def __init__(self, config: ViewsConfig, image_config: ImageConfig, smallest_rank: float):
         super().__init__()
-        self._survey = functools.partial(
-            survey.survey_file, config=config, image_config=image_config, smallest_rank=smallest_rank
-        )
+        self._settings = config, image_config, smallest_rank
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection:
-        """Spread the files over the workers and gather the counts."""
-        return (
-            files
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "Survey" >> beam.Map(self._survey)
-            | "ToMapping" >> beam.Map(dataclasses.asdict)
-            | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn()).without_defaults()
-        )
-
-
-class WriteViews(beam.PTransform):
-    """``FilePlan`` in; writes the shards; one ``{split: totals as plain values}`` out.
-
-    Args:
-        split_dirs: folder of each output split.
-        scratch_dir: for shards that are not complete, on the same file system.
-        config: of ViewGen.
-        image_config: size and colour of the views.
-    """
-
-    def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
-        super().__init__()
-        self._writer = WriteFile(split_dirs, scratch_dir, config, image_config)
-
-    def expand(self, plans: beam.PCollection) -> beam.PCollection:
-        """Spread the files over the workers, write, and add up what they wrote."""
-        return (
-            plans
-            | "SpreadFiles" >> beam.Reshuffle()
-            | "Write" >> beam.ParDo(self._writer)
-            | "AddUp" >> beam.CombineGlobally(AddTotals()).without_defaults()
-            | "ToMapping" >> beam.Map(lambda totals: {split: each.to_mapping() for split, each in totals.items()})
-        )
+    @beam.typehints.no_annotations
+    def process(self, element: tuple[int, Iterable[survey.InputFile]]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """See ``survey.survey_file``."""
+        _, [file] = element
+        yield 0, dataclasses.asdict(survey.survey_file(file, *self._settings))
 
 
 @dataclasses.dataclass
@@ -92,36 +98,10 @@ class SplitTotals:
         digest_sum = (self.digest_sum + other.digest_sum) % 2**256
         return SplitTotals(self.records + other.records, self.bytes + other.bytes, digest_sum)
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Plain values for JSON; the sum as 64 hex characters."""
-        return {"records": self.records, "bytes": self.bytes, "digest_sum": f"{self.digest_sum:064x}"}
 
-
-class AddTotals(beam.CombineFn):
-    """Adds up dictionaries ``{split: SplitTotals}``."""
-
-    def create_accumulator(self) -> dict[str, SplitTotals]:
-        """Nothing yet."""
-        return {}
-
-    def add_input(self, accumulator: dict[str, SplitTotals], element: dict[str, SplitTotals]) -> dict[str, SplitTotals]:
-        """One file more."""
-        return {
-            split: accumulator.get(split, SplitTotals()).merge(element.get(split, SplitTotals()))
-            for split in (records.TRAIN, records.EVAL)
-        }
-
-    def merge_accumulators(self, accumulators: Iterable[dict[str, SplitTotals]]) -> dict[str, SplitTotals]:
-        """Of several workers."""
-        return functools.reduce(self.add_input, accumulators, self.create_accumulator())
-
-    def extract_output(self, accumulator: dict[str, SplitTotals]) -> dict[str, SplitTotals]:
-        """The sum itself."""
-        return accumulator
-
-
+@beam.typehints.with_output_types(tuple[int, Any])
 class WriteFile(beam.DoFn):
-    """Turns one input file into its shards of both splits; yields one ``{split: SplitTotals}``."""
+    """``survey.FilePlan`` in, ``{split: SplitTotals as a mapping}`` out; the file becomes its shards of both splits."""
 
     def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
         super().__init__()
@@ -134,13 +114,15 @@ class WriteFile(beam.DoFn):
         """Beam has a worker per core, so OpenCV needs no threads of its own."""
         cv2.setNumThreads(1)
 
-    def process(self, plan: survey.FilePlan) -> Iterator[dict[str, SplitTotals]]:
+    @beam.typehints.no_annotations
+    def process(self, element: tuple[int, Iterable[survey.FilePlan]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Read the file from front to back, a batch at a time.
 
         Raises:
             CorruptRecordError: the file or a record in it is damaged.
             ValueError: the file is not what was surveyed.
         """
+        _, [plan] = element
         ranges = {records.TRAIN: plan.train, records.EVAL: plan.eval}
         writers = {
             split: shards.ShardWriter(self._split_dirs[split], self._scratch_dir, ranges[split]) for split in ranges
@@ -151,7 +133,7 @@ class WriteFile(beam.DoFn):
             totals[split].add(split, serialized)
         for writer in writers.values():
             writer.close()
-        yield totals
+        yield 0, {split: dataclasses.asdict(each) for split, each in totals.items()}
 
     def _make_records(self, plan: survey.FilePlan) -> Iterator[tuple[str, bytes]]:
         done, total, reported = 0, plan.train.records + plan.eval.records, 0.0

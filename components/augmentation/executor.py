@@ -5,7 +5,6 @@ import logging
 import time
 from typing import Any
 
-import apache_beam as beam
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -89,27 +88,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> list[survey.FileSurvey]:
         path = shards.join(scratch_dir, "survey.json")
         with self._make_beam_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | beam.Create(files)
-                | beam_transforms.SurveyFiles(config, image_config, smallest_rank)
-                | beam.Map(lambda values: write_json(path, values))
-            )
+            worker = beam_transforms.SurveyFile(config, image_config, smallest_rank)
+            _ = pipeline | beam_transforms.ForEachFile(files, worker, path)
         return [survey.FileSurvey(**mapping) for mapping in read_json(path)]
 
     def _write(
         self, plan: survey.Plan, uri: str, config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
-    ) -> dict[str, dict[str, Any]]:
+    ) -> dict[str, beam_transforms.SplitTotals]:
         path = shards.join(scratch_dir, "totals.json")
         split_dirs = {split: _split_dir(uri, split) for split in (records.TRAIN, records.EVAL)}
         with self._make_beam_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | beam.Create(plan.files)
-                | beam_transforms.WriteViews(split_dirs, scratch_dir, config, image_config)
-                | beam.Map(lambda values: write_json(path, values))
-            )
-        return read_json(path)
+            worker = beam_transforms.WriteFile(split_dirs, scratch_dir, config, image_config)
+            _ = pipeline | beam_transforms.ForEachFile(plan.files, worker, path)
+        totals = {split: beam_transforms.SplitTotals() for split in split_dirs}
+        for of_file in read_json(path):
+            for split, values in of_file.items():
+                totals[split] = totals[split].merge(beam_transforms.SplitTotals(**values))
+        return totals
 
 
 def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
@@ -147,14 +142,16 @@ def _clear(uri: str) -> str:
     return shards.join(uri, _SCRATCH_FOLDER)
 
 
-def _summary(totals: dict[str, dict[str, Any]], config: ViewsConfig, image_config: ImageConfig) -> dict[str, Any]:
+def _summary(
+    totals: dict[str, beam_transforms.SplitTotals], config: ViewsConfig, image_config: ImageConfig
+) -> dict[str, Any]:
     hasher = hashlib.sha256()
     for split in (records.TRAIN, records.EVAL):
-        hasher.update(totals[split]["digest_sum"].encode())
+        hasher.update(f"{totals[split].digest_sum:064x}".encode())
     return {
         views_record.CONTENT_DIGEST: hasher.hexdigest(),
-        views_record.RECORDS: {split: totals[split]["records"] for split in (records.TRAIN, records.EVAL)},
-        views_record.BYTES: sum(values["bytes"] for values in totals.values()),
+        views_record.RECORDS: {split: totals[split].records for split in (records.TRAIN, records.EVAL)},
+        views_record.BYTES: sum(each.bytes for each in totals.values()),
         views_record.VIEWS_PER_IMAGE: config.views_per_image,
         views_record.SIZE_PX: image_config.size_px,
         views_record.CHANNELS: image_config.channels,

@@ -67,6 +67,7 @@ class DecodeAndStage(beam.DoFn):
         self._findings: list[str] = []
         self._loaded_items = self._loaded_images = 0
 
+    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
         """Decode, encode and stage every image of some items."""
         _, portions = element
@@ -150,6 +151,11 @@ class DecodeAndStage(beam.DoFn):
         groups: dict[int, set[tuple[str, str]]] = {}
         for copy in self._copies:
             runs.setdefault(bucket_index(copy.digest, self._order.buckets), []).append(copy)
+            if copy.group is not None and not self._order.has_groups:
+                raise RuntimeError(
+                    f"{copy.path}: no group expected, because source {self._order.config.source} says that it has "
+                    f"none (has_groups), found {copy.group!r}"
+                )
             if copy.group is not None and copy.split in (records.TRAIN, records.TEST):
                 bucket = bucket_of_group(copy.group, self._order.buckets)
                 groups.setdefault(bucket, set()).add((copy.group, copy.split))

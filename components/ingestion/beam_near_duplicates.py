@@ -73,6 +73,7 @@ class ComparePartition(beam.DoFn):
         """A staging file belongs to one bundle."""
         self._pairs = RunWriter(self._order.staging_folder)
 
+    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, tuple]]:
         """See ``near_duplicates.find_pairs``."""
         _, parts = element
@@ -122,6 +123,7 @@ class FinishBucket(beam.DoFn):
         """What comes beside the buckets is looked through once, not once for each of them."""
         self._places: dict[int, list[tuple]] | None = None
 
+    @beam.typehints.no_annotations
     def process(self, element: tuple[int, str], pairs: Iterable[tuple[int, tuple]]) -> Iterator[tuple[int, str]]:
         """``pairs`` are ``(bucket, place of lines [row, bits, path in test])``."""
         if self._places is None:

@@ -36,6 +36,7 @@ class ResolveGroups(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
+    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]]) -> None:
         """Test wins, but the caller stops at the first contradiction anyway."""
         bucket, places = element
@@ -73,9 +74,10 @@ class ResolveBucket(beam.DoFn):
         """A staging file belongs to one bundle."""
         self._bands = RunWriter(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]], contradicted: Any) -> Iterator[Any]:
-        """See ``splits.resolve``; ``contradicted`` is there only so that all groups are resolved before."""
-        del contradicted
+    @beam.typehints.no_annotations
+    def process(self, element: tuple[int, Iterable[tuple]], groups: Any = None) -> Iterator[Any]:
+        """See ``splits.resolve``; ``groups`` is empty, and there only so that all groups are resolved before."""
+        del groups
         bucket, places = element
         copies, findings = self._read(places)
         prescribed = self._prescribed(copies)

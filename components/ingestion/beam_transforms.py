@@ -11,6 +11,7 @@ Reshuffle, and what all have to wait for comes as a side input.
 
 import apache_beam as beam
 
+from components.contracts.spreading import spread
 from components.ingestion.beam_decoding import GROUPS, DecodeAndStage
 from components.ingestion.beam_near_duplicates import ComparePartition, FinishBucket
 from components.ingestion.beam_resolving import BANDS, ResolveBucket, ResolveGroups
@@ -32,26 +33,21 @@ class IngestImages(beam.PTransform):
     def expand(self, pipeline):
         """Returns nothing that anyone reads: what came of it lies in staging and below the output folder."""
         order = self._order
-        decoded = (
-            pipeline
-            | beam.Impulse()
-            | "Portions"
-            >> beam.FlatMap(lambda _, path: enumerate(read_portions(path)), self._portions_file).with_output_types(
-                tuple[int, tuple]
+        decoded = spread(pipeline, read_portions, self._portions_file) | "DecodeAndStage" >> beam.ParDo(
+            DecodeAndStage(order)
+        ).with_outputs(GROUPS, main="copies")
+        resolve = beam.ParDo(ResolveBucket(order))
+        if order.has_groups:
+            groups = (
+                decoded[GROUPS]
+                | "ByBucketOfGroups" >> beam.GroupByKey()
+                | "ResolveGroups" >> beam.ParDo(ResolveGroups(order))
             )
-            | "SpreadPortions" >> beam.GroupByKey()
-            | "DecodeAndStage" >> beam.ParDo(DecodeAndStage(order)).with_outputs(GROUPS, main="copies")
-        )
-        groups = (
-            decoded[GROUPS]
-            | "ByBucketOfGroups" >> beam.GroupByKey()
-            | "ResolveGroups" >> beam.ParDo(ResolveGroups(order))
-        )
+            resolve = beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(groups))
         resolved = (
             decoded["copies"]
             | "ByBucket" >> beam.GroupByKey()
-            | "Resolve"
-            >> beam.ParDo(ResolveBucket(order), beam.pvalue.AsIter(groups)).with_outputs(BANDS, main="tallies")
+            | "Resolve" >> resolve.with_outputs(BANDS, main="tallies")
         )
         tallies = resolved["tallies"]
         if order.config.near_duplicates is not NearDuplicates.OFF:

@@ -43,6 +43,7 @@ class WriteShards(beam.DoFn):
         """The plan is made once, not once for each bucket."""
         self._plan: _Plan | None = None
 
+    @beam.typehints.no_annotations
     def process(self, element: tuple[int, str], tallies: Iterable[tuple[int, str]]) -> None:
         """``tallies`` are ``(bucket, tally as JSON)``."""
         if self._plan is None:

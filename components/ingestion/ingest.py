@@ -62,8 +62,10 @@ def ingest(
     _remove_leftovers(output_uri)
     folder = staging.create_folder(output_uri)
     try:
-        plan = make_plan(open_source(root, config), folder)
-        order = WorkOrder(root, output_uri, folder, plan.images, config, decoding_rules(config, image_config))
+        source = open_source(root, config)
+        plan = make_plan(source, folder)
+        rules = decoding_rules(config, image_config)
+        order = WorkOrder(root, output_uri, folder, plan.images, source.has_groups, config, rules)
         with make_pipeline() as pipeline:
             _ = pipeline | IngestImages(order, plan.portions_file)
         if plan.images:

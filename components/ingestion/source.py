@@ -39,6 +39,8 @@ class SourceImage(NamedTuple):
 class Source(Protocol):
     """Images under a data root."""
 
+    has_groups: bool  # whether an image may belong to a group; where none does, Beam has less to do
+
     def items(self) -> Iterator[Item | Refusal]:
         """The units of work in one fixed order, and what is left out before reading.
 

@@ -26,6 +26,7 @@ class WorkOrder(NamedTuple):
     output_uri: str  # of the Examples artifact
     staging_folder: str
     images: int  # how many images the items name; an estimate where only reading tells
+    has_groups: bool  # whether an image may belong to a group
     config: IngestionConfig
     rules: DecodingRules
 

@@ -1,32 +1,38 @@
 """TrainingWindow's steps as Beam sees them: names of files travel between workers, images and digests never do."""
 
 import io
+from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
 import numpy as np
 
 from components.contracts import files
+from components.contracts.spreading import spread
 from components.window import merging
 
 
 class IndexFiles(beam.PTransform):
-    """``(file of image records, file to write its index to)`` in."""
+    """Applied to a pipeline; the jobs are ``(file of image records, file to write its index to)``."""
 
-    def expand(self, files: beam.PCollection) -> beam.PCollection:
+    def __init__(self, jobs: Sequence[tuple[str, str]]):
+        super().__init__()
+        self._jobs = jobs
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spread the files over the workers."""
-        return files | "Spread" >> beam.Reshuffle() | "Index" >> beam.MapTuple(_index)
+        return spread(pipeline, list, self._jobs) | "Index" >> beam.Map(_index)
 
 
 class WriteFiles(beam.PTransform):
-    """``(file of image records, file to write, file with the positions to leave out)`` in."""
+    """Likewise; the jobs are ``(file of image records, file to write, file with the positions to leave out)``."""
 
-    def __init__(self, scratch_dir: str):
+    def __init__(self, jobs: Sequence[tuple[str, str, str]], scratch_dir: str):
         super().__init__()
-        self._scratch_dir = scratch_dir
+        self._jobs, self._scratch_dir = jobs, scratch_dir
 
-    def expand(self, jobs: beam.PCollection) -> beam.PCollection:
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spread the files over the workers."""
-        return jobs | "Spread" >> beam.Reshuffle() | "Write" >> beam.Map(_write, scratch_dir=self._scratch_dir)
+        return spread(pipeline, list, self._jobs) | "Write" >> beam.Map(_write, scratch_dir=self._scratch_dir)
 
 
 def load_array(path: str) -> np.ndarray:
@@ -41,10 +47,11 @@ def save_array(values: np.ndarray, path: str) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def _index(path: str, target: str) -> None:
+def _index(element: tuple[int, Iterable[tuple[str, str]]]) -> None:
+    _, [(path, target)] = element
     save_array(merging.index_file(path), target)
 
 
-def _write(job: tuple[str, str, str], scratch_dir: str) -> None:
-    path, target, positions = job
+def _write(element: tuple[int, Iterable[tuple[str, str, str]]], scratch_dir: str) -> None:
+    _, [(path, target, positions)] = element
     merging.write_file(path, target, load_array(positions), scratch_dir)

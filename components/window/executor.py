@@ -5,7 +5,6 @@ import os
 import time
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from tfx import types
@@ -60,11 +59,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def _index(self, files: list[merging.SpanFile], scratch_dir: str) -> list[np.ndarray]:
         targets = [os.path.join(scratch_dir, f"index-{number}.npy") for number in range(len(files))]
         with self._make_beam_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | beam.Create([(file.path, target) for file, target in zip(files, targets, strict=True)])
-                | beam_transforms.IndexFiles()
-            )
+            jobs = [(file.path, target) for file, target in zip(files, targets, strict=True)]
+            _ = pipeline | beam_transforms.IndexFiles(jobs)
         return [beam_transforms.load_array(target) for target in targets]
 
     def _write(
@@ -81,7 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         for split in {file.split for file in files}:
             tf.io.gfile.makedirs(os.path.join(uri, f"Split-{split}"))
         with self._make_beam_pipeline() as pipeline:
-            _ = pipeline | beam.Create(jobs) | beam_transforms.WriteFiles(scratch_dir)
+            _ = pipeline | beam_transforms.WriteFiles(jobs, scratch_dir)
 
 
 def _files(examples: types.Artifact, age: int) -> list[merging.SpanFile]:

@@ -45,6 +45,8 @@ CIFAR_10 = Layout("CIFAR-10", "data_batch*.bin", "test_batch*.bin", "batches.met
 class CifarBinary:
     """The batches directly in one root."""
 
+    has_groups = False
+
     def __init__(self, root: str, layout: Layout):
         self._root = root
         self._layout = layout

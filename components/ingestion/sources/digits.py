@@ -21,6 +21,8 @@ _IMAGES_PER_ITEM = 100
 class Digits:
     """The bundled digits."""
 
+    has_groups = False
+
     def __init__(self, root: str, config: IngestionConfig):
         del root, config  # nothing about it can be set
 

@@ -43,6 +43,8 @@ class _Header(NamedTuple):
 class Idx:
     """The IDX files below one root."""
 
+    has_groups = False
+
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config

@@ -51,6 +51,8 @@ class _Layout(NamedTuple):
 class ImageFolder:
     """Image files below one root."""
 
+    has_groups = False
+
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config

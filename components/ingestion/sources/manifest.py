@@ -39,6 +39,8 @@ _Row = dict[str, Any]
 class Manifest:
     """The files that one manifest names."""
 
+    has_groups = True
+
     def __init__(self, root: str, config: IngestionConfig):
         self._config = config
         self._columns = config.manifest

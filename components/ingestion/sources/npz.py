@@ -48,6 +48,8 @@ class _Array(NamedTuple):
 class Npz:
     """The npz files below one root."""
 
+    has_groups = False
+
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config

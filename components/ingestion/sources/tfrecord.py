@@ -30,6 +30,8 @@ _MASK_DELTA = 0xA282EAD8
 class TFRecord:
     """The TFRecord files below one root."""
 
+    has_groups = True
+
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config

@@ -36,6 +36,8 @@ class _Member(NamedTuple):
 class WebDataset:
     """The tar shards below one root."""
 
+    has_groups = True
+
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config
