@@ -95,13 +95,12 @@ def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tu
     # Logits are products of these, so that no matrix need be divided by the temperature.
     scales = _inverse_norms(projections) / math.sqrt(temperature)
     views = projections * scales
-    first, second = ops.split(views, 2)
-    positive = ops.tile(ops.sum(first * second, axis=1), 2)
+    partners = ops.roll(views, projections.shape[0] // 2, axis=0)  # each view's positive
+    positive = ops.sum(views * partners, axis=1)
     sums = PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else LogSums
     similarities = Similarities(views, sums, replicas)
     total, as_near = similarities.statistics(sums.values(positive - TIE / temperature))
-    by_first, by_second = ops.split(similarities.attraction(total), 2)
-    by_views = ops.concatenate([by_first - 2.0 * second, by_second - 2.0 * first])
+    by_views = similarities.attraction(total) - 2.0 * partners
     # A direction has no derivative along itself.
     along = ops.sum(by_views * views, axis=1, keepdims=True) * temperature
     gradient = (by_views - along * views) * (scales / num_global)

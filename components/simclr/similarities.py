@@ -204,6 +204,8 @@ class Similarities:
 
     def _to_blocks(self, values: Tensor, filler: float = 0.0) -> Tensor:
         """(2n, ...) to (m, b, ...), or (b, ...) where there is one block."""
+        if self._count == 1:
+            return values
         rest = values.shape[1:]
         if self._padding:
             values = ops.pad(values, [(0, self._padding)] + [(0, 0)] * len(rest), constant_values=filler)

@@ -19,6 +19,7 @@ from components.ingestion import beam_decoding, beam_transforms, staging, work_o
 from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
+from components.ingestion.sources import manifest
 from components.ingestion.summary import IngestionError
 
 CONFIG = IngestionConfig(stored_format=StoredFormat.PNG, max_undecodable_fraction=0.9)
@@ -385,6 +386,14 @@ def test_a_group_that_is_put_on_both_sides_stops_the_run(make_files, tmp_path):
     rows = [(f"{index}.png", "ab"[index % 2], "test" if index < 4 else "train", f"p{index % 5}") for index in range(12)]
     write_manifest(root, rows)
     with pytest.raises(IngestionError, match=r"in both train and test, .*: 4\. First: p0, p1, p2, p3\."):
+        run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
+
+
+def test_a_group_that_the_source_kept_quiet_about_stops_the_run(make_files, tmp_path, monkeypatch):
+    root = make_files({"0.png": 0, "1.png": 1})
+    write_manifest(root, [("0.png", "a", "train", ""), ("1.png", "a", "test", "patient 1")])
+    monkeypatch.setattr(manifest.Manifest, "has_groups", False)
+    with pytest.raises(RuntimeError, match=r"1\.png: no group expected, .*has_groups.*found 'patient 1'"):
         run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
 
 

@@ -70,6 +70,7 @@ def test_a_source_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "my_source.py").write_text(
         "from components.ingestion.source import Item, SourceImage\n"
         "class MySource:\n"
+        "    has_groups = False\n"
         "    def __init__(self, root, config): self.root = root\n"
         "    def items(self): yield Item('x', count=2)\n"
         "    def load(self, item): yield from (SourceImage(f'{self.root}{at}', b'', 'a', None) for at in range(2))\n"
