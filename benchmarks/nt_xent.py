@@ -11,6 +11,7 @@ from components.simclr import nt_xent
 
 _WIDTH, _TEMPERATURE = 128, 0.2
 _SMALL = (32, 128, 512)
+_SMALL_TURNS = 10  # times as many: a turn of milliseconds is only now and then an undisturbed one
 _LARGE = 32768
 # glibc returns what is freed of arrays of this size and above, instead of keeping it for the thread that had it.
 _FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(2**18)}
@@ -20,7 +21,7 @@ def measure(report: Report, turns: int) -> None:
     """Times at several N, plain and compiled; peak memory at N = 4,096 and 32,768."""
     for images in (4096, *_SMALL):
         for compiled in (False, True):
-            _report_times(report, images, compiled, turns)
+            _report_times(report, images, compiled, turns * (_SMALL_TURNS if images in _SMALL else 1))
     _report_memory(report)
 
 
