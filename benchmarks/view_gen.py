@@ -17,6 +17,7 @@ from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, records
 from components.contracts.configuration import to_json
+from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import ImageConfig
 from components.simclr import draws, uint8_engine
 from components.simclr.crops import draw_crops
@@ -54,7 +55,7 @@ class _Run:
         self._examples.split_names = artifact_utils.encode_split_names([records.TRAIN])
         split = folder / "examples" / f"Split-{records.TRAIN}"
         split.mkdir(parents=True)
-        with tf.io.TFRecordWriter(str(split / "data.gz"), tf.io.TFRecordOptions("GZIP", compression_level=0)) as writer:
+        with tf.io.TFRecordWriter(str(split / "data.gz"), IMAGE_RECORDS) as writer:
             for number in range(count):
                 writer.write(_record(photos[number % len(photos)], number))
         self.views = 0  # that the last run made; images held out for watching have none

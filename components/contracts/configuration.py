@@ -8,6 +8,8 @@ import dataclasses
 import enum
 import hashlib
 import json
+import typing
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import pydantic
@@ -47,20 +49,30 @@ def from_mapping(cls: type[Config], mapping: dict[str, Any], source: str, prefix
     except (TypeError, pydantic.ValidationError) as error:
         if isinstance(error, TypeError):  # a YAML value without a JSON form, such as a date
             raise ConfigError(f"{source}: {error}") from error
-        lines = [_sentence(details, prefix) for details in error.errors()]
+        lines = [_sentence(cls, details, prefix) for details in error.errors()]
         raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
 
 
-def _sentence(details: dict[str, Any], prefix: str) -> str:
+def _sentence(cls: type, details: dict[str, Any], prefix: str) -> str:
     key = ".".join(str(part) for part in ((prefix,) if prefix else ()) + details["loc"]) or "(top level)"
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{key}: unknown key"
+        known = _known_keys(cls, details["loc"][:-1])
+        return f"{key}: unknown key" + f", expected one of {', '.join(known)}" * bool(known)
     if details["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: required, but missing"
     message = details["msg"].removeprefix("Value error, ")
     if details["type"] == "value_error":
         return f"{key}: {message}"
     return f"{key}: {message}, found {details['input']!r}"
+
+
+def _known_keys(kind: Any, location: Sequence[str | int]) -> list[str]:
+    """Of the dataclass at ``location`` in ``kind``, if there is one; numbers are places in a list."""
+    for name in (part for part in location if isinstance(part, str)):
+        hint = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
+        # Where it is optional or a list, what is meant is inside.
+        kind = next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
+    return sorted(field.name for field in dataclasses.fields(kind)) if kind else []
 
 
 def to_mapping(config: Any) -> Any:

@@ -9,6 +9,7 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.metrics import Metrics
 
+from components.contracts.files import IMAGE_RECORDS
 from components.ingestion.config import IngestionConfig
 from components.ingestion.findings import SHARD, TALLY, finding, write_findings
 from components.ingestion.splits import buckets_of_shard, shard_count, shard_index, shard_name, shuffle_key
@@ -78,10 +79,7 @@ class WriteShards(beam.DoFn):
 
     def _write(self, path: str, places: Iterable[Place]) -> str:
         hasher = hashlib.sha256()
-        # Level 0 packs without compressing: the images are compressed already, and level 1 took as long as a second
-        # JPEG encoding to save 5 % of the bytes.
-        options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
-        with tf.io.TFRecordWriter(path, options) as writer:
+        with tf.io.TFRecordWriter(path, IMAGE_RECORDS) as writer:
             for place in places:
                 record = self._reader.read(place)
                 writer.write(record)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
-from components.contracts.files import read_records
+from components.contracts.files import IMAGE_RECORDS, read_records
 
 _INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8")])  # half of the digest; 0 for no label
 
@@ -103,7 +103,7 @@ def write_file(path: str, target: str, skipped: np.ndarray, scratch_dir: str) ->
     unfinished = f"{scratch_dir}/{uuid.uuid4().hex}.gz"
     if len(skipped):
         positions = set(skipped.tolist())
-        with tf.io.TFRecordWriter(unfinished, "GZIP") as writer:
+        with tf.io.TFRecordWriter(unfinished, IMAGE_RECORDS) as writer:
             for position, serialized in enumerate(read_records(path)):
                 if position not in positions:
                     writer.write(serialized)

@@ -27,12 +27,14 @@ class _Outer:
     kind: _Kind = Field(_Kind.A, description="a choice")
     inner: _Inner = Field(_Inner(), description="a group")
     sizes: tuple[int, ...] = Field((1, 2), description="several")
+    many: tuple[_Inner, ...] = Field((), description="several groups")
+    none: _Inner | None = Field(None, description="a group or none")
 
 
 def test_json_is_canonical_and_comes_back():
     config = configuration.from_mapping(_Outer, {"sizes": [5], "name": "é", "kind": "b"}, "here")
     text = configuration.to_json(config)
-    assert text == '{"inner":{"number":3,"share":0.5},"kind":"b","name":"é","sizes":[5]}'
+    assert text == '{"inner":{"number":3,"share":0.5},"kind":"b","many":[],"name":"é","none":null,"sizes":[5]}'
     assert configuration.from_json(_Outer, text, "here") == config
     assert json.loads(text)["kind"] == "b"
 
@@ -51,7 +53,10 @@ def test_a_whole_number_is_a_float_too():
     ("mapping", "message"),
     [
         ({}, "here: part.name: required, but missing"),
-        ({"name": "x", "inner": {"numer": 1}}, "here: part.inner.numer: unknown key"),
+        ({"name": "x", "inner": {"numer": 1}}, "here: part.inner.numer: unknown key, expected one of number, share$"),
+        ({"name": "x", "many": [{"numer": 1}]}, "here: part.many.0.numer: unknown key, expected one of number, share$"),
+        ({"name": "x", "none": {"numer": 1}}, "here: part.none.numer: unknown key, expected one of number, share$"),
+        ({"name": "x", "nam": "y"}, "here: part.nam: unknown key, expected one of inner, kind, many, name, "),
         ({"name": "x", "inner": {"number": True}}, "here: part.inner.number: .*found True"),
         ({"name": "x", "kind": "c"}, "here: part.kind: .*'a' or 'b', found 'c'"),
         ({"name": "x", "sizes": ["1"]}, "here: part.sizes.0: .*found '1'"),
