@@ -135,7 +135,12 @@ class Similarities:
     def _visit(self, visit: _Pass, numbers: Tensor) -> tuple:
         """What the pass collects, arrays (2n, ...); ``numbers`` (2n,) go to it beside the views."""
         own = _Side(self._views, self._to_blocks(numbers, filler=1.0), self._is_view)
-        state = _each(lambda rows: visit.contribute(self._diagonal_values(rows), rows, rows)[0], visit.like, own)
+
+        def visit_diagonal(i: Tensor) -> tuple:
+            rows = self._block(own, i)
+            return visit.contribute(self._diagonal_values(rows), rows, rows)[0]
+
+        state = self._each(visit_diagonal, visit.like, self._count)
         if self._count > 1:
             state = self._visit_pairs(visit, own, state)
         if self._replicas.count > 1:
@@ -146,22 +151,23 @@ class Similarities:
         """Pairs of different blocks of this replica."""
         half = self._count // 2
 
-        def visit_pair(rows: _Side, columns: _Side) -> tuple:
-            to_rows, to_columns = visit.contribute(self._values(rows, columns), rows, columns)
-            return to_rows, to_columns()
+        def visit_round(k: Tensor, rows: int) -> tuple:
+            def visit_pair(i: Tensor) -> tuple:
+                rows, columns = self._block(own, i), self._block(own, (i + k) % self._count)
+                to_rows, to_columns = visit.contribute(self._values(rows, columns), rows, columns)
+                return to_rows, to_columns()
+
+            return self._each(visit_pair, (visit.like,) * 2, rows)
 
         def visit_turned(k: Tensor, state: tuple) -> tuple:
-            turned = own.map(lambda values: ops.roll(values, -k, axis=0))
-            to_rows, to_columns = _each(visit_pair, (visit.like,) * 2, own, turned)
+            to_rows, to_columns = visit_round(k, self._count)
             state = visit.merge(state, to_rows)
             return visit.merge(state, tuple(ops.roll(values, k, axis=0) for values in to_columns))
 
-        def visit_opposite(_: Tensor, state: tuple) -> tuple:
-            first, second = own.map(lambda values: values[:half]), own.map(lambda values: values[half:])
-            results = _each(visit_pair, (visit.like,) * 2, first, second)
+        def visit_opposite(k: Tensor, state: tuple) -> tuple:
+            results = visit_round(k, half)  # each block is either row or column
             return visit.merge(state, tuple(ops.concatenate(parts) for parts in zip(*results, strict=True)))
 
-        # In the last round each block is either row or column.
         return _loop(half, half + 1, visit_opposite, _loop(1, half, visit_turned, state))
 
     def _visit_others(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
@@ -171,12 +177,23 @@ class Similarities:
 
         def visit_other(k: Tensor, state: tuple) -> tuple:
             columns = others.map(lambda values: ops.take(values, k, axis=0))
-            results = _each(
-                lambda rows: visit.contribute(self._values(rows, columns), rows, columns)[0], visit.like, own
-            )
-            return visit.merge(state, results)
+
+            def visit_rows(i: Tensor) -> tuple:
+                rows = self._block(own, i)
+                return visit.contribute(self._values(rows, columns), rows, columns)[0]
+
+            return visit.merge(state, self._each(visit_rows, visit.like, self._count))
 
         return _loop(0, others.views.shape[0], visit_other, state)
+
+    def _block(self, side: _Side, number: Tensor) -> _Side:
+        return side if self._count == 1 else side.map(lambda values: ops.take(values, number, axis=0))
+
+    def _each(self, function: Callable[[Tensor], tuple], like: tuple, blocks: int) -> tuple:
+        """``function`` of each number, one after the other: results like ``like``, with the blocks' number in front."""
+        if self._count == 1:
+            return function(0)
+        return ops.scan(lambda nothing, number: (nothing, function(number)), like, ops.arange(blocks))[1]
 
     def _diagonal_values(self, rows: _Side) -> Tensor:
         """As ``_values``, of a block with itself."""
@@ -219,13 +236,6 @@ class Similarities:
         return tuple(blocks.shape[len(self._shape) :])
 
 
-def _each(function: Callable, like: tuple, *sides: _Side) -> tuple:
-    """``function`` of each block, one after the other: results like ``like``, with the number of blocks in front."""
-    if len(sides[0].views.shape) == 2:
-        return function(*sides)
-    return ops.scan(lambda nothing, blocks: (nothing, function(*blocks)), like, sides)[1]
-
-
 def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: tuple) -> tuple:
     """``state = body(k, state)`` for k from ``start`` to ``stop - 1``, one after the other, and after ``state``."""
 
@@ -238,7 +248,7 @@ def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: 
 
 def _after(state: tuple, k: Any) -> Tensor:
     """k, but not before ``state`` is known: else TensorFlow works at several rounds at once, in as much more memory."""
-    return ops.where(ops.sum(state[0]) > 0, k, k)
+    return ops.where(ops.ravel(state[0])[0] > 0, k, k)
 
 
 def _count(chosen: Tensor, axis: int) -> Tensor:
