@@ -151,12 +151,14 @@ class DecodeAndStage(beam.DoFn):
         groups: dict[int, set[tuple[str, str]]] = {}
         for copy in self._copies:
             runs.setdefault(bucket_index(copy.digest, self._order.buckets), []).append(copy)
-            if copy.group is not None and not self._order.has_groups:
+            if copy.group is None:
+                continue
+            if not self._order.has_groups:
                 raise RuntimeError(
                     f"{copy.path}: no group expected, because source {self._order.config.source} says that it has "
                     f"none (has_groups), found {copy.group!r}"
                 )
-            if copy.group is not None and copy.split in (records.TRAIN, records.TEST):
+            if copy.split in (records.TRAIN, records.TEST):
                 bucket = bucket_of_group(copy.group, self._order.buckets)
                 groups.setdefault(bucket, set()).add((copy.group, copy.split))
         self._decoded.inc(len(self._copies))  # not one by one: a counter costs more than it seems

@@ -151,13 +151,13 @@ class Similarities:
         """Pairs of different blocks of this replica."""
         half = self._count // 2
 
-        def visit_round(k: Tensor, rows: int) -> tuple:
+        def visit_round(k: Tensor, pairs: int) -> tuple:
             def visit_pair(i: Tensor) -> tuple:
                 rows, columns = self._block(own, i), self._block(own, (i + k) % self._count)
                 to_rows, to_columns = visit.contribute(self._values(rows, columns), rows, columns)
                 return to_rows, to_columns()
 
-            return self._each(visit_pair, (visit.like,) * 2, rows)
+            return self._each(visit_pair, (visit.like,) * 2, pairs)
 
         def visit_turned(k: Tensor, state: tuple) -> tuple:
             to_rows, to_columns = visit_round(k, self._count)
