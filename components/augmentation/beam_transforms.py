@@ -28,16 +28,16 @@ _REPORT_EVERY_SECONDS = 2.0  # a log has a line for each
 _NAMESPACE = "ViewGen"
 
 
-class ForEachFile(beam.PTransform):
-    """Gives files to workers and writes what they make of them, a value for JSON each, to ``path`` as one list.
+class WriteViews(beam.PTransform):
+    """Gives files to workers, and writes to ``path`` what each file came to: a list of ``FileTotals`` as mappings.
 
     Args:
-        files: in the form that ``worker`` takes.
-        worker: ``(number, [file])`` in, ``(0, value)`` out.
-        path: where all values go, in any order.
+        files: the numbers of their shards are theirs in this order.
+        worker: writes the shards.
+        path: of the list, in any order.
     """
 
-    def __init__(self, files: Sequence[Any], worker: beam.DoFn, path: str):
+    def __init__(self, files: Sequence[survey.InputFile], worker: "WriteFile", path: str):
         super().__init__()
         self._files, self._worker, self._path = files, worker, path
 
@@ -45,37 +45,22 @@ class ForEachFile(beam.PTransform):
         """Applied to a pipeline."""
         return (
             spread(pipeline, list, self._files)
-            | "Work" >> beam.ParDo(self._worker)
+            | "Write" >> beam.ParDo(self._worker)
             | "Gather" >> beam.GroupByKey()
-            | "Write" >> beam.ParDo(_WriteValues(self._path))
+            | "Totals" >> beam.ParDo(_WriteTotals(self._path))
         )
 
 
 @beam.typehints.with_output_types(int)
-class _WriteValues(beam.DoFn):
+class _WriteTotals(beam.DoFn):
     def __init__(self, path: str):
         super().__init__()
         self._path = path
 
     @beam.typehints.no_annotations
-    def process(self, element: tuple[int, Iterable[Any]]) -> None:
-        _, values = element
-        write_json(self._path, list(values))
-
-
-@beam.typehints.with_output_types(tuple[int, Any])
-class SurveyFile(beam.DoFn):
-    """``survey.InputFile`` in, ``survey.FileSurvey`` as a mapping out."""
-
-    def __init__(self, config: ViewsConfig, image_config: ImageConfig, smallest_rank: float):
-        super().__init__()
-        self._settings = config, image_config, smallest_rank
-
-    @beam.typehints.no_annotations
-    def process(self, element: tuple[int, Iterable[survey.InputFile]]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """See ``survey.survey_file``."""
-        _, [file] = element
-        yield 0, dataclasses.asdict(survey.survey_file(file, *self._settings))
+    def process(self, element: tuple[int, Iterable[dict[str, Any]]]) -> None:
+        _, totals = element
+        write_json(self._path, list(totals))
 
 
 @dataclasses.dataclass
@@ -99,14 +84,49 @@ class SplitTotals:
         return SplitTotals(self.records + other.records, self.bytes + other.bytes, digest_sum)
 
 
+@dataclasses.dataclass
+class FileTotals:
+    """What an input file came to."""
+
+    splits: dict[str, SplitTotals]
+    left_out: int = 0  # images of held-out groups that have no label
+
+    def merge(self, other: "FileTotals") -> "FileTotals":
+        """Both together."""
+        splits = {split: of_split.merge(other.splits[split]) for split, of_split in self.splits.items()}
+        return FileTotals(splits, self.left_out + other.left_out)
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any]) -> "FileTotals":
+        """The inverse of ``dataclasses.asdict``."""
+        return cls({split: SplitTotals(**of_split) for split, of_split in values["splits"].items()}, values["left_out"])
+
+
 @beam.typehints.with_output_types(tuple[int, Any])
 class WriteFile(beam.DoFn):
-    """``survey.FilePlan`` in, ``{split: SplitTotals as a mapping}`` out; the file becomes its shards of both splits."""
+    """``(number, [survey.InputFile])`` in, ``(0, FileTotals as a mapping)`` out.
 
-    def __init__(self, split_dirs: dict[str, str], scratch_dir: str, config: ViewsConfig, image_config: ImageConfig):
+    The file becomes its shards of both splits.
+
+    Args:
+        split_dirs: where the shards of each split end up.
+        scratch_dir: on the same file system.
+        config: of ViewGen.
+        image_config: size and colour of the views.
+        smallest_rank: of the labelled images, as ``survey.smallest_rank`` found it.
+    """
+
+    def __init__(
+        self,
+        split_dirs: dict[str, str],
+        scratch_dir: str,
+        config: ViewsConfig,
+        image_config: ImageConfig,
+        smallest_rank: float,
+    ):
         super().__init__()
         self._split_dirs, self._scratch_dir = split_dirs, scratch_dir
-        self._config, self._image_config = config, image_config
+        self._config, self._image_config, self._smallest_rank = config, image_config, smallest_rank
         self._views = beam.metrics.Metrics.counter(_NAMESPACE, "views")
         self._images = {split: beam.metrics.Metrics.counter(_NAMESPACE, f"images_{split}") for split in split_dirs}
 
@@ -115,54 +135,62 @@ class WriteFile(beam.DoFn):
         cv2.setNumThreads(1)
 
     @beam.typehints.no_annotations
-    def process(self, element: tuple[int, Iterable[survey.FilePlan]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def process(self, element: tuple[int, Iterable[survey.InputFile]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Read the file from front to back, a batch at a time.
 
         Raises:
             CorruptRecordError: the file or a record in it is damaged.
-            ValueError: the file is not what was surveyed.
         """
-        _, [plan] = element
-        ranges = {records.TRAIN: plan.train, records.EVAL: plan.eval}
+        number, [file] = element
         writers = {
-            split: shards.ShardWriter(self._split_dirs[split], self._scratch_dir, ranges[split]) for split in ranges
+            split: shards.ShardWriter(folder, self._scratch_dir, number, self._config.shard_bytes)
+            for split, folder in self._split_dirs.items()
         }
-        totals = {split: SplitTotals() for split in ranges}
-        for split, serialized in self._make_records(plan):
-            writers[split].write(serialized)
-            totals[split].add(split, serialized)
+        totals = FileTotals({split: SplitTotals() for split in writers})
+        for batch in _in_batches(_with_progress(shards.read_images(file.path), file)):
+            made = self._make_records(file.split, batch)
+            for split, of_split in made.items():
+                for serialized in of_split:
+                    writers[split].write(serialized)
+                    totals.splits[split].add(split, serialized)
+                self._images[split].inc(len(of_split))
+            self._views.inc(len(made[records.TRAIN]) * self._config.views_per_image)
+            totals.left_out += len(batch) - sum(len(of_split) for of_split in made.values())
         for writer in writers.values():
             writer.close()
-        yield 0, {split: dataclasses.asdict(each) for split, each in totals.items()}
+        yield 0, dataclasses.asdict(totals)
 
-    def _make_records(self, plan: survey.FilePlan) -> Iterator[tuple[str, bytes]]:
-        done, total, reported = 0, plan.train.records + plan.eval.records, 0.0
-        for batch in _batches(shards.read_images(plan.path)):
-            train, evaluation = self._divide(plan, batch)
-            made = view_records.train_records(train, self._config, self._image_config)
-            yield from ((records.TRAIN, serialized) for serialized in made)
-            for image in evaluation:
-                yield records.EVAL, view_records.eval_record(image, self._image_config)
-            self._views.inc(len(train) * self._config.views_per_image)
-            self._images[records.TRAIN].inc(len(train))
-            self._images[records.EVAL].inc(len(evaluation))
-            done += len(train) + len(evaluation)
-            if done == total or time.monotonic() - reported > _REPORT_EVERY_SECONDS:
-                reported = time.monotonic()
-                report_progress(done, total, f"views of {plan.split} images, {plan.path.rsplit('/', 1)[-1]}")
+    def _make_records(self, split: str, batch: list[StoredImage]) -> dict[str, list[bytes]]:
+        train, evaluation = self._divide(split, batch)
+        return {
+            records.TRAIN: view_records.train_records(train, self._config, self._image_config),
+            records.EVAL: [view_records.eval_record(image, self._image_config) for image in evaluation],
+        }
 
-    def _divide(self, plan: survey.FilePlan, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
+    def _divide(self, split: str, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
         train, evaluation = [], []
         for image, rank in zip(batch, held_out.held_out_ranks(batch), strict=True):
-            limits = rank, self._config.eval_fraction, plan.smallest_rank
-            if plan.split == records.TRAIN and image.label is not None:
+            limits = rank, self._config.eval_fraction, self._smallest_rank
+            if split == records.TRAIN and image.label is not None:
                 (evaluation if held_out.is_held_out(*limits) else train).append(image)
             elif not held_out.is_left_out(image, *limits):
                 train.append(image)
         return train, evaluation
 
 
-def _batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:
+def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Iterator[StoredImage]:
+    """The images, told about in percent of the file's bytes, as nobody has counted its records."""
+    done, reported, name = 0, 0.0, file.path.rsplit("/", 1)[-1]
+    for image in images:
+        yield image
+        done += image.record_bytes
+        if time.monotonic() - reported > _REPORT_EVERY_SECONDS:
+            reported = time.monotonic()
+            report_progress(min(99, 100 * done // file.size_bytes), 100, f"% of {name}: views of {file.split} images")
+    report_progress(100, 100, f"% of {name}: views of {file.split} images")
+
+
+def _in_batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:
     batch: list[StoredImage] = []
     size = 0
     for image in images:

@@ -34,7 +34,9 @@ class ViewsConfig:
     )
     view_format: ViewFormat = Field(ViewFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg")
     jpeg_quality: int = Field(95, ge=1, le=100, description="of crops stored as JPEG")
-    shard_bytes: int = Field(128 * 2**20, ge=2**10, description="aimed size of an output file")
+    shard_bytes: int = Field(
+        128 * 2**20, ge=2**10, description="largest size of an output file, unless one record is larger"
+    )
     max_view_bytes: int = Field(
         20 * 2**30, ge=1, description="the step refuses to write more than this, by an estimate made before writing"
     )

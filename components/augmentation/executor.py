@@ -1,10 +1,12 @@
 """ViewGen's executor: image records in, view records and ``views_summary.json`` out."""
 
+import functools
 import hashlib
 import logging
 import time
 from typing import Any
 
+import tensorflow as tf
 from tfx import types
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -28,7 +30,7 @@ _SCRATCH_FOLDER = ".incomplete"  # hidden, so that no reader takes what lies the
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Counts first, then writes: two Beam pipelines, between which the step refuses what would be too much."""
+    """Looks at the beginning of the input and refuses what would be too much, then writes."""
 
     def Do(
         self,
@@ -57,54 +59,26 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = _input_files(input_dict[EXAMPLES])
         _logger.info("ViewGen: config %s, %d files, %s", configuration.digest(config)[:12], len(files), views.uri)
         scratch_dir = _clear(views.uri)
-        plan = self._plan(files, config, image_config, scratch_dir)
-        _logger.info("ViewGen will write about %d bytes: %d train and %d eval records; left out, because their group "
-                     "is held out and they have no label: %d images",
-                     plan.estimated_bytes, plan.train_records, plan.eval_records, plan.left_out)  # fmt: skip
-        totals = self._write(plan, views.uri, config, image_config, scratch_dir)
-        summary = _summary(totals, config, image_config)
+        smallest_rank = survey.smallest_rank(files, config.eval_fraction)
+        estimated = survey.check_size(files, config, image_config)
+        _logger.info("ViewGen will write about %d bytes", estimated)
+        split_dirs = {split: _split_dir(views.uri, split) for split in (records.TRAIN, records.EVAL)}
+        worker = beam_transforms.WriteFile(split_dirs, scratch_dir, config, image_config, smallest_rank)
+        totals = self._write(files, worker, shards.join(scratch_dir, "totals.json"))
+        _check_train(totals.splits, config)
+        summary = _summary(totals.splits, config, image_config)
         _publish(views, summary, time.monotonic() - started)
-        _logger.info(
-            "ViewGen: wrote %s in %.1f s to %s", summary[views_record.RECORDS], time.monotonic() - started, views.uri
-        )
-
-    def _plan(
-        self, files: list[survey.InputFile], config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
-    ) -> survey.Plan:
-        """Where so few are labelled that the fraction holds none out, only a first survey tells which group is."""
-        surveys = self._survey(files, config, image_config, 0.0, scratch_dir)
-        smallest_rank = survey.smallest_rank_of(surveys)
-        if smallest_rank >= config.eval_fraction:
-            surveys = self._survey(files, config, image_config, smallest_rank, scratch_dir)
-        return survey.make_plan(surveys, config)
-
-    def _survey(
-        self,
-        files: list[survey.InputFile],
-        config: ViewsConfig,
-        image_config: ImageConfig,
-        smallest_rank: float,
-        scratch_dir: str,
-    ) -> list[survey.FileSurvey]:
-        path = shards.join(scratch_dir, "survey.json")
-        with self._make_beam_pipeline() as pipeline:
-            worker = beam_transforms.SurveyFile(config, image_config, smallest_rank)
-            _ = pipeline | beam_transforms.ForEachFile(files, worker, path)
-        return [survey.FileSurvey(**mapping) for mapping in read_json(path)]
+        _logger.info("ViewGen: wrote %s in %.1f s to %s; left out, because their group is held out and they have no "
+                     "label: %d images",
+                     summary[views_record.RECORDS], time.monotonic() - started, views.uri, totals.left_out)  # fmt: skip
 
     def _write(
-        self, plan: survey.Plan, uri: str, config: ViewsConfig, image_config: ImageConfig, scratch_dir: str
-    ) -> dict[str, beam_transforms.SplitTotals]:
-        path = shards.join(scratch_dir, "totals.json")
-        split_dirs = {split: _split_dir(uri, split) for split in (records.TRAIN, records.EVAL)}
+        self, files: list[survey.InputFile], worker: beam_transforms.WriteFile, path: str
+    ) -> beam_transforms.FileTotals:
         with self._make_beam_pipeline() as pipeline:
-            worker = beam_transforms.WriteFile(split_dirs, scratch_dir, config, image_config)
-            _ = pipeline | beam_transforms.ForEachFile(plan.files, worker, path)
-        totals = {split: beam_transforms.SplitTotals() for split in split_dirs}
-        for of_file in read_json(path):
-            for split, values in of_file.items():
-                totals[split] = totals[split].merge(beam_transforms.SplitTotals(**values))
-        return totals
+            _ = pipeline | beam_transforms.WriteViews(files, worker, path)
+        of_files = (beam_transforms.FileTotals.from_mapping(values) for values in read_json(path))
+        return functools.reduce(beam_transforms.FileTotals.merge, of_files)
 
 
 def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
@@ -121,8 +95,18 @@ def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
         for split in (records.TRAIN, records.UNLABELED):
             if split in splits:
                 folder = artifact_utils.get_split_uri([artifact], split)
-                files.extend(survey.InputFile(path, split) for path in shards.list_files(folder))
+                files.extend(
+                    survey.InputFile(path, split, tf.io.gfile.stat(path).length) for path in shards.list_files(folder)
+                )
     return files
+
+
+def _check_train(totals: dict[str, beam_transforms.SplitTotals], config: ViewsConfig) -> None:
+    if not totals[records.TRAIN].records:
+        raise ValueError(
+            f"all {totals[records.EVAL].records} images of split train are held out for watching: lower "
+            f"views.eval_fraction ({config.eval_fraction:g}) or bring more images"
+        )
 
 
 def _split_dir(uri: str, split: str) -> str:

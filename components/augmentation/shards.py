@@ -1,6 +1,5 @@
 """TFRecord files in and out: input files read from front to back, output shards that appear under their names whole."""
 
-import dataclasses
 import logging
 import uuid
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from components.augmentation.stored_image import CorruptRecordError, StoredImage, parse_record
-from components.contracts.files import read_records
+from components.contracts.files import bytes_in_file, read_records
 
 _logger = logging.getLogger(__name__)
 
@@ -39,83 +38,47 @@ def read_images(path: str) -> Iterator[StoredImage]:
         raise CorruptRecordError(f"{path} is damaged: {error.message}") from error
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardRange:
-    """The output shards that take the ``records`` records of one input file: ``count`` from ``first``, of ``total``."""
-
-    first: int
-    count: int
-    total: int
-    records: int
-
-    def shard_of(self, position: int) -> int:
-        """Number of the shard that takes the record at ``position``; shards differ by one record at most."""
-        return self.first + position * self.count // self.records
-
-
-def shard_name(number: int, total: int) -> str:
-    """As ``views-00000-of-00004.tfrecord``."""
-    return f"views-{number:05d}-of-{total:05d}.tfrecord"
-
-
 class ShardWriter:
-    """Writes the records of one input file into its shards, one after the other.
+    """Writes the records of one input file into shards, one after the other.
 
-    A shard is written in ``scratch_dir`` and moved when it is complete; a repeated attempt replaces it by the same.
+    A shard is written in ``scratch_dir`` and moved when it is complete; a repeated attempt replaces it by the same. Its
+    name has the numbers of the input file and of the shard: ``views-00003-00000.tfrecord``.
 
     Args:
         split_dir: where the shards end up.
         scratch_dir: on the same file system.
-        shards: what is written.
+        file_number: of the input file.
+        shard_bytes: no shard becomes larger, unless a single record is.
     """
 
-    def __init__(self, split_dir: str, scratch_dir: str, shards: ShardRange):
-        self._split_dir, self._scratch_dir, self._shards = split_dir, scratch_dir, shards
+    def __init__(self, split_dir: str, scratch_dir: str, file_number: int, shard_bytes: int):
+        self._split_dir, self._scratch_dir, self._file_number = split_dir, scratch_dir, file_number
+        self._shard_bytes = shard_bytes
         self._writer: tf.io.TFRecordWriter | None = None
-        self._number = -1
         self._scratch_path = ""
-        self._written = 0
+        self._number = 0
+        self._size = 0
 
     def write(self, serialized: bytes) -> None:
-        """Append a record.
-
-        Raises:
-            ValueError: more records than announced.
-        """
-        if self._written >= self._shards.records:
-            raise ValueError(f"more than the {self._shards.records} records counted before: the input has changed")
-        number = self._shards.shard_of(self._written)
-        if number != self._number:
-            self._complete_shard()
-            self._open_shard(number)
+        """Append a record."""
+        size = bytes_in_file(serialized)
+        if self._writer and self._size + size > self._shard_bytes:
+            self.close()
+        if not self._writer:
+            self._scratch_path = join(self._scratch_dir, f"{uuid.uuid4().hex}.tfrecord")
+            self._writer = tf.io.TFRecordWriter(self._scratch_path)
         self._writer.write(serialized)
-        self._written += 1
+        self._size += size
 
     def close(self) -> None:
-        """Complete the last shard.
-
-        Raises:
-            ValueError: fewer records than announced.
-        """
-        self._complete_shard()
-        if self._written != self._shards.records:
-            raise ValueError(
-                f"{self._written} records instead of the {self._shards.records} counted before: the input has changed"
-            )
-
-    def _open_shard(self, number: int) -> None:
-        self._number = number
-        self._scratch_path = join(self._scratch_dir, f"{uuid.uuid4().hex}.tfrecord")
-        self._writer = tf.io.TFRecordWriter(self._scratch_path)
-
-    def _complete_shard(self) -> None:
-        if self._writer is None:
+        """Complete the last shard; without records there is none."""
+        if not self._writer:
             return
         self._writer.close()
-        self._writer = None
-        path = join(self._split_dir, shard_name(self._number, self._shards.total))
+        path = join(self._split_dir, f"views-{self._file_number:05d}-{self._number:05d}.tfrecord")
         tf.io.gfile.rename(self._scratch_path, path, overwrite=True)
         _logger.debug("wrote %s", path)
+        self._writer, self._size, self._number = None, 0, self._number + 1
 
 
 def join(folder: str, name: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
+from components.contracts.files import bytes_in_file
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
@@ -24,6 +25,7 @@ class StoredImage:
     encoded: bytes  # PNG or JPEG
     label: bytes | None
     group: bytes | None = None
+    record_bytes: int = 0  # of the image record in its file
 
 
 def parse_record(serialized: bytes, source: str) -> StoredImage:
@@ -47,7 +49,7 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
         raise CorruptRecordError(f"{source} holds a record without feature {records.DIGEST!r}")
     if encoded is None:
         raise CorruptRecordError(f"image record {_name(digest)} in {source} has no feature {records.IMAGE!r}")
-    return StoredImage(digest, encoded, label, group)
+    return StoredImage(digest, encoded, label, group, bytes_in_file(serialized))
 
 
 def decode(image: StoredImage, channels: int) -> np.ndarray:

@@ -72,3 +72,8 @@ def read_records(path: str) -> Iterator[bytes]:
     """
     options = tf.io.TFRecordOptions("GZIP" if path.endswith(".gz") else "")
     return tf.compat.v1.io.tf_record_iterator(path, options)
+
+
+def bytes_in_file(serialized: bytes) -> int:
+    """Bytes of a record in an uncompressed TFRecord file: its own, its length (8) and two checksums (4 each)."""
+    return len(serialized) + 16

@@ -18,6 +18,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, configuration, records
+from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import Color, ImageConfig
 
 SMALL = ImageConfig(size_px=16, color=Color.RGB)
@@ -56,7 +57,7 @@ def write_examples(root, files):
         folder.mkdir(parents=True, exist_ok=True)
         for number, serialized in enumerate(contents):
             path = folder / f"data_tfrecord-{number:05d}-of-{len(contents):05d}.gz"
-            with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            with tf.io.TFRecordWriter(str(path), IMAGE_RECORDS) as writer:
                 for record in serialized:
                     writer.write(record)
     return artifact

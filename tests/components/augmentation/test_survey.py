@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 
 import pytest
@@ -5,81 +6,57 @@ import pytest
 from components.augmentation import survey
 from components.augmentation.config import ViewsConfig
 from components.augmentation.held_out import held_out_ranks
-from components.augmentation.shards import read_images
-from components.augmentation.survey import FileSurvey, InputFile, make_plan
+from components.augmentation.shards import list_files, read_images
+from components.augmentation.survey import InputFile
 from components.contracts import records
 from components.contracts.images import ImageConfig
 
-CONFIG = ViewsConfig(views_per_image=2, eval_fraction=0.25, shard_bytes=2**20)
+CONFIG = ViewsConfig(views_per_image=2, eval_fraction=0.25)
+SMALL = ImageConfig(size_px=16)
 
 
-def _survey(path, images, labelled=None, held_out=0, view_bytes=1000, smallest_rank=0.01, left_out=0):
-    labelled = images if labelled is None else labelled
-    return FileSurvey(
-        path=path, split=records.TRAIN, images=images, labelled=labelled, held_out=held_out,
-        held_out_bytes=100 * held_out, smallest_rank=smallest_rank if labelled else 1.0,
-        smallest_rank_images=min(labelled, 1), left_out=left_out,
-        sampled_images=min(images, 8), sampled_view_bytes=min(images, 8) * view_bytes,
-    )  # fmt: skip
+def _files(examples, *splits):
+    return [
+        InputFile(path, split, pathlib.Path(path).stat().st_size)
+        for split in splits
+        for path in list_files(f"{examples.uri}/Split-{split}")
+    ]
 
 
-def test_a_file_is_counted(examples):
-    folder = pathlib.Path(examples.uri, "Split-train")
-    file = InputFile(str(sorted(folder.iterdir())[0]), records.TRAIN)
-    counted = survey.survey_file(file, CONFIG, ImageConfig(size_px=16), 0.0)
-    ranks = held_out_ranks(list(read_images(file.path)))
-    assert (counted.images, counted.labelled, counted.sampled_images) == (14, 14, 8)
-    assert counted.held_out == (ranks < 0.25).sum()
-    assert counted.smallest_rank == ranks.min() and counted.smallest_rank_images == 1
-    assert counted.sampled_view_bytes > 8 * 2 * 100
+def _ranks(files):
+    return [held_out_ranks(list(read_images(file.path))) for file in files]
 
 
-def test_unlabelled_images_are_never_held_out(examples):
-    path = next(pathlib.Path(examples.uri, "Split-unlabeled").iterdir())
-    counted = survey.survey_file(InputFile(str(path), records.UNLABELED), CONFIG, ImageConfig(size_px=16), 0.0)
-    assert (counted.images, counted.labelled, counted.held_out, counted.smallest_rank) == (6, 0, 0, 1.0)
+def test_where_the_fraction_holds_none_out_the_smallest_rank_is_that_of_all_files(examples):
+    files = _files(examples, records.TRAIN, records.UNLABELED)
+    first, second, _ = _ranks(files)
+    assert survey.smallest_rank(files, 1e-9) == min([*first, *second])
 
 
-def test_shards_follow_the_size_and_are_numbered_through():
-    plan = make_plan([_survey("b", 5003, held_out=10, left_out=3), _survey("a", 100, held_out=1)], CONFIG)
-    assert [file.path for file in plan.files] == ["a", "b"]
-    assert [(file.train.first, file.train.count, file.train.total) for file in plan.files] == [(0, 1, 6), (1, 5, 6)]
-    assert [(file.eval.first, file.eval.count, file.eval.total) for file in plan.files] == [(0, 1, 2), (1, 1, 2)]
-    assert (plan.train_records, plan.eval_records, plan.left_out) == (5089, 11, 3)
-    assert plan.estimated_bytes == 5089 * 1000 + 11 * 100
+def test_the_search_ends_with_the_first_that_the_fraction_holds_out(examples):
+    files = _files(examples, records.TRAIN)
+    first, _ = _ranks(files)
+    absent = dataclasses.replace(files[1], path="/nowhere/to/be.read")
+    assert survey.smallest_rank([files[0], absent], float(min(first)) + 1e-6) == min(first)
 
 
-def test_records_are_spread_evenly_over_the_shards_of_a_file():
-    shards = make_plan([_survey("a", 5003, held_out=1)], CONFIG).files[0].train
-    numbers = [shards.shard_of(position) for position in range(shards.records)]
-    assert numbers == sorted(numbers) and set(numbers) == set(range(5))
-    counts = [numbers.count(number) for number in range(5)]
-    assert max(counts) - min(counts) <= 1
+def test_images_without_a_label_are_not_held_out(examples, image_records, tmp_path):
+    mixed = [image_records.make(number, "cat" if number == 7 else None) for number in range(40)]
+    files = _files(image_records.write(tmp_path, {records.TRAIN: [mixed]}), records.TRAIN)
+    assert survey.smallest_rank(files, 0.5) == _ranks(files)[0][7]
+    with pytest.raises(ValueError, match="no image with a label"):
+        survey.smallest_rank(_files(examples, records.UNLABELED), 0.5)
 
 
-def test_empty_files_get_no_shard():
-    plan = make_plan([_survey("a", 0), _survey("b", 10, held_out=2), _survey("c", 0)], CONFIG)
-    assert [file.train.count for file in plan.files] == [0, 1, 0]
-    assert plan.files[1].train.first == 0
+def test_the_size_is_estimated_from_the_largest_files(examples):
+    files = _files(examples, records.TRAIN, records.UNLABELED)
+    estimated = survey.check_size(files, CONFIG, SMALL)
+    absent = [InputFile("/nowhere/to/be.read", records.UNLABELED, 0)] * 20
+    assert survey.check_size(files[:1] * 8 + absent, CONFIG, SMALL) > estimated
 
 
-def test_where_the_fraction_holds_none_out_the_smallest_rank_is():
-    surveys = [_survey("a", 4, smallest_rank=0.6), _survey("b", 4, smallest_rank=0.4), _survey("u", 9, labelled=0)]
-    plan = make_plan(surveys, CONFIG)
-    assert [file.eval.records for file in plan.files] == [0, 1, 0]
-    assert {file.smallest_rank for file in plan.files} == {0.4}
-    assert plan.train_records == 16
-
-
-@pytest.mark.parametrize(
-    "surveys, changes, message",
-    [
-        ([_survey("a", 5, labelled=0)], {}, "no image with a label"),
-        ([_survey("a", 5, held_out=5)], {}, r"all 5 images .* lower views\.eval_fraction \(0\.25\)"),
-        ([_survey("a", 5000, held_out=1)], {"max_view_bytes": 4_000_000}, r"about 4,999,100 bytes.*max_view_bytes"),
-    ],
-)
-def test_what_cannot_be_planned_is_refused(surveys, changes, message):
-    config = ViewsConfig(views_per_image=2, eval_fraction=0.25, **changes)
-    with pytest.raises(ValueError, match=message):
-        make_plan(surveys, config)
+def test_too_many_bytes_are_refused(examples):
+    files = _files(examples, records.TRAIN)
+    expected = survey.check_size(files, CONFIG, SMALL)
+    with pytest.raises(ValueError, match=rf"about {expected:,} bytes, .*max_view_bytes allows \(1,000\).*image \(2\)"):
+        survey.check_size(files, dataclasses.replace(CONFIG, max_view_bytes=1000), SMALL)
