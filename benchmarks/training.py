@@ -92,8 +92,8 @@ def _write_views(folder: str, size_px: int) -> None:
         pixels = cv2.resize(coarse, (source_px, source_px), interpolation=cv2.INTER_CUBIC)
         noise = generator.normal(0, 8, pixels.shape)
         encoded = cv2.imencode(".png", np.clip(pixels + noise, 0, 255).astype(np.uint8))[1].tobytes()
-        stored.append(StoredImage(hashlib.sha256(encoded).hexdigest().encode(), encoded, None))
+        stored.append(StoredImage(hashlib.sha256(encoded).hexdigest().encode(), encoded, source_px, source_px))
     config = ViewsConfig(views_per_image=VIEWS_PER_IMAGE)
-    with tf.io.TFRecordWriter(str(pathlib.Path(folder) / "views-00000-of-00001.tfrecord")) as writer:
+    with tf.io.TFRecordWriter(str(pathlib.Path(folder) / "views-00000-00000.tfrecord")) as writer:
         for record in train_records(stored, config, ImageConfig(size_px=size_px)):
             writer.write(record)

@@ -80,6 +80,8 @@ def _record(photo: bytes, number: int) -> bytes:
     digest = hashlib.sha256(photo + number.to_bytes(8, "big")).hexdigest()
     for name, value in ((records.DIGEST, digest.encode()), (records.IMAGE, photo), (records.LABEL, b"photo")):
         example.features.feature[name].bytes_list.value.append(value)
+    for name in (records.HEIGHT, records.WIDTH):
+        example.features.feature[name].int64_list.value.append(_SOURCE_PX)
     return example.SerializeToString()
 
 

@@ -1,6 +1,6 @@
 """Serialized image records in, their bytes, label and pixels out; what is damaged is refused by its digest."""
 
-import dataclasses
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -11,19 +11,27 @@ from components.contracts.files import bytes_in_file
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
+_NEEDED = [
+    (records.DIGEST, "bytes_list"),
+    (records.IMAGE, "bytes_list"),
+    (records.HEIGHT, "int64_list"),
+    (records.WIDTH, "int64_list"),
+]
+_FEATURES = [*_NEEDED, (records.LABEL, "bytes_list"), (records.GROUP, "bytes_list")]
 
 
 class CorruptRecordError(ValueError):
     """A stored record that cannot be used; the message names its digest or its file."""
 
 
-@dataclasses.dataclass(frozen=True)
-class StoredImage:
+class StoredImage(NamedTuple):
     """What ViewGen takes from an image record."""
 
     digest: bytes
     encoded: bytes  # PNG or JPEG
-    label: bytes | None
+    height: int  # pixels
+    width: int  # pixels
+    label: bytes | None = None
     group: bytes | None = None
     record_bytes: int = 0  # of the image record in its file
 
@@ -36,20 +44,19 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
         source: where it came from, for the error.
 
     Raises:
-        CorruptRecordError: not an Example, or without digest or image.
+        CorruptRecordError: not an Example, or without digest, image, height or width.
     """
     try:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError is not the same class in all its versions
         raise CorruptRecordError(f"{source} holds something that is no tf.train.Example: {error}") from error
-    digest, encoded, label, group = (
-        _first(features, name) for name in (records.DIGEST, records.IMAGE, records.LABEL, records.GROUP)
-    )
-    if digest is None:
+    image = StoredImage(*(_first(features, *each) for each in _FEATURES), bytes_in_file(serialized))
+    if image.digest is None:
         raise CorruptRecordError(f"{source} holds a record without feature {records.DIGEST!r}")
-    if encoded is None:
-        raise CorruptRecordError(f"image record {_name(digest)} in {source} has no feature {records.IMAGE!r}")
-    return StoredImage(digest, encoded, label, group, bytes_in_file(serialized))
+    for (name, _), value in zip(_NEEDED, image, strict=False):
+        if value is None:
+            raise CorruptRecordError(f"image record {_name(image.digest)} in {source} has no feature {name!r}")
+    return image
 
 
 def decode(image: StoredImage, channels: int) -> np.ndarray:
@@ -63,7 +70,7 @@ def decode(image: StoredImage, channels: int) -> np.ndarray:
         (h, w, channels) uint8, BGR or gray.
 
     Raises:
-        CorruptRecordError: cut off, or not decodable.
+        CorruptRecordError: cut off, not decodable, or of another size than the record says.
     """
     if not _is_complete(image.encoded):
         raise CorruptRecordError(
@@ -73,6 +80,11 @@ def decode(image: StoredImage, channels: int) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(image.encoded, np.uint8), color | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
         raise CorruptRecordError(f"image record {_name(image.digest)} does not decode")
+    if pixels.shape[:2] != (image.height, image.width):
+        raise CorruptRecordError(
+            f"image record {_name(image.digest)}: expected height and width {image.height} and {image.width} as it "
+            f"says, found {pixels.shape[0]} and {pixels.shape[1]}"
+        )
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
@@ -82,8 +94,10 @@ def _is_complete(encoded: bytes) -> bool:
     return is_jpeg or (encoded.startswith(_PNG_START) and encoded.endswith(_PNG_END))
 
 
-def _first(features: "tf.train.Features.FeatureEntry", name: str) -> bytes | None:
-    values = features[name].bytes_list.value if name in features else ()
+def _first(features: "tf.train.Features.FeatureEntry", name: str, kind: str) -> Any:
+    if name not in features:
+        return None
+    values = getattr(features[name], kind).value
     return values[0] if values else None
 
 

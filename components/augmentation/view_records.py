@@ -23,7 +23,7 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
     """View records of split ``train``: digest and views, no label.
 
     Args:
-        images: a handful of stored images, drawn together because that is faster.
+        images: a handful of stored images, whose crops are drawn together because that is faster.
         config: number of views, crop policy, seed and format.
         image_config: size and colour of the views.
 
@@ -35,21 +35,15 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
         CorruptRecordError: an image does not decode; also where its bytes are passed on, so that the training step does
             not meet it.
     """
-    decoded = [decode(image, image_config.channels) for image in images]
-    if config.views_per_image == 0:
-        return [_serialize(image, [image.encoded]) for image in images]
-    boxes = _draw_boxes([image.digest for image in images], decoded, config)
+    boxes = _draw_boxes(images, config)
     encoder = ViewEncoder(config, image_config.size_px)
-    return [
-        _serialize(
-            image,
-            [
-                encoder.encode(uint8_engine.random_resized_crop(pixels, box, image_config.size_px))
-                for box in image_boxes
-            ],
-        )
-        for image, pixels, image_boxes in zip(images, decoded, boxes, strict=True)
-    ]
+    serialized = []
+    for image, image_boxes in zip(images, boxes, strict=True):
+        pixels = decode(image, image_config.channels)  # cut while the processor has it at hand
+        crops_of_image = (uint8_engine.random_resized_crop(pixels, box, image_config.size_px) for box in image_boxes)
+        views = [encoder.encode(crop) for crop in crops_of_image] if config.views_per_image else [image.encoded]
+        serialized.append(_serialize(image, views))
+    return serialized
 
 
 def eval_record(image: StoredImage, image_config: ImageConfig) -> bytes:
@@ -84,22 +78,21 @@ class ViewEncoder:
         return cv2.imencode(self._extension, pixels, self._options)[1].tobytes()
 
 
-def _draw_boxes(digests: Sequence[bytes], decoded: Sequence[np.ndarray], config: ViewsConfig) -> np.ndarray:
+def _draw_boxes(images: Sequence[StoredImage], config: ViewsConfig) -> np.ndarray:
     """(n, views_per_image, 4) int32."""
     count = config.views_per_image
-    image_keys = np.repeat(draws.image_keys(digests), count)  # (n * count,)
-    views = np.tile(np.arange(count), len(digests))
+    image_keys = np.repeat(draws.image_keys([image.digest for image in images]), count)  # (n * count,)
+    views = np.tile(np.arange(count), len(images))
     keys = draws.view_keys(config.seed, image_keys, epoch=0, view=views)
-    heights, widths = (np.repeat([pixels.shape[axis] for pixels in decoded], count) for axis in (0, 1))
-    return crops.draw_crops(config.crop, keys, heights, widths).reshape(len(digests), count, 4)
+    heights, widths = np.repeat([(image.height, image.width) for image in images], count, axis=0).reshape(-1, 2).T
+    return crops.draw_crops(config.crop, keys, heights, widths).reshape(len(images), count, 4)
 
 
 def _serialize(image: StoredImage, views: list[bytes], label: bytes | None = None) -> bytes:
-    feature = {records.DIGEST: _bytes(image.digest), records.VIEWS: _bytes(*views)}
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature[records.DIGEST].bytes_list.value.append(image.digest)
+    feature[records.VIEWS].bytes_list.value.extend(views)
     if label is not None:
-        feature[records.LABEL] = _bytes(label)
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
-
-
-def _bytes(*values: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        feature[records.LABEL].bytes_list.value.append(label)
+    return example.SerializeToString(deterministic=True)

@@ -37,14 +37,18 @@ def make_record(number, label=None, **features):
         records.DIGEST: hashlib.sha256(pixels.tobytes()).hexdigest().encode(),
         records.IMAGE: cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes(),
         records.LABEL: None if label is None else label.encode(),
+        records.HEIGHT: pixels.shape[0],
+        records.WIDTH: pixels.shape[1],
         **features,
     }
-    feature = {
-        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        for name, value in values.items()
-        if value is not None
-    }
+    feature = {name: make_feature(value) for name, value in values.items() if value is not None}
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def make_feature(value):
+    if isinstance(value, int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
 
 def write_examples(root, files):

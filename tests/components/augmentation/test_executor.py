@@ -205,8 +205,8 @@ def test_gray_views_of_whole_images_are_the_images_in_gray(view_gen, examples, i
 def test_colours_stay_in_order(view_gen, image_records, tmp_path):
     red = np.zeros((20, 20, 3), np.uint8)
     red[:, :, 2] = 255  # OpenCV's order
-    encoded = cv2.imencode(".png", red)[1].tobytes()
-    serialized = [image_records.make(number, "red", **{records.IMAGE: encoded}) for number in range(3)]
+    changes = {records.IMAGE: cv2.imencode(".png", red)[1].tobytes(), records.HEIGHT: 20, records.WIDTH: 20}
+    serialized = [image_records.make(number, "red", **changes) for number in range(3)]
     views = view_gen.run(
         image_records.write(tmp_path / "in", {records.TRAIN: [serialized]}), tmp_path / "out", TWO_VIEWS
     )

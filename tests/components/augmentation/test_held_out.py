@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 
 import numpy as np
@@ -7,7 +6,8 @@ from components.augmentation.held_out import held_out_ranks, is_held_out
 from components.augmentation.stored_image import StoredImage
 
 IMAGES = [
-    StoredImage(hashlib.sha256(str(number).encode()).hexdigest().encode(), b"", b"cat") for number in range(20_000)
+    StoredImage(hashlib.sha256(str(number).encode()).hexdigest().encode(), b"", 1, 1, b"cat")
+    for number in range(20_000)
 ]
 
 
@@ -35,7 +35,7 @@ def test_a_larger_fraction_keeps_what_a_smaller_one_held_out():
 
 
 def test_a_group_has_one_rank():
-    grouped = [dataclasses.replace(image, group=b"patient %d" % (number % 300)) for number, image in enumerate(IMAGES)]
+    grouped = [image._replace(group=b"patient %d" % (number % 300)) for number, image in enumerate(IMAGES)]
     ranks = held_out_ranks(grouped)
     assert all(len(set(ranks[number::300])) == 1 for number in range(300))
     assert len(set(ranks)) == 300

@@ -67,7 +67,7 @@ def write_views(
             for digest, image in list(images.items())[shard::shards]:
                 crops = [np.roll(image, shift, axis=0) for shift in range(views_per_image)] or [image]
                 writer.write(example(digest, [encode(crop) for crop in crops]))
-    with tf.io.TFRecordWriter(str(uri / "Split-eval" / "views-00000-of-00001.tfrecord")) as writer:
+    with tf.io.TFRecordWriter(str(uri / "Split-eval" / "views-00000-00000.tfrecord")) as writer:
         for index in range(num_train, num_train + num_eval):
             image = draw_image(index, channels)
             writer.write(example(digest_of(image), [encode(image)], str(index % 4)))
