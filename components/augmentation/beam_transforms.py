@@ -164,7 +164,7 @@ class WriteFile(beam.DoFn):
         train, evaluation = self._divide(split, batch)
         return {
             records.TRAIN: view_records.train_records(train, self._config, self._image_config),
-            records.EVAL: [view_records.eval_record(image, self._image_config) for image in evaluation],
+            records.EVAL: [view_records.eval_record(image) for image in evaluation],
         }
 
     def _divide(self, split: str, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:

@@ -59,6 +59,20 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
     return image
 
 
+def check_complete(image: StoredImage) -> None:
+    """Refuse an image that is cut off, which OpenCV decodes to gray rows, saying so on stderr only.
+
+    Raises:
+        CorruptRecordError: it does not begin and end as a PNG or a JPEG does.
+    """
+    encoded = image.encoded
+    is_jpeg = encoded.startswith(_JPEG_START) and encoded.endswith(_JPEG_END)
+    if not (is_jpeg or (encoded.startswith(_PNG_START) and encoded.endswith(_PNG_END))):
+        raise CorruptRecordError(
+            f"image record {_name(image.digest)}: {len(encoded)} bytes that are no complete PNG or JPEG"
+        )
+
+
 def decode(image: StoredImage, channels: int) -> np.ndarray:
     """Pixels of a stored image, colours in OpenCV's order, because they are only cut and encoded again.
 
@@ -72,10 +86,7 @@ def decode(image: StoredImage, channels: int) -> np.ndarray:
     Raises:
         CorruptRecordError: cut off, not decodable, or of another size than the record says.
     """
-    if not _is_complete(image.encoded):
-        raise CorruptRecordError(
-            f"image record {_name(image.digest)}: {len(image.encoded)} bytes that are no complete PNG or JPEG"
-        )
+    check_complete(image)
     color = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
     pixels = cv2.imdecode(np.frombuffer(image.encoded, np.uint8), color | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
@@ -86,12 +97,6 @@ def decode(image: StoredImage, channels: int) -> np.ndarray:
             f"says, found {pixels.shape[0]} and {pixels.shape[1]}"
         )
     return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def _is_complete(encoded: bytes) -> bool:
-    # OpenCV decodes what is cut off to gray rows and says so on stderr only.
-    is_jpeg = encoded.startswith(_JPEG_START) and encoded.endswith(_JPEG_END)
-    return is_jpeg or (encoded.startswith(_PNG_START) and encoded.endswith(_PNG_END))
 
 
 def _first(features: "tf.train.Features.FeatureEntry", name: str, kind: str) -> Any:

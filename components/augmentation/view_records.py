@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.augmentation.config import ViewFormat, ViewsConfig
-from components.augmentation.stored_image import StoredImage, decode
+from components.augmentation.stored_image import StoredImage, check_complete, decode
 from components.contracts import records
 from components.contracts.images import ImageConfig
 from components.simclr import crops, draws, uint8_engine
@@ -46,16 +46,16 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
     return serialized
 
 
-def eval_record(image: StoredImage, image_config: ImageConfig) -> bytes:
-    """View record of split ``eval``: digest, label and the stored bytes.
+def eval_record(image: StoredImage) -> bytes:
+    """View record of split ``eval``: digest, label and the stored bytes, which are decoded before training starts.
 
     Raises:
         ValueError: the image has no label.
-        CorruptRecordError: it does not decode.
+        CorruptRecordError: it is cut off.
     """
     if image.label is None:
         raise ValueError(f"image record {image.digest!r} has no label, so it cannot be held out for watching")
-    decode(image, image_config.channels)
+    check_complete(image)
     return _serialize(image, [image.encoded], image.label)
 
 

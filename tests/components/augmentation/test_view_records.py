@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from components.augmentation import view_records
 from components.augmentation.config import ViewFormat, ViewsConfig
-from components.augmentation.stored_image import parse_record
+from components.augmentation.stored_image import CorruptRecordError, parse_record
 from components.contracts import records
 from components.contracts.images import ImageConfig
 from components.simclr import crops, draws, uint8_engine
@@ -44,15 +44,21 @@ def test_the_label_stays_out_of_train_and_in_eval(image_records):
     image, size = _images(image_records, 1)[0], ImageConfig(size_px=16)
     train = _features(view_records.train_records([image], CONFIG, size)[0])
     assert set(train) == {records.DIGEST, records.VIEWS}
-    held_out = _features(view_records.eval_record(image, size))
+    held_out = _features(view_records.eval_record(image))
     assert held_out[records.LABEL].bytes_list.value[0] == b"cat"
     assert list(held_out[records.VIEWS].bytes_list.value) == [image.encoded]
+
+
+def test_an_image_that_is_cut_off_is_not_held_out(image_records):
+    image = parse_record(image_records.make(0, "cat"), "file")
+    with pytest.raises(CorruptRecordError, match=image.digest.decode()):
+        view_records.eval_record(image._replace(encoded=image.encoded[:-9]))
 
 
 def test_an_image_without_label_cannot_be_held_out(image_records):
     image = parse_record(image_records.make(0), "file")
     with pytest.raises(ValueError, match=f"{image.digest.decode()}.*no label"):
-        view_records.eval_record(image, ImageConfig(size_px=16))
+        view_records.eval_record(image)
 
 
 @pytest.mark.parametrize(
