@@ -83,14 +83,12 @@ def be_the_first_to_go() -> None:
     pathlib.Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def in_own_process(module: str, *arguments: str, **variables: str) -> dict[str, float]:
-    """Run ``python -m module arguments`` and read the JSON object on its last line; ``variables`` join the environment.
+def in_own_process(module: str, *arguments: str) -> dict[str, float]:
+    """Run ``python -m module arguments`` and read the JSON object on its last line.
 
     Raises:
         subprocess.CalledProcessError: it failed; its errors are on stderr.
     """
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}
-    )
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])

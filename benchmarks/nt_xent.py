@@ -1,5 +1,6 @@
 """NT-Xent beside one 2N x 2N float32 matrix with ``sparse_softmax_cross_entropy_with_logits``: forward and backward."""
 
+import itertools
 import json
 import sys
 
@@ -13,8 +14,7 @@ _WIDTH, _TEMPERATURE = 128, 0.2
 _SMALL = (32, 128, 512)
 _SMALL_TURNS = 10  # times as many: a turn of milliseconds is only now and then an undisturbed one
 _LARGE = 32768
-# glibc returns what is freed of arrays of this size and above, instead of keeping it for the thread that had it.
-_FREED_AT_ONCE = {"MALLOC_MMAP_THRESHOLD_": str(2**18)}
+_RESIDENT, _ARRAYS = "extra_resident_mib", "arrays_mib"
 
 
 def measure(report: Report, turns: int) -> None:
@@ -48,16 +48,12 @@ def _report_times(report: Report, images: int, compiled: bool, turns: int) -> No
 
 
 def _report_memory(report: Report) -> None:
-    for what, variables in (("in use", _FREED_AT_ONCE), ("as kept", {})):
-        ours, other = (_extra_memory(side, 4096, **variables) for side in ("blocks", "matrix"))
-        case = f"N = 4,096, extra peak memory {what}"
-        report(Row(case, f"{ours:.0f} MiB", f"one matrix {other:.0f} MiB", ours / other, "<= 0.25"))
-    largest = _extra_memory("blocks", _LARGE)
-    report(Row(f"N = {_LARGE:,}, extra peak memory", f"{largest:.0f} MiB", "1,024 MiB", largest / 1024, "<= 1"))
-
-
-def _extra_memory(side: str, images: int, **variables: str) -> float:
-    return measuring.in_own_process("benchmarks.nt_xent", side, str(images), **variables)["extra_mib"]
+    ours, other = (measuring.in_own_process("benchmarks.nt_xent", side, "4096") for side in ("blocks", "matrix"))
+    for what, key in (("arrays at the peak", _ARRAYS), ("extra resident memory", _RESIDENT)):
+        case = f"N = 4,096, {what}"
+        report(Row(case, f"{ours[key]:.0f} MiB", f"one matrix {other[key]:.0f} MiB", ours[key] / other[key], "<= 0.25"))
+    largest = measuring.in_own_process("benchmarks.nt_xent", "blocks", str(_LARGE))[_RESIDENT]
+    report(Row(f"N = {_LARGE:,}, extra resident memory", f"{largest:.0f} MiB", "1,024 MiB", largest / 1024, "<= 1"))
 
 
 def _blocks(projections: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -82,16 +78,35 @@ def _matrix(projections: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 _SIDES = {"blocks": _blocks, "matrix": _matrix}
 
 
-def _main(side: str, images: int) -> None:
-    """Extra peak memory of one side, after the same at a small N, which loads and traces what does not grow."""
+def _extra_resident_mib(side: str, images: int) -> float:
+    """What the process grows by, after the same at a small N, which loads and traces what does not grow.
+
+    TensorFlow's allocator keeps what is freed, in pieces that do not always fit what is asked for next.
+    """
     step = tf.function(_SIDES[side])
     step(tf.random.stateless_normal((1200, _WIDTH), (0, 1)))
     projections = tf.random.stateless_normal((2 * images, _WIDTH), (0, 1))
     measuring.forget_peak()
     before = measuring.peak_mib()
     step(projections)[1].numpy()
-    json.dump({"extra_mib": measuring.peak_mib() - before}, sys.stdout)
+    return measuring.peak_mib() - before
+
+
+def _arrays_mib(side: str, images: int) -> float:
+    """The most that the arrays of one call take at any time, by TensorFlow's record of what it allocates and frees."""
+    metadata = tf.compat.v1.RunMetadata()
+    options = tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        projections = tf.random.stateless_normal((2 * images, _WIDTH), (0, 1)).eval()
+        given = tf.compat.v1.placeholder(tf.float32, projections.shape)
+        wanted = tf.function(_SIDES[side])(given)
+        session.run(wanted, {given: projections}, options, metadata)
+    memories = [m for device in metadata.step_stats.dev_stats for node in device.node_stats for m in node.memory]
+    changes = [record for memory in memories for record in memory.allocation_records]
+    changes.sort(key=lambda record: (record.alloc_micros, -record.alloc_bytes))
+    return max(itertools.accumulate(record.alloc_bytes for record in changes)) / 2**20
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]))
+    arguments = sys.argv[1], int(sys.argv[2])
+    json.dump({_RESIDENT: _extra_resident_mib(*arguments), _ARRAYS: _arrays_mib(*arguments)}, sys.stdout)

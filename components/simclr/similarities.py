@@ -108,7 +108,6 @@ class Similarities:
         self._shape = (self._rows,) if self._count == 1 else (self._count, self._rows)
         self._views = self._to_blocks(views)
         self._is_view = self._to_blocks(ops.ones((self._num_views,))) > 0
-        self._self_mask = _MASKED * ops.eye(self._rows)
         self._whole: Tensor | None = None  # the values of the only block, once they are made
 
     def statistics(self, threshold: Tensor) -> tuple[Tensor, Tensor]:
@@ -207,7 +206,7 @@ class Similarities:
         """(b, b) of ``sums``; nothing comes from the padding, nor from a view to itself."""
         logits = ops.matmul(rows.views, ops.transpose(columns.views))
         if is_diagonal:
-            logits = logits + self._self_mask
+            logits = ops.where(ops.eye(self._rows, dtype="bool"), _MASKED, logits)
         if self._padding:
             logits = ops.where(ops.logical_and(rows.is_view[:, None], columns.is_view), logits, _MASKED)
         return self._sums.values(logits)
