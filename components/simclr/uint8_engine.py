@@ -63,8 +63,9 @@ def apply_online_uint8(image: np.ndarray, draw: dict[str, Any], policy: OnlinePo
     """
     view = image[:, :, 0] if image.shape[2] == 1 else image  # OpenCV drops a single channel anyway
     view = _geometry(view, draw, policy)
-    for step in draw.get("jitter_order", ()):
-        view = _jitter(view, JITTER_STEPS[step], draw)
+    if "jitter_order" in draw:
+        for step in draw["jitter_order"].tolist():
+            view = _jitter(view, JITTER_STEPS[step], draw)
     if draw.get("gray"):
         view = cv2.cvtColor(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     if "blur_taps" in draw:
@@ -136,14 +137,12 @@ def _shift_hue(view: np.ndarray, turns: float) -> np.ndarray:
 
 
 def _blur(view: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    nearest = taps[0]
-    if nearest == 1.0:
+    nearest, *others = taps.tolist()  # so few are faster as numbers than as an array
+    others = [tap for tap in others if tap > _NEGLIGIBLE_TAP * nearest]
+    if not others:
         return view
-    taps = taps[taps > _NEGLIGIBLE_TAP * nearest]
-    if len(taps) == 1:
-        return view
-    kernel = np.concatenate([taps[:0:-1], taps])
-    kernel /= kernel.sum()
+    total = nearest + 2.0 * sum(others)
+    kernel = np.array([*reversed(others), nearest, *others], np.float32) / np.float32(total)
     return cv2.sepFilter2D(view, -1, kernel, kernel, borderType=cv2.BORDER_REFLECT_101)
 
 
