@@ -15,7 +15,8 @@ _IMAGES, _SIZE_PX, _SOURCE_PX = 64, 96, 128
 _POLICIES = {
     "affine": OnlinePolicy(rotation_degrees=20.0, zoom_min=0.8, zoom_max=1.2),
     "quarter turns": OnlinePolicy(quarter_turn_probability=1.0),
-    "flip": OnlinePolicy(flip_horizontal_probability=1.0),
+    "horizontal flip": OnlinePolicy(flip_horizontal_probability=1.0),
+    "vertical flip": OnlinePolicy(flip_vertical_probability=1.0),
     "brightness": OnlinePolicy(brightness=0.8, jitter_probability=1.0),
     "contrast": OnlinePolicy(contrast=0.8, jitter_probability=1.0),
     "saturation": OnlinePolicy(saturation=0.8, jitter_probability=1.0),

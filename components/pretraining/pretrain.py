@@ -142,7 +142,6 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
         ValueError: views and config do not fit together, or there are too few images.
         watching.PretrainingStopped: the run is lost.
     """
-    _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], inputs.views_uri)
     pairs = ViewPairs(
         material.train_records,
         config,
@@ -156,6 +155,7 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
     sizes = num_parameters(step.encoder), num_parameters(step.projection_head), step.encoder.output_shape[1]
     resolved = plan.resolve(config, pairs.num_images, *sizes)
     plan.log_plan(resolved, config)
+    _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], inputs.views_uri)
     checkpoint_dir = checkpoint_directory(config, inputs, material.summary)
     progress, speed = training.train(config, resolved, step, pairs, material.watch_images, checkpoint_dir)
     return Training(config, image, resolved, step, pairs, progress, speed, checkpoint_dir)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import os
 import pathlib
@@ -125,6 +126,15 @@ def test_finished_run_exports_again_without_training(finished, views, settings, 
     assert again["weights_digest"] == description["weights_digest"]
     assert again["resumed_from_steps"] == [8]
     assert again["history"] == description["history"]
+
+
+def test_the_first_line_says_what_was_resolved(finished, views, settings, caplog):
+    folder, _ = finished
+    with caplog.at_level(logging.INFO):
+        pretrain.pretrain(config_of(settings()), IMAGE, task_of(views, folder))
+    first = next(record.getMessage() for record in caplog.records if record.name.startswith("components."))
+    assert "peak learning rate" in first and "16 images and 32 views per step, 30 negatives" in first
+    assert "8 steps" in first and "chance loss 3.434" in first
 
 
 def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_path):

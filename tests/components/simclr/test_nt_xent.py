@@ -175,6 +175,18 @@ def test_extreme_temperature_stays_finite():
     assert float(nt_xent.nt_xent_loss(a, b, 0.01)) == pytest.approx(loop_loss(a, b, 0.01)[0], rel=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.0143, 0.015, 0.03])
+def test_temperatures_just_above_the_switch_are_right(temperature):
+    """Exponents near the largest that are added up without a maximum, of both signs."""
+    a, b = random_pairs(8, 8)
+    same, opposite = np.tile(a[:1], (8, 1)), np.concatenate([a[:4], -a[:4]])
+    for first, second in ((a, b), (same, same), (opposite, -opposite)):
+        contrast, gradient = value_and_gradient(first, second, temperature)
+        assert float(contrast.loss) == pytest.approx(loop_loss(first, second, temperature)[0], rel=1e-5, abs=1e-5)
+        expected = loop_gradient(first, second, temperature)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max() + 1e-6)
+
+
 def test_zero_vectors_stay_finite():
     zeros = np.zeros((4, 3))
     contrast, gradient = value_and_gradient(zeros, zeros, 0.01)

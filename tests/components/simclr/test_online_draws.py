@@ -116,6 +116,25 @@ def test_affine_maps_are_the_inverse_of_zoom_rotation_shear_and_shift(keys):
     assert abs(np.corrcoef(zoom, angle)[0, 1]) < 5 / math.sqrt(COUNT)
 
 
+def test_shear_slants_what_was_upright(keys):
+    """Without anything else the map is [[1, -tan(slant)], [0, 1]] about the middle, as its inverse slants back."""
+    a, b, _, d, e, f = draw_online(OnlinePolicy(shear_degrees=15.0), keys, 33, 1)["affine"].astype(float).T
+    assert (a == 1).all() and (e == 1).all() and (d == 0).all() and (f == 0).all()
+    assert _is_uniform(np.degrees(np.arctan(-b)), -15, 15)
+
+
+def test_affine_maps_shear_before_they_turn(keys):
+    policy = OnlinePolicy(rotation_degrees=20.0, shear_degrees=15.0, zoom_min=0.8, zoom_max=1.25)
+    a, b, _, d, e, _ = draw_online(policy, keys, 33, 1)["affine"].astype(float).T
+    forward = np.linalg.inv(np.stack([np.stack([a, b], -1), np.stack([d, e], -1)], 1))
+    angle = np.arctan2(forward[:, 1, 0], forward[:, 0, 0])  # the first axis is turned, but not slanted
+    zoom = np.hypot(forward[:, 1, 0], forward[:, 0, 0])
+    turn = np.stack([np.stack([np.cos(angle), -np.sin(angle)], -1), np.stack([np.sin(angle), np.cos(angle)], -1)], 1)
+    slanted = np.einsum("nji,njk->nik", turn, forward) / zoom[:, None, None]  # turned back
+    assert np.allclose(slanted[:, 1], [0, 1], atol=1e-5) and np.allclose(slanted[:, 0, 0], 1, atol=1e-5)
+    assert _is_uniform(np.degrees(np.arctan(slanted[:, 0, 1])), -15, 15)
+
+
 def test_affine_stays_away_with_its_probability(drawn):
     still = (np.abs(drawn["affine"] - [1, 0, 0, 0, 1, 0]) < 1e-5).all(axis=1)
     assert _is_near(still.mean(), 0.3)

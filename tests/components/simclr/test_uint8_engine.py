@@ -7,6 +7,7 @@ import tensorflow as tf
 from components.simclr import crops, tensor_engine, uint8_engine
 from components.simclr.online_draws import draw_online
 from components.simclr.policies import Border, CropPolicy, OnlinePolicy
+from components.simclr.presets import Preset
 
 SINGLE_OPERATIONS = {
     "affine": OnlinePolicy(
@@ -69,6 +70,14 @@ def test_engines_agree_on_each_operation(differences, name):
     assert (error <= 2).mean() >= 0.99
     assert (error <= 4).mean(axis=(1, 2, 3)).min() >= 0.97  # the worst image
     assert error.max() <= 16
+
+
+@pytest.mark.parametrize("preset", [preset for preset in Preset if preset is not Preset.NONE])
+def test_engines_agree_on_the_presets(differences, preset):
+    error = differences(OnlinePolicy(preset=preset))
+    assert (error <= 4).mean() >= 0.99
+    assert (error <= 4).mean(axis=(1, 2, 3)).min() >= 0.95  # the worst image
+    assert error.mean(axis=(1, 2, 3)).max() <= 2
 
 
 @pytest.mark.parametrize("name", WHOLE_POLICIES)
