@@ -186,7 +186,8 @@ def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Ite
         done += image.record_bytes
         if time.monotonic() - reported > _REPORT_EVERY_SECONDS:
             reported = time.monotonic()
-            report_progress(min(99, 100 * done // file.size_bytes), 100, f"% of {name}: views of {file.split} images")
+            percent = min(99, 100 * done // max(file.size_bytes, 1))
+            report_progress(percent, 100, f"% of {name}: views of {file.split} images")
     report_progress(100, 100, f"% of {name}: views of {file.split} images")
 
 

@@ -1,6 +1,6 @@
 """A look at the beginning of the input files, before anything is written: how much it will be, and what is held out.
 
-Nothing is read to its end here that does not have to be: a data set is too large to be read twice.
+A data set is too large to be read twice; only where the fraction holds no image out is all of train read here too.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ class InputFile:
 
 
 def smallest_rank(files: Sequence[InputFile], eval_fraction: float) -> float:
-    """The smallest rank of the labelled images, whose image or group is held out in any case.
+    """The smallest rank of the labelled images, as far as it matters: its image or group is held out in any case.
 
-    As the fraction decides alone wherever it holds an image out, the first such image ends the search, and the rank is
-    that of no other one.
+    Where the fraction holds an image out, it decides alone: the search ends with the first such image and returns its
+    rank, which changes nothing.
 
     Args:
         files: of all splits; only train has images that may be held out.

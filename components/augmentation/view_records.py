@@ -47,7 +47,9 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
 
 
 def eval_record(image: StoredImage) -> bytes:
-    """View record of split ``eval``: digest, label and the stored bytes, which are decoded before training starts.
+    """View record of split ``eval``: digest, label and the stored bytes.
+
+    Training decodes the images that it watches before its first step.
 
     Raises:
         ValueError: the image has no label.
