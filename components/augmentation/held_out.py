@@ -30,7 +30,7 @@ def is_held_out(rank: float, eval_fraction: float, smallest_rank: float) -> bool
     Args:
         rank: of the image.
         eval_fraction: part to hold out.
-        smallest_rank: of all labelled train images; this one, or this group, is held out in any case.
+        smallest_rank: of the labelled train images (``survey.smallest_rank``); held out in any case.
     """
     return rank < eval_fraction or rank == smallest_rank
 

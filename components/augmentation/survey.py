@@ -4,7 +4,6 @@ A data set is too large to be read twice; only where the fraction holds no image
 """
 
 import dataclasses
-import heapq
 import itertools
 from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ from components.augmentation.view_records import train_records
 from components.contracts import records
 from components.contracts.images import ImageConfig
 
-_SAMPLE_FILES, _SAMPLE_IMAGES = 8, 8  # the largest files, and of each the first images, whose views are made
+_SAMPLE_IMAGES = 8  # of each folder, the first of its largest file: their views are made
 _BATCH_IMAGES = 32  # whose ranks are computed together
 
 
@@ -55,10 +54,10 @@ def smallest_rank(files: Sequence[InputFile], eval_fraction: float) -> float:
 
 
 def check_size(files: Sequence[InputFile], config: ViewsConfig, image_config: ImageConfig) -> int:
-    """Estimate from a sample how many bytes will be written.
+    """Estimate from a sample how many bytes will be written, folder by folder, as splits and spans may differ.
 
     Args:
-        files: all, with an image in at least one of them.
+        files: all, those of a folder one after the other.
         config: of ViewGen.
         image_config: size and colour of the views.
 
@@ -66,13 +65,18 @@ def check_size(files: Sequence[InputFile], config: ViewsConfig, image_config: Im
         ValueError: more than ``max_view_bytes``.
         CorruptRecordError: a file or a record in it is damaged.
     """
-    read = made = 0
-    for file in heapq.nlargest(_SAMPLE_FILES, files, key=lambda file: file.size_bytes):
-        images = list(itertools.islice(read_images(file.path), _SAMPLE_IMAGES))
-        read += sum(image.record_bytes for image in images)
-        made += sum(len(record) for record in train_records(images, config, image_config))
-    held_out = config.eval_fraction * sum(file.size_bytes for file in files if file.split == records.TRAIN)
-    estimated = round(held_out + (sum(file.size_bytes for file in files) - held_out) * made / read)
+    estimated = 0
+    for _, group in itertools.groupby(files, lambda file: file.path.rpartition("/")[0]):
+        of_folder = list(group)
+        largest = max(of_folder, key=lambda file: file.size_bytes)
+        images = list(itertools.islice(read_images(largest.path), _SAMPLE_IMAGES))
+        if not images:
+            continue
+        read = sum(image.record_bytes for image in images)
+        made = sum(len(record) for record in train_records(images, config, image_config))
+        held_out = config.eval_fraction if largest.split == records.TRAIN else 0.0
+        stored = sum(file.size_bytes for file in of_folder)
+        estimated += round(stored * (held_out + (1.0 - held_out) * made / read))
     if estimated > config.max_view_bytes:
         raise ValueError(
             f"the views would take about {estimated:,} bytes, more than views.max_view_bytes allows "

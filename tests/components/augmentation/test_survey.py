@@ -1,6 +1,7 @@
 import dataclasses
 import pathlib
 
+import cv2
 import pytest
 
 from components.augmentation import survey
@@ -8,6 +9,7 @@ from components.augmentation.config import ViewsConfig
 from components.augmentation.held_out import held_out_ranks
 from components.augmentation.shards import list_files, read_images
 from components.augmentation.survey import InputFile
+from components.augmentation.view_records import train_records
 from components.contracts import records
 from components.contracts.images import ImageConfig
 
@@ -48,11 +50,26 @@ def test_images_without_a_label_are_not_held_out(examples, image_records, tmp_pa
         survey.smallest_rank(_files(examples, records.UNLABELED), 0.5)
 
 
-def test_the_size_is_estimated_from_the_largest_files(examples):
-    files = _files(examples, records.TRAIN, records.UNLABELED)
-    estimated = survey.check_size(files, CONFIG, SMALL)
-    absent = [InputFile("/nowhere/to/be.read", records.UNLABELED, 0)] * 20
-    assert survey.check_size(files[:1] * 8 + absent, CONFIG, SMALL) > estimated
+def test_the_size_is_estimated_folder_by_folder(image_records, tmp_path):
+    """Small images with labels, more and large ones without: crops of both have the same size."""
+    large = cv2.imencode(".png", image_records.pixels(0, 200, 200))[1].tobytes()
+    changes = {records.IMAGE: large, records.HEIGHT: 200, records.WIDTH: 200}
+    contents = {
+        records.TRAIN: [[image_records.make(number, "cat") for number in range(40)]],
+        records.UNLABELED: [[image_records.make(number, **changes) for number in range(count)] for count in (3, 30)],
+    }
+    files = _files(image_records.write(tmp_path, contents), *contents)
+    written = sum(
+        len(record) for file in files for record in train_records(list(read_images(file.path)), CONFIG, SMALL)
+    )
+    assert survey.check_size(files, CONFIG, SMALL) == pytest.approx(written, rel=0.15)
+
+
+def test_files_without_records_take_no_bytes(examples, tmp_path):
+    files = _files(examples, records.TRAIN)
+    (tmp_path / "empty").write_bytes(b"")
+    empty = InputFile(str(tmp_path / "empty"), records.UNLABELED, 0)
+    assert survey.check_size([*files, empty], CONFIG, SMALL) == survey.check_size(files, CONFIG, SMALL)
 
 
 def test_too_many_bytes_are_refused(examples):
