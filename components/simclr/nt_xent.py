@@ -11,7 +11,7 @@ from keras import ops, tree
 
 from components.simclr.similarities import ONE_REPLICA, LogSums, PlainSums, Replicas, Similarities, Tensor
 
-_MAX_PLAIN_EXPONENT = 70.0  # sums of 2**20 exponentials of -70 to 70 stay within float32, and so do their inverses
+_MAX_PLAIN_EXPONENT = 43.0  # so down to a temperature of 0.0233; the square of such exponentials still fits float32
 _SQUARED_NORM_FLOOR = 1e-12  # a zero vector keeps a finite direction and a finite gradient
 TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
 
