@@ -21,6 +21,7 @@ from components.contracts.files import write_json
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.contracts.spreading import spread
+from components.contracts.worker import Worker
 
 _BATCH_IMAGES = 32  # drawn together
 _BATCH_BYTES = 2 * 2**20  # of stored images, so that a batch of large ones does not fill the memory
@@ -52,12 +53,11 @@ class WriteViews(beam.PTransform):
 
 
 @beam.typehints.with_output_types(int)
-class _WriteTotals(beam.DoFn):
+class _WriteTotals(Worker):
     def __init__(self, path: str):
         super().__init__()
         self._path = path
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[dict[str, Any]]]) -> None:
         _, totals = element
         write_json(self._path, list(totals))
@@ -103,7 +103,7 @@ class FileTotals:
 
 
 @beam.typehints.with_output_types(tuple[int, Any])
-class WriteFile(beam.DoFn):
+class WriteFile(Worker):
     """``(number, [survey.InputFile])`` in, ``(0, FileTotals as a mapping)`` out.
 
     The file becomes its shards of both splits.
@@ -134,7 +134,6 @@ class WriteFile(beam.DoFn):
         """Beam has a worker per core, so OpenCV needs no threads of its own."""
         cv2.setNumThreads(1)
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[survey.InputFile]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Read the file from front to back, a batch at a time.
 

@@ -12,6 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
+from components.contracts.worker import Worker
 from components.ingestion.beam_decoding import refused
 from components.ingestion.config import NearDuplicates
 from components.ingestion.findings import write_findings
@@ -38,18 +39,20 @@ def add_bands(runs: RunWriter, order: WorkOrder, bucket: int, copies: list[Copy]
             more, so they go as numbers.
     """
     partitions = max(order.buckets // _BUCKETS_PER_PARTITION, 1)  # of each band
-    rows = [row for row, copy in enumerate(copies) if copy.perceptual_hash is not None]
+    rows = np.array([row for row, copy in enumerate(copies) if copy.perceptual_hash is not None], np.intp)
     hashes = np.array([copies[row].perceptual_hash for row in rows], np.uint64)
-    bands = [values % np.uint64(partitions) for values in bands_of(hashes, order.config.near_duplicate_bits)]
-    for row, numbers in zip(rows, np.transpose(bands).tolist(), strict=True):
-        copy = copies[row]
-        is_test = copy.split == records.TEST
-        if is_test:
-            piece = (json.dumps([copy.perceptual_hash, copy.path]) + "\n").encode()
-        else:
-            piece = np.array((copy.perceptual_hash, bucket, row), _SOUGHT).tobytes()
-        for band, number in enumerate(numbers):
-            runs.add((band * partitions + number, band, is_test), piece)
+    is_test = np.array([copies[row].split == records.TEST for row in rows], bool)
+    sought = np.empty(len(rows), _SOUGHT)
+    sought["hash"], sought["bucket"], sought["row"] = hashes, bucket, rows
+    lines = {row: json.dumps([copies[row].perceptual_hash, copies[row].path]) + "\n" for row in rows[is_test]}
+    for band, values in enumerate(bands_of(hashes, order.config.near_duplicate_bits)):
+        numbers = values % np.uint64(partitions)
+        for number in np.unique(numbers).tolist():
+            at, key = numbers == number, band * partitions + number
+            if (test := rows[at & is_test]).size:
+                runs.add((key, band, True), "".join(lines[row] for row in test).encode())
+            if (others := sought[at & ~is_test]).size:
+                runs.add((key, band, False), others.tobytes())
 
 
 def told_bands(places: Iterable[tuple[tuple, Place]]) -> Iterator[tuple[int, tuple]]:
@@ -59,7 +62,7 @@ def told_bands(places: Iterable[tuple[tuple, Place]]) -> Iterator[tuple[int, tup
 
 
 @beam.typehints.with_output_types(tuple[int, tuple])
-class ComparePartition(beam.DoFn):
+class ComparePartition(Worker):
     """All images of a partition in; ``(bucket, place of lines [row, bits, path in test])`` of some pairs out."""
 
     def __init__(self, order: WorkOrder):
@@ -73,7 +76,6 @@ class ComparePartition(beam.DoFn):
         """A staging file belongs to one bundle."""
         self._pairs = RunWriter(self._order.staging_folder)
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[tuple[int, tuple]]:
         """See ``near_duplicates.find_pairs``."""
         _, parts = element
@@ -106,7 +108,7 @@ class ComparePartition(beam.DoFn):
 
 
 @beam.typehints.with_output_types(tuple[int, str])
-class FinishBucket(beam.DoFn):
+class FinishBucket(Worker):
     """``(bucket, tally as JSON)`` in, and out again when its near-duplicates are counted and, by config, removed.
 
     Beside it come all pairs; those of the bucket go into a file of staging.
@@ -123,7 +125,6 @@ class FinishBucket(beam.DoFn):
         """What comes beside the buckets is looked through once, not once for each of them."""
         self._places: dict[int, list[tuple]] | None = None
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, str], pairs: Iterable[tuple[int, tuple]]) -> Iterator[tuple[int, str]]:
         """``pairs`` are ``(bucket, place of lines [row, bits, path in test])``."""
         if self._places is None:

@@ -10,6 +10,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from components.contracts import records
+from components.contracts.worker import Worker
 from components.ingestion.beam_decoding import FINDINGS, refused
 from components.ingestion.beam_near_duplicates import add_bands, told_bands
 from components.ingestion.config import NearDuplicates
@@ -23,7 +24,7 @@ BANDS = "bands"  # the output beside the main one
 
 
 @beam.typehints.with_output_types(int)  # nothing comes out; but without a hint Beam derives one, which is slow
-class ResolveGroups(beam.DoFn):
+class ResolveGroups(Worker):
     """All ``[group, split]`` of a bucket of groups in; their prescribed splits into a file of staging; nothing out.
 
     Groups for which the source prescribes both train and test are findings.
@@ -36,7 +37,6 @@ class ResolveGroups(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]]) -> None:
         """Test wins, but the caller stops at the first contradiction anyway."""
         bucket, places = element
@@ -57,7 +57,7 @@ class ResolveGroups(beam.DoFn):
 
 
 @beam.typehints.with_output_types(tuple[int, str])
-class ResolveBucket(beam.DoFn):
+class ResolveBucket(Worker):
     """All copies of a bucket in; one of each image, and findings, into staging; ``(bucket, tally as JSON)`` out.
 
     Beside it come the bands by which near-duplicates are found, where they are sought; see ``add_bands``.
@@ -74,7 +74,6 @@ class ResolveBucket(beam.DoFn):
         """A staging file belongs to one bundle."""
         self._bands = RunWriter(self._order.staging_folder)
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, Iterable[tuple]], groups: Any = None) -> Iterator[Any]:
         """See ``splits.resolve``; ``groups`` is empty, and there only so that all groups are resolved before."""
         del groups

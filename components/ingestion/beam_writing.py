@@ -10,6 +10,7 @@ import tensorflow as tf
 from apache_beam.metrics import Metrics
 
 from components.contracts.files import IMAGE_RECORDS
+from components.contracts.worker import Worker
 from components.ingestion.config import IngestionConfig
 from components.ingestion.findings import SHARD, TALLY, finding, write_findings
 from components.ingestion.splits import buckets_of_shard, shard_count, shard_index, shard_name, shuffle_key
@@ -25,7 +26,7 @@ class _Plan(NamedTuple):
 
 
 @beam.typehints.with_output_types(int)  # nothing comes out; but without a hint Beam derives one, which is slow
-class WriteShards(beam.DoFn):
+class WriteShards(Worker):
     """A bucket in; its part of the output files, gzipped TFRecord, into the output folder; nothing out.
 
     Beside it come the tallies of all buckets, from which every worker knows which files there are, and which are those
@@ -44,7 +45,6 @@ class WriteShards(beam.DoFn):
         """The plan is made once, not once for each bucket."""
         self._plan: _Plan | None = None
 
-    @beam.typehints.no_annotations
     def process(self, element: tuple[int, str], tallies: Iterable[tuple[int, str]]) -> None:
         """``tallies`` are ``(bucket, tally as JSON)``."""
         if self._plan is None:

@@ -101,7 +101,7 @@ def open_file(path: str) -> BinaryIO:
     try:
         if is_remote(path):
             return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        return open(_open_regular(path), "rb")
+        return open(_open_regular(path)[0], "rb")
     except RefusedImage as refused:
         raise SourceError(f"{path}: {refused}") from refused
     except (OSError, BeamIOError) as error:
@@ -131,24 +131,30 @@ def _read_remote(path: str, max_bytes: int) -> bytes:
 
 
 def _read_local(path: str, max_bytes: int) -> bytes:
-    with open(_open_regular(path), "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+    descriptor, size = _open_regular(path)
+    try:
         if size > max_bytes:
             raise RefusedImage(Reason.FILE_TOO_LARGE, f"{size} bytes, at most {max_bytes} expected")
         pieces, missing = [], size
-        while missing > 0 and (piece := file.read(missing)):
+        while missing > 0 and (piece := os.read(descriptor, missing)):
             pieces.append(piece)
             missing -= len(piece)
+    finally:
+        os.close(descriptor)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _open_regular(path: str) -> int:
-    """A descriptor, opened without blocking and checked then: what was a file when listed may be a pipe by now."""
+def _open_regular(path: str) -> tuple[int, int]:
+    """A descriptor and the file's size in bytes.
+
+    Opened without blocking and checked then: what was a file when listed may be a pipe by now.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise RefusedImage(Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
-    return descriptor
+    return descriptor, status.st_size
 
 
 class _LocalTree:

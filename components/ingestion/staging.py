@@ -149,4 +149,4 @@ def read_whole(path: str) -> bytes:
 def _open(path: str, mode: str) -> BinaryIO:
     if listing.is_remote(path):
         return tf.io.gfile.GFile(path, mode)
-    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else -1)
+    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else 0)  # it is read by place, in any order

@@ -205,8 +205,10 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
     (output / "Split-train/data_tfrecord-00000-of-00009.gz").write_bytes(b"half a file")
     (output / "Split-old").mkdir()
 
+    finish_bundle = beam_decoding.DecodeAndStage.finish_bundle
+
     def die(self):
-        self._writer.close()
+        list(finish_bundle(self))
         raise OSError("worker lost")
 
     with monkeypatch.context() as patch:
