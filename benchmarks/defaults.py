@@ -1,4 +1,4 @@
-"""What each default of the config is chosen by: a linear probe on encoders trained with one setting changed at a time."""
+"""What the defaults of pretraining are chosen by: a linear probe on encoders trained with one setting changed."""
 
 import dataclasses
 import gc
