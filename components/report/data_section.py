@@ -129,6 +129,7 @@ def window_table(window: Mapping[str, Any]) -> Window:
     rows.append(["all", *(_count(count) for count in totals.values())])
     facts = [
         ("left out, because a span has them in test", _count(window[window_record.ALSO_IN_TEST])),
+        ("left out, because a span has others of their group in test", _count(window[window_record.GROUP_IN_TEST])),
         ("left out, because a span has them too", _count(window[window_record.DUPLICATES])),
         ("under another label in another span", _count(window[window_record.LABEL_CONFLICTS])),
     ]

@@ -51,7 +51,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         kept = merging.choose(files, self._index(files, scratch_dir))
         summary = _summary(numbers, files, kept)
         if not summary[window_record.RECORDS].get(records.TRAIN):
-            raise ValueError(f"no train image is left of spans {numbers}: each is in test in one of them")
+            raise ValueError(
+                f"no train image is left of spans {numbers}: each, or its group, is in test in one of them"
+            )
         self._write(files, numbers, kept, window.uri, scratch_dir)
         _publish(window, summary, time.monotonic() - started)
         _logger.info("TrainingWindow: %s in %.1f s, %s", summary, time.monotonic() - started, window.uri)
@@ -111,6 +113,7 @@ def _summary(numbers: list[int], files: list[merging.SpanFile], kept: merging.Ke
         ],
         window_record.RECORDS: {split: total for split, total in totals.items() if total},
         window_record.ALSO_IN_TEST: kept.also_in_test,
+        window_record.GROUP_IN_TEST: kept.group_in_test,
         window_record.DUPLICATES: kept.duplicates,
         window_record.LABEL_CONFLICTS: kept.label_conflicts,
     }

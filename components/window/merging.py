@@ -1,13 +1,14 @@
 """Which copy of an image that several spans hold is kept, and the files without the others.
 
-An image is in the window once, and in test if any span has it there. Only digests are put side by side, about 100
-bytes per image; the images themselves are read twice from front to back, or not at all where a file is kept as it is.
+An image is in the window once, and in test if any span has it there; a group (a patient, a scene) of which any span has
+an image in test is in test only. Only digests are put side by side, about 100 bytes per image; the images themselves
+are read twice from front to back, or not at all where a file is kept as it is.
 """
 
 import hashlib
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ import tensorflow as tf
 from components.contracts import records
 from components.contracts.files import IMAGE_RECORDS, read_records
 
-_INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8")])  # half of the digest; 0 for no label
+# Half of the digest, and hashes of label and group; 0 where there is none.
+_INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8"), ("group", "<u8")])
 
 
 class SpanFile(NamedTuple):
@@ -33,12 +35,13 @@ class Kept(NamedTuple):
     skipped: list[np.ndarray]  # per file: positions of the records left out, ascending
     records: list[int]  # per file: records kept
     also_in_test: int  # left out of train or unlabeled, because a span has the image in test
+    group_in_test: int  # left out of train or unlabeled, because a span has another image of its group in test
     duplicates: int  # left out because another span has the image too
     label_conflicts: int  # images that spans have under different labels
 
 
 def index_file(path: str) -> np.ndarray:
-    """(records,) of digest and label of each record, in order.
+    """(records,) of digest, label and group of each record, in order.
 
     Raises:
         tf.errors.DataLossError: the file is damaged.
@@ -47,18 +50,23 @@ def index_file(path: str) -> np.ndarray:
     for serialized in read_records(path):
         features = tf.train.Example.FromString(serialized).features.feature
         [digest] = features[records.DIGEST].bytes_list.value
-        label = features[records.LABEL].bytes_list.value if records.LABEL in features else ()
-        hashed = hashlib.blake2b(label[0], digest_size=8).digest() if label else b"\0" * 8
         half = int(digest[:32], 16)
-        found.append(((half >> 64, half & (2**64 - 1)), int.from_bytes(hashed, "little")))
+        hashes = [_hash_of(features, name) for name in (records.LABEL, records.GROUP)]
+        found.append(((half >> 64, half & (2**64 - 1)), *hashes))
     return np.array(found, _INDEX)
+
+
+def _hash_of(features: Mapping[str, "tf.train.Feature"], name: str) -> int:
+    values = features[name].bytes_list.value if name in features else ()
+    return int.from_bytes(hashlib.blake2b(values[0], digest_size=8).digest(), "little") if values else 0
 
 
 def choose(files: Sequence[SpanFile], indices: Sequence[np.ndarray]) -> Kept:
     """Keep one copy of every image.
 
     A copy in test comes before others, so that train gives way; then a labelled one before one without a label; then
-    that of the latest span, whose label is the last that was given.
+    that of the latest span, whose label is the last that was given. Where groups are known, train and unlabeled keep
+    nothing of a group that has an image in test in any span.
 
     Args:
         files: all files of the window.
@@ -66,26 +74,27 @@ def choose(files: Sequence[SpanFile], indices: Sequence[np.ndarray]) -> Kept:
     """
     lengths = [len(index) for index in indices]
     merged = np.concatenate(indices)
-    is_test, age = (
-        np.repeat(np.array(values, np.uint8), lengths)
-        for values in ([file.split == records.TEST for file in files], [file.age for file in files])
-    )
+    is_test = np.repeat([file.split == records.TEST for file in files], lengths)
+    age = np.repeat([file.age for file in files], lengths)
     high, low = merged["digest"].T
-    order = np.lexsort((age, merged["label"] == 0, ~is_test.astype(bool), low, high))
+    order = np.lexsort((age, merged["label"] == 0, ~is_test, low, high))
     ordered = merged["digest"][order]
     is_first = np.ones(len(order), bool)
     is_first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     keeper = order[np.maximum.accumulate(np.where(is_first, np.arange(len(order)), 0))]
     left_out = np.zeros(len(order), bool)
     left_out[order[~is_first]] = True
+    tested_groups = np.unique(merged["group"][is_test & (merged["group"] != 0)])
+    betrays = ~is_test & ~left_out & np.isin(merged["group"], tested_groups)
     other_label = (merged["label"][order] != merged["label"][keeper]) & (merged["label"][order] != 0)
-    moved = ~is_first & is_test[keeper].astype(bool) & ~is_test[order].astype(bool)
+    moved = ~is_first & is_test[keeper] & ~is_test[order]
     ends = np.cumsum(lengths)[:-1]
-    skipped = [np.flatnonzero(part) for part in np.split(left_out, ends)]
+    skipped = [np.flatnonzero(part) for part in np.split(left_out | betrays, ends)]
     return Kept(
         skipped=skipped,
         records=[length - len(positions) for length, positions in zip(lengths, skipped, strict=True)],
         also_in_test=int(moved.sum()),
+        group_in_test=int(betrays.sum()),
         duplicates=int(left_out.sum() - moved.sum()),
         label_conflicts=len(np.unique(keeper[other_label])),
     )

@@ -231,6 +231,7 @@ def make_window() -> dict:
         ],
         window_record.RECORDS: {"train": 101, "test": 12, "unlabeled": 7},
         window_record.ALSO_IN_TEST: 5,
+        window_record.GROUP_IN_TEST: 3,
         window_record.DUPLICATES: 19,
         window_record.LABEL_CONFLICTS: 2,
     }

@@ -15,12 +15,14 @@ def digest(name):
 
 
 def write(path, images):
-    """A gzipped TFRecord file of ``(name of the image, label or None)``; the image bytes name file and position."""
+    """A gzipped TFRecord file of ``(name of the image, label or None, group if any)``; the image bytes name file and
+    position."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for position, (name, label) in enumerate(images):
+        for position, (name, label, *group) in enumerate(images):
             values = {records.DIGEST: digest(name), records.IMAGE: f"{path.name} {position}"}
             values |= {} if label is None else {records.LABEL: label}
+            values |= {records.GROUP: group[0]} if group else {}
             feature = {
                 key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
                 for key, value in values.items()
@@ -72,6 +74,19 @@ def test_of_copies_on_one_side_the_labelled_and_then_the_latest_is_kept(tmp_path
     skipped, kept = choose(tmp_path, files)
     assert skipped == [[0], [], [0, 1], [0], [], [0]]
     assert (kept.also_in_test, kept.duplicates, kept.label_conflicts) == (0, 5, 0)
+
+
+def test_a_group_in_test_of_any_span_leaves_train_of_all(tmp_path):
+    """Patient p moved to test in the latest span: its other images may not train, nor their copies without a group."""
+    files = [
+        ("test", 0, [("a", "cat", "p"), ("t", "dog")]),
+        ("train", 0, [("b", "cat", "q"), ("e", "cat")]),
+        ("train", 1, [("c", "dog", "p"), ("d", "dog", "q"), ("a", "cat", "p")]),
+        ("unlabeled", 1, [("c", None), ("f", None, "p"), ("g", None)]),
+    ]
+    skipped, kept = choose(tmp_path, files)
+    assert skipped == [[], [], [0, 2], [0, 1]]
+    assert (kept.also_in_test, kept.group_in_test, kept.duplicates, kept.label_conflicts) == (1, 2, 1, 0)
 
 
 def test_the_latest_label_counts_and_the_conflict_is_counted_once(tmp_path):
