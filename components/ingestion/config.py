@@ -76,6 +76,9 @@ class WebDatasetConfig:
     """Which tar files are read and where a sample's label and group are."""
 
     files: str = Field("*.tar", min_length=1, description="pattern of the file names, in any folder")
+    image: str = Field(
+        "", description="extension of the member with the image; empty: the first one that is named like an image"
+    )
     label: str = Field(
         "cls", min_length=1, description="extension of the member with the label, or json.KEY for a key of the .json"
     )

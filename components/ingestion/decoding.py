@@ -24,6 +24,7 @@ from components.ingestion.refusals import Reason, RefusedImage
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # JPEG includes MPO, which phones write
 
 _GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
+_GRAY_AND_ALPHA_OF_16_BIT = "LA;16B"  # as it lies in the file; Pillow calls it RGBA
 _ORIENTATION_TAG = 0x0112
 _TURNS = {  # EXIF 2.3, tag Orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -197,7 +198,8 @@ def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
 
 
 def _source_channels(image: Image.Image) -> int:
-    if image.mode in _GRAY_MODES:
+    """Of an image that is not loaded yet."""
+    if image.mode in _GRAY_MODES or (image.tile and image.tile[0][3] == _GRAY_AND_ALPHA_OF_16_BIT):
         return 1
     if image.mode in ("P", "PA") and image.palette is not None:
         palette = np.frombuffer(image.palette.getdata()[1], np.uint8)
@@ -223,11 +225,20 @@ def _orientation(image: Image.Image) -> int:
 def _convert(image: Image.Image, rules: DecodingRules) -> Image.Image:
     """8-bit RGB or L, whatever the mode was."""
     if image.mode.startswith("I"):
-        image = Image.fromarray(_to_8_bit(np.asarray(image)))
-    elif image.has_transparency_data or image.mode in ("La", "RGBa"):
+        image = _gray_of_16_bit(image)
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
         image = _lay_on_background(image, rules.alpha_background)
     mode = "L" if rules.color is Color.GRAY else "RGB"
     return image if image.mode == mode else image.convert(mode)  # which would copy
+
+
+def _gray_of_16_bit(image: Image.Image) -> Image.Image:
+    """Mode L, or LA where the file calls one of its values transparent."""
+    values = np.asarray(image)
+    gray = Image.fromarray(_to_8_bit(values))
+    if "transparency" in image.info:
+        gray.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+    return gray
 
 
 def _to_8_bit(pixels: np.ndarray) -> np.ndarray:

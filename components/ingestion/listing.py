@@ -27,6 +27,7 @@ class Listed(NamedTuple):
     version: str  # changes when the file changes: mtime in ns, or what the remote filesystem says
     problem: Reason | None = None  # None: a regular file
     message: str = ""
+    error: str = ""  # class of the underlying exception, if there was one
 
 
 def is_remote(path: str) -> bool:
@@ -116,7 +117,8 @@ def look_at(path: str, name: str) -> Listed:
             return Listed(name, metadata.size_in_bytes, repr(metadata.last_updated_in_seconds))
         status = os.stat(path)
     except (OSError, BeamIOError) as error:
-        return Listed(name, 0, "", Reason.UNREADABLE, getattr(error, "strerror", None) or str(error))
+        message = getattr(error, "strerror", None) or str(error)
+        return Listed(name, 0, "", Reason.UNREADABLE, message, type(error).__name__)
     if not stat.S_ISREG(status.st_mode):
         return Listed(name, 0, "", Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
     return Listed(name, status.st_size, str(status.st_mtime_ns))
@@ -207,7 +209,9 @@ class _LocalWalk:
         except OSError as error:
             if not folder:
                 raise SourceError(f"data root {self._root}: {error.strerror or error}") from error
-            yield Listed(folder + "/", 0, "", Reason.UNREADABLE, f"folder: {error.strerror or error}")
+            yield Listed(
+                folder + "/", 0, "", Reason.UNREADABLE, f"folder: {error.strerror or error}", type(error).__name__
+            )
             return
         names.sort()
         for name in names:
@@ -225,7 +229,7 @@ class _LocalWalk:
             status = os.stat(full_path)
         except OSError as error:
             reason = Reason.BROKEN_LINK if os.path.islink(full_path) else Reason.UNREADABLE
-            yield Listed(path, 0, "", reason, error.strerror or str(error))
+            yield Listed(path, 0, "", reason, error.strerror or str(error), type(error).__name__)
             return
         if stat.S_ISDIR(status.st_mode):
             if os.path.islink(full_path):
@@ -243,7 +247,7 @@ class _LocalWalk:
         try:
             status = os.stat(full_path)
         except OSError as error:
-            yield Listed(path + "/", 0, "", Reason.BROKEN_LINK, error.strerror or str(error))
+            yield Listed(path + "/", 0, "", Reason.BROKEN_LINK, error.strerror or str(error), type(error).__name__)
             return
         identity = (status.st_dev, status.st_ino)
         target = os.path.realpath(full_path)

@@ -130,7 +130,7 @@ def _refusal_of(entry: Listed) -> Refusal:
     reason = entry.problem
     if reason in UNDECODABLE and not entry.path.endswith("/") and not is_meant_as_image(entry.path):
         reason = Reason.NOT_AN_IMAGE
-    return Refusal(printable(entry.path), reason.value, "", printable(entry.message))
+    return Refusal(printable(entry.path), reason.value, entry.error, printable(entry.message))
 
 
 open_source = ImageFolder

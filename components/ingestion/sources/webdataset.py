@@ -1,10 +1,12 @@
 """WebDataset tar shards: ``train-000000.tar`` holds ``sample1.jpg``, ``sample1.cls``, ``sample2.jpg``, …
 
-Members whose names agree up to the first dot after the last slash are one sample and follow each other. The image is
-the first member with the extension of an image. ``ingestion.webdataset`` says which files are read (``*.tar``, not
-compressed) and where label (``.cls``: text, or an integer that ``ingestion.class_names_file`` names) and group are: an
-extension, or ``json.KEY`` for a key of the ``.json`` member; both may be absent. The path says the split (train, val,
-test, unlabeled). A worker streams a whole shard. Source: https://github.com/webdataset/webdataset.
+Members whose names agree up to the first dot after the last slash are one sample and follow each other: what a member
+holds is said by its extension, which is the format's own rule; what kind of image it is, by its content.
+``ingestion.webdataset`` says which files are read (``*.tar``, not compressed), which extension the image has (where
+none is set: the first member that is named like an image) and where label (``.cls``: text, or an integer that
+``ingestion.class_names_file`` names) and group are: an extension, or ``json.KEY`` for a key of the ``.json`` member;
+both may be absent. The path says the split (train, val, test, unlabeled). A worker streams a whole shard.
+Source: https://github.com/webdataset/webdataset.
 """
 
 import itertools
@@ -80,7 +82,7 @@ class WebDataset:
                 raise SourceError(f"{path}: damaged: the end marker of a tar file expected at byte {end}")
 
     def _member(self, archive: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
-        limit = self._config.max_file_bytes if has_image_suffix(info.name) else _MAX_NOTE_BYTES
+        limit = self._config.max_file_bytes if self._is_image(info.name) else _MAX_NOTE_BYTES
         if info.size > limit:
             return _Member(info.name, info.size, None)
         with archive.extractfile(info) as file:
@@ -89,8 +91,12 @@ class WebDataset:
             raise tarfile.ReadError(f"{info.name} ends too early")
         return _Member(info.name, info.size, content)
 
+    def _is_image(self, name: str) -> bool:
+        extension = self._config.webdataset.image
+        return _extension(name) == extension.lower() if extension else has_image_suffix(name)
+
     def _image(self, name: str, members: list[_Member], item: Item, path: str) -> SourceImage | Refusal:
-        image = next((member for member in members if has_image_suffix(member.name)), None)
+        image = next((member for member in members if self._is_image(member.name)), None)
         if image is None:
             found = ", ".join(posixpath.basename(member.name) for member in members)
             return Refusal(name, Reason.NOT_AN_IMAGE.value, "", printable(f"no image in the sample; members: {found}"))

@@ -97,6 +97,30 @@ def test_16_bit_gray_is_divided_by_257(value, expected):
     assert decoded.source_channels == 1
 
 
+def test_a_transparent_value_of_16_bit_gray_is_laid_on_the_background():
+    values = np.full((10, 10), 257 * 100, np.uint16)
+    values[:5] = 257 * 100 + 1  # the same in 8 bits, but not transparent
+    encoded = encode(values, "PNG", transparency=257 * 100)
+    pixels = decode_image_bytes(encoded, dataclasses.replace(RULES, alpha_background=(10, 20, 30))).pixels
+    assert pixels[:5].reshape(-1, 3).tolist() == [[100, 100, 100]] * 50
+    assert pixels[5:].reshape(-1, 3).tolist() == [[10, 20, 30]] * 50
+
+
+@pytest.mark.parametrize("color_type", [2, 4, 6])
+def test_16_bit_colour_and_alpha_keep_the_high_byte(color_type):
+    """RGB, gray with alpha, RGBA: values of whole 257ths are exact, others less than one level too dark."""
+    channels = {2: 3, 4: 2, 6: 4}[color_type]
+    values = np.random.default_rng(0).integers(0, 65536, (12, 10, channels)).astype(">u2")
+    values[:6] = values[:6] // 257 * 257
+    if color_type in (4, 6):
+        values[..., -1] = 65535
+    decoded = decode_image_bytes(png_of(values, color_type), RULES)
+    expected = values[..., :1].repeat(3, -1) if color_type == 4 else values[..., :3]
+    np.testing.assert_array_equal(decoded.pixels, expected >> 8)
+    np.testing.assert_array_equal(decoded.pixels[:6], expected[:6] // 257)
+    assert decoded.source_channels == (1 if color_type == 4 else 3)
+
+
 def test_16_bit_tiff_and_pgm():
     values = np.full((10, 10), 257 * 77, np.uint16)
     pgm = b"P5 10 10 65535\n" + values.astype(">u2").tobytes()
@@ -204,16 +228,20 @@ def test_metadata_does_not_reach_the_result(make_photo):
     assert decoded.image.info == {}
 
 
-def png(width, height, bit_depth=8):
-    """A PNG whose header claims a size it does not have."""
+def png(width, height, bit_depth=8, color_type=2, rows=b"\0" * 9):
+    """A PNG with this header; by default it claims a size it does not have."""
 
     def chunk(name, content):
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
-    header = struct.pack(">IIBBBBB", width, height, bit_depth, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9)) + chunk(b"IEND", b"")
-    )
+    header = struct.pack(">IIBBBBB", width, height, bit_depth, color_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def png_of(values, color_type):
+    """A PNG of (h, w, c) big-endian 16-bit values, no row filtered."""
+    height, width = values.shape[:2]
+    return png(width, height, 16, color_type, b"".join(b"\0" + row.tobytes() for row in values))
 
 
 @pytest.mark.parametrize("size", [(8001, 8000), (12000, 12000), (20000, 20000), (65500, 65500)])

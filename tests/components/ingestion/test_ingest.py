@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import dataclasses
 import io
@@ -5,6 +6,8 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 
 import apache_beam as beam
 import numpy as np
@@ -54,8 +57,12 @@ def read(output, split):
 
 
 def quarantine(output):
+    return {path: entry["reason"] for path, entry in quarantine_entries(output).items()}
+
+
+def quarantine_entries(output):
     lines = (pathlib.Path(output) / artifacts.QUARANTINE_FILE).read_text().splitlines()
-    return {entry["path"]: entry["reason"] for entry in map(json.loads, lines)}
+    return {entry["path"]: entry for entry in map(json.loads, lines)}
 
 
 def contents(folder):
@@ -121,6 +128,12 @@ def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
         "train/cat/small.png": "too_small",
     }
     assert quarantine(tmp_path / "out") == reasons
+    errors = {path: entry["error"] for path, entry in quarantine_entries(tmp_path / "out").items() if entry["error"]}
+    assert errors == {
+        "train/cat/text.jpg": "UnidentifiedImageError",
+        "train/cat/README.md": "UnidentifiedImageError",
+        "train/cat/cut.png": "OSError",
+    }
     assert summary["refused"] == {reason: list(reasons.values()).count(reason) for reason in set(reasons.values())}
     assert set(read(tmp_path / "out", "train")) == {name for name in FOLDERS if name.startswith("train")} - {
         "train/cat/1.png"
@@ -136,6 +149,38 @@ def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
     assert counters["records_written"] == len(FOLDERS) - 1
     assert counters["refused_label_conflict"] == 2
     assert counters["refused_truncated"] == 1
+
+
+@contextlib.contextmanager
+def as_ordinary_user():
+    """Root reads everything, so where the tests run as root, what is inside does not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_what_may_not_be_read_is_left_out(ingested, make_files):
+    del ingested  # has imported everything, which an ordinary user might not be allowed to
+    with tempfile.TemporaryDirectory() as folder:  # that of pytest is for its owner only
+        data, output = pathlib.Path(folder, "data"), pathlib.Path(folder, "out")
+        shutil.copytree(make_files(FOLDERS), data)
+        (data / "train/cat/gone.png").symlink_to("nowhere")
+        os.chmod(folder, 0o777)
+        os.chmod(data / "train/cat/0.png", 0)
+        os.chmod(data / "unlabeled", 0)
+        with as_ordinary_user():
+            summary = run(data, output)
+        found = quarantine_entries(output)
+    assert {path: (entry["reason"], entry["error"], entry["message"]) for path, entry in found.items()} == {
+        "train/cat/0.png": ("unreadable", "PermissionError", "Permission denied"),
+        "train/cat/gone.png": ("broken_link", "FileNotFoundError", "No such file or directory"),
+        "unlabeled/": ("unreadable", "PermissionError", "folder: Permission denied"),
+    }
+    assert summary["records"] == {"train": 10, "test": 4}
 
 
 def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeypatch):

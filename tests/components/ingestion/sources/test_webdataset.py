@@ -59,6 +59,15 @@ def test_labels_and_groups_elsewhere(tmp_path):
     assert found["x.tar/a"][2:] == ("dog", None, "12")
 
 
+def test_the_image_under_another_extension(tmp_path):
+    members = {"a.mask.png": b"mask", "a.Photo": b"12345", "a.cls": b"1", "b.photo": b"1234", "c.png": b"x"}
+    write(tmp_path / "x.tar", members)
+    found = read(tmp_path, webdataset=WebDatasetConfig(image="photo"), max_file_bytes=4)
+    assert found["x.tar/a"].reason == "file_too_large"
+    assert found["x.tar/b"].content == b"1234"
+    assert found["x.tar/c"].message == "no image in the sample; members: c.png"
+
+
 def test_samples_without_a_usable_image_are_left_out(tmp_path):
     write(tmp_path / "x.tar", {"a.cls": b"1", "a.txt": b"x", "b.jpg": b"12345", "c.jpg": b"1234"})
     found = read(tmp_path, max_file_bytes=4)
