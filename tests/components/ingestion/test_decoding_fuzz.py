@@ -5,17 +5,23 @@ SIMCLR_FUZZ_CASES sets the number of cases.
 
 import collections
 import io
+import json
 import os
 import resource
 import time
 import warnings
 
+import apache_beam as beam
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
+from components.contracts import artifact_files, records
+from components.contracts.files import read_records
 from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding import decode_image_bytes, decoding_rules
+from components.ingestion.ingest import ingest
 from components.ingestion.refusals import RefusedImage
 
 CASES = int(os.environ.get("SIMCLR_FUZZ_CASES", "10000"))
@@ -61,21 +67,26 @@ def damage(content, other, generator):
     return bytes(damaged)
 
 
-def test_every_case_is_loaded_or_refused():
+def make_cases():
     generator = np.random.default_rng(0)
-    rules = decoding_rules(IngestionConfig(), ImageConfig())
     good = make_good(generator)
     formats = list(good)
+    for case in range(CASES):
+        content = good[formats[case % len(formats)]][generator.integers(len(good[formats[case % len(formats)]]))]
+        other = good[formats[generator.integers(len(formats))]][0] if generator.random() < 0.5 else content
+        yield damage(content, other, generator)
+
+
+def test_every_case_is_loaded_or_refused():
+    rules = decoding_rules(IngestionConfig(), ImageConfig())
     outcomes, slowest = collections.Counter(), 0.0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for case in range(CASES):
-            content = good[formats[case % len(formats)]][generator.integers(len(good[formats[case % len(formats)]]))]
-            other = good[formats[generator.integers(len(formats))]][0] if generator.random() < 0.5 else content
+        for case in make_cases():
             started = time.process_time()
             try:
-                decoded = decode_image_bytes(damage(content, other, generator), rules)
+                decoded = decode_image_bytes(case, rules)
             except RefusedImage as refused:
                 outcomes[refused.reason.value] += 1
             else:
@@ -88,3 +99,32 @@ def test_every_case_is_loaded_or_refused():
     assert {"truncated", "corrupt", "unknown_format"} <= set(outcomes)
     assert slowest < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 * 1024  # KiB
+
+
+def test_every_case_goes_through_the_workers_or_into_quarantine(tmp_path):
+    """A crash or an endless loop would end the run; that no file is lost is what the two lists show."""
+    names = set()
+    for number, case in enumerate(make_cases()):
+        name = f"{'test' if number % 5 == 0 else 'train'}/{number % 2}/{number}"
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(case)
+        names.add(name)
+    config = IngestionConfig(max_undecodable_fraction=1.0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    summary = ingest(
+        str(tmp_path / "data"), str(tmp_path / "out"), config, ImageConfig(), lambda: beam.Pipeline("FnApiRunner")
+    )
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 * 1024  # KiB
+    lines = (tmp_path / "out" / artifact_files.QUARANTINE_FILE).read_text().splitlines()
+    quarantined = [json.loads(line) for line in lines]
+    kept = set()
+    for path in (tmp_path / "out").glob("Split-*/*"):
+        for serialized in read_records(str(path)):
+            features = tf.train.Example.FromString(serialized).features.feature
+            kept.add(features[records.PATH].bytes_list.value[0].decode())
+    assert sum(summary["records"].values()) == len(kept) > CASES / 20
+    assert len(quarantined) + len(kept) == CASES
+    assert {entry["path"] for entry in quarantined} | kept == names
+    assert all(entry["reason"] and entry["message"] for entry in quarantined)
+    assert any(entry["error"] for entry in quarantined)
