@@ -1,6 +1,7 @@
 """Ingestion and ViewGen on Beam runners whose workers are processes of their own: the same bytes as in this process."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -8,7 +9,8 @@ import time
 import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.runners.portability import local_job_service
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability import local_job_service, stager
 from PIL import Image
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
@@ -94,7 +96,25 @@ def elsewhere_only(monkeypatch):
 
 
 @pytest.fixture
-def job_service(tmp_path, elsewhere_only):
+def installed(tmp_path, elsewhere_only, monkeypatch):
+    """What Beam packs by the set-up file, installed as a remote worker would; workers import the project from there."""
+    source, staged, target = tmp_path / "source", tmp_path / "staged", tmp_path / "installed"
+    for package in ("components", "pipeline"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
+    staged.mkdir()
+    stager.Stager.create_job_resources(PipelineOptions([f"--setup_file={source}/setup.py"]), str(staged))
+    [package] = staged.glob("*.tar.gz")
+    install = ["install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
+    subprocess.run([sys.executable, "-m", "pip", *install, f"--target={target}", package], check=True)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what is imported is to leave a trace
+    return target
+
+
+@pytest.fixture
+def job_service(tmp_path, installed):
     """Address of Beam's local job service, in a process of its own."""
     port_file = tmp_path / "port"
     command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
@@ -120,7 +140,7 @@ def test_two_processes(images, expected, elsewhere_only, tmp_path, monkeypatch):
     assert len(started) == 2 * 2  # for ingestion and for ViewGen
 
 
-def test_job_service(images, expected, job_service, tmp_path):
+def test_job_service_and_set_up_file(images, expected, installed, job_service, tmp_path):
     worker = f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
     portable = [
         "--runner=PortableRunner",
@@ -129,4 +149,7 @@ def test_job_service(images, expected, job_service, tmp_path):
         "--environment_type=beam:env:harness_subprocess_python:v1",
         f"--environment_config={worker}",
     ]
+    assert not list(installed.rglob("__pycache__"))
     assert run(images, tmp_path / "out", portable) == expected
+    for room in ("ingestion", "augmentation"):
+        assert list((installed / "components" / room).glob("__pycache__/*.pyc"))
