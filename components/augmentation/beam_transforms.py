@@ -157,6 +157,7 @@ class WriteFile(Worker):
             totals.left_out += len(batch) - sum(len(of_split) for of_split in made.values())
         for writer in writers.values():
             writer.close()
+        report_progress(100, 100, _told_of(file))
         yield 0, dataclasses.asdict(totals)
 
     def _make_records(self, split: str, batch: list[StoredImage]) -> dict[str, list[bytes]]:
@@ -179,15 +180,18 @@ class WriteFile(Worker):
 
 def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Iterator[StoredImage]:
     """The images, told about in percent of the file's bytes, as nobody has counted its records."""
-    done, reported, name = 0, 0.0, file.path.rsplit("/", 1)[-1]
+    done, reported = 0, 0.0
     for image in images:
         yield image
         done += image.record_bytes
         if time.monotonic() - reported > _REPORT_EVERY_SECONDS:
             reported = time.monotonic()
             percent = min(99, 100 * done // max(file.size_bytes, 1))
-            report_progress(percent, 100, f"% of {name}: views of {file.split} images")
-    report_progress(100, 100, f"% of {name}: views of {file.split} images")
+            report_progress(percent, 100, _told_of(file))
+
+
+def _told_of(file: survey.InputFile) -> str:
+    return f"% of {file.path.rsplit('/', 1)[-1]}: views of {file.split} images"
 
 
 def _in_batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:

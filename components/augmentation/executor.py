@@ -47,7 +47,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         Raises:
             ConfigError: a parameter does not parse.
-            ValueError: no labelled image, none left to train on, or too many bytes.
+            ValueError: no labelled image, none left to train on, too many bytes, or other records than were written.
             CorruptRecordError: a stored record is damaged.
         """
         started = time.monotonic()
@@ -65,6 +65,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         split_dirs = {split: _split_dir(views.uri, split) for split in (records.TRAIN, records.EVAL)}
         worker = beam_transforms.WriteFile(split_dirs, scratch_dir, config, image_config, smallest_rank)
         totals = self._write(files, worker, shards.join(scratch_dir, "totals.json"))
+        _check_count(totals, input_dict[EXAMPLES])
         _check_train(totals.splits, config)
         summary = _summary(totals.splits, config, image_config)
         _publish(views, summary, time.monotonic() - started)
@@ -99,6 +100,16 @@ def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
                     survey.InputFile(path, split, tf.io.gfile.stat(path).length) for path in shards.list_files(folder)
                 )
     return files
+
+
+def _check_count(totals: beam_transforms.FileTotals, examples: list[types.Artifact]) -> None:
+    """Files that vanished between two steps would otherwise only make a smaller training set."""
+    splits = (records.TRAIN, records.UNLABELED)
+    counts = [artifacts.record_count(artifact, split) for artifact in examples for split in splits]
+    expected = sum(count or 0 for count in counts)
+    found = sum(each.records for each in totals.splits.values()) + totals.left_out
+    if expected and found != expected:
+        raise ValueError(f"{expected} images expected in {', '.join(each.uri for each in examples)}, found {found}")
 
 
 def _check_train(totals: dict[str, beam_transforms.SplitTotals], config: ViewsConfig) -> None:

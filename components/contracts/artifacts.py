@@ -20,6 +20,17 @@ def set_data_span(made: artifact.Artifact, span: int | None) -> None:
         made.set_int_custom_property(DATA_SPAN, span)  # noqa: F405
 
 
+def record_count(examples: artifact.Artifact, split: str) -> int | None:
+    """How many records a split was written with; None where whoever wrote it did not say."""
+    name = f"records_{split}"
+    return examples.get_int_custom_property(name) if examples.has_custom_property(name) else None
+
+
+def set_record_count(examples: artifact.Artifact, split: str, number: int) -> None:
+    """Record what ``record_count`` gives."""
+    examples.set_int_custom_property(f"records_{split}", number)
+
+
 def record_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
     """Files of records of a split, over all artifacts, sorted."""
     uris = artifact_utils.get_split_uris(list(examples), split)

@@ -76,7 +76,7 @@ def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:
     examples.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[ingestion_record.CONTENT_DIGEST])
     examples.set_float_custom_property(artifacts.SECONDS, summary[ingestion_record.SECONDS])
     for split, number in summary[ingestion_record.RECORDS].items():
-        examples.set_int_custom_property(f"records_{split}", number)
+        artifacts.set_record_count(examples, split, number)
         examples.set_int_custom_property(f"bytes_{split}", summary[ingestion_record.BYTES][split])
     for reason, number in summary[ingestion_record.REFUSED].items():
         examples.set_int_custom_property(f"refused_{reason}", number)

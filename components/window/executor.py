@@ -125,7 +125,7 @@ def _publish(window: types.Artifact, summary: dict[str, Any], seconds: float) ->
     examples_utils.set_payload_format(window, example_gen_pb2.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(window, "tfrecords_gzip")
     for split, number in summary[window_record.RECORDS].items():
-        window.set_int_custom_property(f"records_{split}", number)
+        artifacts.set_record_count(window, split, number)
     artifacts.set_data_span(window, summary[window_record.SPANS][0][window_record.SPAN])
     window.set_float_custom_property(artifacts.SECONDS, seconds)
     tf.io.gfile.rmtree(os.path.join(window.uri, _SCRATCH_FOLDER))

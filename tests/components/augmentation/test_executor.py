@@ -241,6 +241,17 @@ def test_several_spans_are_taken_together(view_gen, image_records, tmp_path):
     assert sum(view_gen.summary(views)["records"].values()) == 12
 
 
+def test_missing_files_are_noticed(view_gen, image_records, tmp_path):
+    halves = [[image_records.make(number, "cat") for number in numbers] for numbers in (range(5), range(5, 12))]
+    examples = image_records.write(tmp_path / "in", {records.TRAIN: halves})
+    artifacts.set_record_count(examples, records.TRAIN, 12)
+    view_gen.run(examples, tmp_path / "whole", TWO_VIEWS)
+    sorted(pathlib.Path(examples.uri, "Split-train").iterdir())[0].unlink()
+    with pytest.raises(ValueError, match=rf"12 images expected in {examples.uri}, found 7"):
+        view_gen.run(examples, tmp_path / "out", TWO_VIEWS)
+    assert not (tmp_path / "out" / artifacts.VIEWS_SUMMARY_FILE).exists()
+
+
 def test_a_repeated_attempt_replaces_what_a_killed_one_left(views, view_gen, examples, tmp_path):
     shutil.copytree(views.uri, tmp_path, dirs_exist_ok=True)
     shard = next(pathlib.Path(tmp_path, "Split-train").iterdir())
