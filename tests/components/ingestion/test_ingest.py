@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+from unittest import mock
 
 import apache_beam as beam
 import numpy as np
@@ -18,7 +19,7 @@ from PIL import Image
 
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
-from components.ingestion import beam_decoding, beam_transforms, staging, work_order
+from components.ingestion import beam_decoding, beam_transforms, labels, staging, work_order
 from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
 from components.ingestion.ingest import ingest
 from components.ingestion.refusals import SourceError
@@ -467,19 +468,46 @@ def test_a_manifest_goes_on_past_bad_files(make_files, tmp_path):
     assert summary["records"] == {"train": 15, "test": 4}
 
 
-def test_a_source_that_does_not_know_how_many_images_it_has(tmp_path, make_photo):
-    def example(seed, label):
+@pytest.fixture
+def make_image_example(make_photo):
+    """Function from seed and label to a tf.Example with an image."""
+
+    def make(seed, label):
         buffer = io.BytesIO()
         Image.fromarray(make_photo(seed)).save(buffer, "PNG")
         values = {"image": buffer.getvalue(), "label": label.encode()}
         features = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in values.items()}
         return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
+    return make
+
+
+def test_a_worker_opens_source_and_class_names_once(tmp_path, make_image_example, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/names.txt").write_text("cat\ndog\n")
+    for name in ("test-0", "test-1", "train-0", "train-1", "train-2", "train-3"):
+        with tf.io.TFRecordWriter(str(tmp_path / f"data/{name}.tfrecord")) as writer:
+            for index in range(4):
+                writer.write(make_image_example(f"{name} {index}", "01"[index % 2]))
+    source = mock.Mock(wraps=beam_decoding.open_source)
+    class_names = mock.Mock(wraps=labels.open_labels)
+    process = mock.Mock(side_effect=beam_decoding.DecodeAndStage.process)
+    monkeypatch.setattr(beam_decoding, "open_source", source)
+    monkeypatch.setattr(labels, "open_labels", class_names)
+    monkeypatch.setattr(beam_decoding.DecodeAndStage, "process", lambda worker, element: process(worker, element))
+    monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 1)
+    config = dataclasses.replace(CONFIG, source="tfrecord", class_names_file="names.txt")
+    summary = run(tmp_path / "data", tmp_path / "out", config)
+    assert summary["classes"]["train"] == {"cat": 8, "dog": 8}
+    assert (process.call_count, source.call_count, class_names.call_count) == (6, 1, 1)
+
+
+def test_a_source_that_does_not_know_how_many_images_it_has(tmp_path, make_image_example):
     (tmp_path / "data").mkdir()
     for part, number in (("train", 30), ("test", 6)):
         with tf.io.TFRecordWriter(str(tmp_path / f"data/{part}.tfrecord")) as writer:
             for index in range(number):
-                writer.write(example(f"{part} {index}", "ab"[index % 2]))
+                writer.write(make_image_example(f"{part} {index}", "ab"[index % 2]))
             writer.write(b"")  # an example without features
     config = dataclasses.replace(CONFIG, source="tfrecord")
     summary = run(tmp_path / "data", tmp_path / "out", config)
