@@ -217,13 +217,14 @@ def kill_in_the_middle(process: subprocess.Popen, folder: pathlib.Path, step: in
     raise AssertionError("no checkpoint in time")
 
 
-def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
+@pytest.mark.parametrize("method", [{}, {"method": "moco", "moco": {"queue_size": 32}}, {"method": "byol"}])
+def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path, method):
     """Equal weights to the bit: compiled with XLA, deterministic operations, same machine."""
-    run = settings(jit_compile=True, epochs=60, checkpoint_every_steps=7)
+    run = settings(jit_compile=True, epochs=60, checkpoint_every_steps=7, **method)
     whole = start(views, run, tmp_path / "whole")
-    digest = result(whole)
     killed = start(views, run, tmp_path / "killed")
     kill_in_the_middle(killed, tmp_path / "killed", step=14)
+    digest = result(whole)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "killed" / "model" / artifacts.PRETRAINING_FILE).exists()
     assert result(start(views, run, tmp_path / "killed")) == digest
