@@ -29,14 +29,20 @@ __all__ = [
 
 
 def apply_online(images: Any, drawn: dict[str, Any], policy: OnlinePolicy) -> Any:
-    """``tensor_engine.apply_online``: (n, s, s, c) views and their draw to augmented float32 views, 0 to 255."""
+    """``tensor_engine.apply_online``: (n, s, s, c) views and their draw to augmented float32 views, 0 to 255.
+
+    Source: as there.
+    """
     from components.simclr import tensor_engine
 
     return tensor_engine.apply_online(images, drawn, policy)
 
 
 def crop_and_resize(images: Any, boxes: Any, size_px: int) -> Any:
-    """``tensor_engine.crop_and_resize``: (n, h, w, c) images and (n, 4) boxes to float32 crops, 0 to 255."""
+    """``tensor_engine.crop_and_resize``: (n, h, w, c) images and (n, 4) boxes to float32 crops, 0 to 255.
+
+    Source: as there.
+    """
     from components.simclr import tensor_engine
 
     return tensor_engine.crop_and_resize(images, boxes, size_px)

@@ -29,6 +29,8 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
 
     Raises:
         ValueError: no batches.
+
+    Source: Ioffe and Szegedy 2015, algorithm 2, steps 8 to 10 (statistics of many batches at the final weights).
     """
     norms = [layer for layer in leaf_layers([model]) if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms:

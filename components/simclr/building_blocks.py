@@ -40,7 +40,12 @@ class Blocks:
     def convolve(
         self, features: keras.KerasTensor, channels: int, kernel: int, stride: int = 1, name: str | None = None
     ) -> keras.KerasTensor:
-        """Convolution without bias; with a stride the padding is symmetric, unlike Keras' ``same``."""
+        """Convolution without bias; with a stride the padding is symmetric, unlike Keras' ``same``.
+
+        (n, h, w, c) to (n, ceil(h / stride), ceil(w / stride), channels); odd ``kernel``. He's initial weights.
+
+        Source: He et al. 2016, section 3.4; He et al. 2015, eq. 14, for the initial weights.
+        """
         padding = "same"
         if stride > 1 and kernel > 1:
             features = layers.ZeroPadding2D(kernel // 2, dtype=self.dtype_policy)(features)
@@ -61,7 +66,12 @@ class Blocks:
     def normalise(
         self, features: keras.KerasTensor, is_last_of_block: bool = False, name: str | None = None
     ) -> keras.KerasTensor:
-        """BatchNorm; the last one of a residual block starts with gain 0."""
+        """BatchNorm; the last one of a residual block starts with gain 0.
+
+        Any shape (n, ..., c), statistics over all axes but the last.
+
+        Source: Ioffe and Szegedy 2015, algorithm 1; Goyal et al. 2017, section 5.1, for the gain.
+        """
         return layers.BatchNormalization(
             momentum=BATCH_NORM_MOMENTUM,
             epsilon=BATCH_NORM_EPSILON,
@@ -79,6 +89,10 @@ class Blocks:
         """3x3 max-pool with stride 2, as the maximum of shifted images, one axis after the other.
 
         The gradient of Keras' own layer has no deterministic form under XLA.
+
+        (n, h, w, c) to (n, floor((h - 3) / 2) + 1, floor((w - 3) / 2) + 1, c), without padding.
+
+        Source: He et al. 2016, table 1.
         """
         for axis, strides in ((0, (2, 1)), (1, (1, 2))):
             shifted = []
@@ -100,5 +114,8 @@ class Blocks:
         )(features)
 
     def normalise_each(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """LayerNorm over the last axis."""
+        """LayerNorm over the last axis.
+
+        Source: Ba et al. 2016, eq. 4.
+        """
         return layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, dtype=self.dtype_policy)(features)

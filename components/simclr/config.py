@@ -149,13 +149,19 @@ def momentum_by_data_size(steps_per_epoch: int) -> float:
 
     That gives what was published for large and for small data: 0.999 for MoCo on ImageNet (5,000 steps), 0.99 on
     CIFAR-10 (98 steps), 0.997 for BYOL on ImageNet in batches of 4,096 (312 steps).
+
+    Returns 0.9 to 0.999. The rule is this project's; the published values are those of He et al. 2019, section 4, and
+    Grill et al. 2020, section 3.2.
     """
     return 1.0 - 1.0 / min(max(steps_per_epoch, _MIN_MEMORY_STEPS), _MAX_MEMORY_STEPS)
 
 
 @configuration
 class MocoConfig:
-    """MoCo v2."""
+    """MoCo v2.
+
+    Source: He et al. 2019; Chen, Fan, Girshick and He 2020, Improved baselines with momentum contrastive learning.
+    """
 
     queue_size: int = Field(
         4096, ge=2, le=1048576, description="keys kept as negatives; a multiple of the batch, below the train split"
@@ -173,7 +179,10 @@ class MocoConfig:
 
 @configuration
 class ByolConfig:
-    """BYOL."""
+    """BYOL.
+
+    Source: Grill et al. 2020.
+    """
 
     momentum: float | None = Field(
         None, ge=0, lt=1, description="of the target at the first step, 1 at the last; null: one epoch, as for moco"
@@ -234,7 +243,10 @@ def check_decay(loss: LossConfig, optimizer: OptimizerConfig) -> None:
 
 @configuration
 class ScheduleConfig:
-    """Learning rate over time: linear warm-up to the peak, then half a cosine down."""
+    """Learning rate over time: linear warm-up to the peak, then half a cosine down.
+
+    Source: as ``schedules.WarmupCosine``.
+    """
 
     warmup_epochs: float = Field(10.0, ge=0, description="epochs of linear warm-up from 0")
     final_fraction: float = Field(0.0, ge=0, le=1, description="part of the peak rate at the last step")

@@ -50,6 +50,8 @@ def view_keys(seed: int, keys: np.ndarray, epoch: int | np.ndarray, view: int | 
 
     Returns:
         (n,) uint64.
+
+    Source: Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3 (numbers from keys and counters).
     """
     mixed = _absorb(_absorb(_words(seed), keys), _words(epoch))
     return _absorb(mixed, _words(view))
@@ -64,27 +66,41 @@ def uniform(keys: np.ndarray, slot: int) -> np.ndarray:
 
     Returns:
         (n,) float64 with 53 random bits.
+
+    Source: as ``bits``, of which the 53 highest become the number, as in NumPy's generators.
     """
     return _to_unit(bits(keys, slot))
 
 
 def bits(keys: np.ndarray, slot: int) -> np.ndarray:
-    """64 random bits per key, (n,) uint64; what all other draws are made of."""
+    """64 random bits per key, (n,) uint64; what all other draws are made of.
+
+    Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators (the finaliser of splitmix64).
+    """
     return _absorb(keys, _words(slot))
 
 
 def bernoulli(keys: np.ndarray, slot: int, probability: float) -> np.ndarray:
-    """(n,) bool, True with ``probability`` (0 to 1, both ends exact)."""
+    """(n,) bool, True with ``probability`` (0 to 1, both ends exact).
+
+    Source: as ``uniform``.
+    """
     return uniform(keys, slot) < probability
 
 
 def between(keys: np.ndarray, slot: int, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
-    """(n,) float64, uniform from ``low`` to ``high``."""
+    """(n,) float64, uniform from ``low`` to ``high``.
+
+    Source: as ``uniform``.
+    """
     return low + (high - low) * uniform(keys, slot)
 
 
 def integers(keys: np.ndarray, slot: int, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
-    """(n,) int64, uniform over ``low`` to ``high - 1``; both may be (n,) arrays, below 2**31."""
+    """(n,) int64, uniform over ``low`` to ``high - 1``; both may be (n,) arrays, below 2**31.
+
+    Source: as ``uniform``.
+    """
     return low + np.floor(uniform(keys, slot) * (np.asarray(high) - low)).astype(np.int64)
 
 

@@ -44,6 +44,9 @@ def build_encoder(
 
     Raises:
         ValueError: a vision transformer cannot cut images of this size into patches.
+
+    Source: He et al. 2016 for ResNets (``resnet``), Dosovitskiy et al. 2020 for vision transformers; the small CNN and
+    the MLP are this project's.
     """
     blocks = Blocks(seed, dtype_policy, is_synchronized)
     pixels = keras.Input((size_px, size_px, channels), name="pixels", dtype="float32")

@@ -72,7 +72,12 @@ def _part(parts: Any, index: Any) -> Any:
 
 
 def parts_of(values: tf.Tensor, count: int) -> tf.Tensor:
-    """(2n, ...), first views before second ones, to (count, 2n / count, ...), likewise in each part."""
+    """(2n, ...), first views before second ones, to (count, 2n / count, ...), likewise in each part.
+
+    Args:
+        values: n a multiple of ``count``.
+        count: K parts.
+    """
     rows = values.shape[0] // (2 * count)
     by_side = tf.reshape(values, (2, count, rows, *values.shape[1:]))
     swapped = tf.transpose(by_side, (1, 0, *range(2, len(by_side.shape))))

@@ -162,6 +162,8 @@ def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndar
 
     Raises:
         ValueError: the encoder is for gray images or has another shape.
+
+    Source: ``keras.applications.ResNet50`` and ``keras.applications.resnet.preprocess_input``; He et al. 2016, table 1.
     """
     for layer in encoder.layers:
         if not isinstance(layer, keras.layers.Conv2D) or not layer.name.endswith("_conv"):

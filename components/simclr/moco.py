@@ -16,7 +16,10 @@ from components.simclr.objective import Objective, Outcome
 
 
 def chance_loss(queue_size: int) -> float:
-    """log(Q + 1), the loss of an encoder to which all images look alike; nats."""
+    """log(Q + 1), the loss of an encoder to which all images look alike; nats.
+
+    Source: He et al. 2019, eq. 1, with all similarities equal.
+    """
     return math.log(queue_size + 1)
 
 
@@ -60,6 +63,8 @@ class KeyQueue:
         size: a multiple of the number of keys that are put in together.
         width: p of the projections.
         seed: of the first rows.
+
+    Source: He et al. 2019, section 3.2.
     """
 
     def __init__(self, size: int, width: int, seed: int):
@@ -73,6 +78,8 @@ class KeyQueue:
 
         Raises:
             ValueError: the queue's size is no multiple of N.
+
+        Source: He et al. 2019, algorithm 1.
         """
         size, width = self.rows.shape
         count = keys.shape[0]

@@ -13,7 +13,13 @@ from components.simclr.nt_xent import Tensor
 
 
 def constant_rate(momentum: float) -> Callable[[Tensor], Tensor]:
-    """The part of the way that followers go in each step: 1 - ``momentum`` always."""
+    """The part of the way that followers go in each step: 1 - ``momentum`` always.
+
+    Args:
+        momentum: 0 up to, but not including, 1.
+
+    Source: He et al. 2019, eq. 2.
+    """
     return lambda step: ops.cast(1.0 - momentum, "float32")
 
 

@@ -25,7 +25,10 @@ class Contrast(NamedTuple):
 
 
 def nt_xent_loss(projections_a: Tensor, projections_b: Tensor, temperature: float) -> Tensor:
-    """The loss alone, on one device; see ``nt_xent``."""
+    """The loss alone, on one device; see ``nt_xent``.
+
+    (n, d) and (n, d) to a float32 scalar, 0 or more; raises and source as there.
+    """
     return nt_xent(projections_a, projections_b, temperature).loss
 
 
@@ -72,12 +75,18 @@ def nt_xent(
 
 
 def chance_loss(global_batch_size: int) -> float:
-    """log(2N - 1), the loss of an encoder to which all views look alike; nats."""
+    """log(2N - 1), the loss of an encoder to which all views look alike; nats.
+
+    Source: Chen et al. 2020, eq. 1, with all similarities equal.
+    """
     return math.log(2 * global_batch_size - 1)
 
 
 def normalise(projections: Tensor) -> Tensor:
-    """Rows scaled to length 1 in float32, (n, d); a zero row stays zero, with a finite gradient."""
+    """Rows scaled to length 1 in float32, (n, d); a zero row stays zero, with a finite gradient.
+
+    Source: Chen et al. 2020, section 2.1 (cosine similarity is the product of such rows).
+    """
     projections = ops.cast(projections, "float32")
     return projections * _inverse_norms(projections)
 

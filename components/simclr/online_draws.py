@@ -38,6 +38,9 @@ def draw_online(policy: OnlinePolicy, keys: np.ndarray, size_px: int, channels: 
 
     Raises:
         ValueError: ``channels`` is neither 1 nor 3.
+
+    Source: torchvision 0.20, ``transforms``: ``RandomAffine``, ``ColorJitter``, ``RandomGrayscale``,
+    ``RandomSolarize``; Chen et al. 2020, appendix A, for the blur; DeVries and Taylor 2017 for cutout.
     """
     if channels not in (1, 3):
         raise ValueError(f"views have 1 or 3 channels, found {channels}")
@@ -111,7 +114,10 @@ def _draw_jitter(policy: OnlinePolicy, keys: np.ndarray, channels: int) -> dict[
 
 
 def blur_radius(policy: OnlinePolicy, size_px: int) -> int:
-    """Taps on either side of the middle: half the kernel width (at least 3), none beyond three standard deviations."""
+    """Taps on either side of the middle: half the kernel width (at least 3), none beyond three standard deviations.
+
+    Source: Chen et al. 2020, appendix A (a kernel of a tenth of the side).
+    """
     width = max(3, int(size_px * policy.blur_kernel_fraction) | 1)
     return min(width // 2, math.ceil(3 * policy.blur_sigma_max), size_px - 1)
 

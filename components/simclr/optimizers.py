@@ -56,6 +56,12 @@ def build_optimizer(
         config: update rule and decay; its own learning rate is not looked at.
         learning_rate: the scaled rate or its schedule.
         models: encoder and projection head.
+
+    Raises:
+        ValueError: as ``norms_and_biases``.
+
+    Source: You et al. 2017 (``lars.LARS``); Sutskever et al. 2013, section 2, for Nesterov's momentum; Loshchilov and
+    Hutter 2017, algorithm 2, for AdamW; both in Keras' form.
     """
     unadapted = norms_and_biases(models)
     if config.name is OptimizerName.LARS:

@@ -26,7 +26,10 @@ class Border(str, enum.Enum):
 
 @configuration
 class CropPolicy:
-    """Random resized crop as torchvision defines it: a share of the area, a log-uniform aspect, ten tries."""
+    """Random resized crop as torchvision defines it: a share of the area, a log-uniform aspect, ten tries.
+
+    Source: torchvision 0.20, ``transforms.RandomResizedCrop``.
+    """
 
     area_min: float = Field(0.08, gt=0, le=1, description="smallest share of the image's area that a crop keeps")
     area_max: float = Field(1.0, gt=0, le=1, description="largest share of the image's area that a crop keeps")

@@ -25,7 +25,10 @@ _BOTTLENECK_EXPANSION = 4
 
 
 def chosen_stem(config: EncoderConfig, size_px: int) -> Stem:
-    """The stem a ResNet gets: as configured, or by image size."""
+    """The stem a ResNet gets: as configured, or by image size.
+
+    Source: Chen et al. 2020, appendix B.9.
+    """
     if config.stem is not Stem.AUTO:
         return config.stem
     return Stem.SMALL_IMAGE if size_px <= SMALL_IMAGE_PX else Stem.LARGE_IMAGE

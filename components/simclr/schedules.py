@@ -16,6 +16,10 @@ def learning_rate_at(step: int, peak: float, warmup_steps: int, total_steps: int
         warmup_steps: 0 to ``total_steps - 1``.
         total_steps: length of the run; the last step has nearly ``peak * final_fraction``.
         final_fraction: 0 to 1.
+
+    Returns 0 to ``peak``.
+
+    Source: as ``WarmupCosine``.
     """
     if step < warmup_steps:
         return peak * (step + 1) / (warmup_steps + 1)

@@ -47,7 +47,10 @@ class PlainSums:
 
 
 class LogSums:
-    """The same with a running maximum, for low temperatures; twice the exponentials."""
+    """The same with a running maximum, for low temperatures; twice the exponentials.
+
+    Source: Milakov and Gimelshein 2018, Online normalizer calculation for softmax, section 3.
+    """
 
     values = log = divisor = staticmethod(lambda logits: logits)
     merge = staticmethod(ops.logaddexp)
@@ -97,6 +100,8 @@ class Similarities:
         views: (2n, d) float32, of this replica; their products are the logits.
         sums: how exponentials are added up.
         replicas: how to reach the others.
+
+    Source: Chen et al. 2020, section 2.1; the blocks are this project's.
     """
 
     def __init__(self, views: Tensor, sums: type, replicas: Replicas):

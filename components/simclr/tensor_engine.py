@@ -27,6 +27,9 @@ def apply_online(images: Tensor, drawn: dict[str, Tensor], policy: OnlinePolicy)
 
     Returns:
         (n, s, s, c) float32, whole numbers 0 to 255.
+
+    Source: torchvision 0.20, ``transforms.functional``, with each result rounded to 8 bits; DeVries and Taylor 2017
+    for cutout.
     """
     views = ops.cast(images, "float32")
     if "affine" in drawn:
@@ -62,6 +65,9 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size_px: int) -> Tensor:
 
     Returns:
         (n, size_px, size_px, c) float32, whole numbers 0 to 255.
+
+    Source: torchvision 0.20, ``transforms.functional.resized_crop``, without its antialiasing; the box filter is this
+    project's.
     """
     images = ops.cast(images, "float32")
     boxes = ops.cast(ops.convert_to_tensor(boxes), "int32")

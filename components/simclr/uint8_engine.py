@@ -35,6 +35,8 @@ def random_resized_crop(image: np.ndarray, box: np.ndarray, size_px: int) -> np.
 
     Returns:
         (size_px, size_px, c) uint8.
+
+    Source: as ``tensor_engine.crop_and_resize``.
     """
     top, left, height, width = np.asarray(box).tolist()
     by_row, by_column = crops.reduction_factor(height, size_px), crops.reduction_factor(width, size_px)
@@ -60,6 +62,8 @@ def apply_online_uint8(image: np.ndarray, draw: dict[str, Any], policy: OnlinePo
 
     Returns:
         (s, s, c) uint8.
+
+    Source: as ``tensor_engine.apply_online``.
     """
     view = image[:, :, 0] if image.shape[2] == 1 else image  # OpenCV drops a single channel anyway
     view = _geometry(view, draw, policy)
