@@ -36,7 +36,8 @@ _VIEWS = "views_per_image"  # the one setting that is not pretraining's
 # Each alone, beside the defaults, by what it is called in the table.
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "defaults": {},
-    "temperature 0.1": {"loss": {"temperature": 0.1}},
+    "temperature 0.05": {"loss": {"temperature": 0.05}},
+    "temperature 0.2": {"loss": {"temperature": 0.2}},
     "temperature 0.5": {"loss": {"temperature": 0.5}},
     "head of 1 layer": {"projection_head": {"layers": 1}},
     "head of 3 layers": {"projection_head": {"layers": 3}},
@@ -55,7 +56,7 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "sgd 0.03 linear": {"optimizer": {"name": "sgd", "learning_rate": 0.03, "scaling": "linear"}},
     "0 views stored": {_VIEWS: 0},
     "2 views stored": {_VIEWS: 2},
-    "4 views stored": {_VIEWS: 4},
+    "8 views stored": {_VIEWS: 8},
     "16 views stored": {_VIEWS: 16},
 }
 

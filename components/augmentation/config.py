@@ -22,7 +22,7 @@ class ViewsConfig:
     """What ViewGen needs to know."""
 
     views_per_image: int = Field(
-        8, ge=0, le=256, description="random crops stored of each image; 0 stores the image itself, cropped in training"
+        4, ge=0, le=256, description="random crops stored of each image; 0 stores the image itself, cropped in training"
     )
     crop: CropPolicy = Field(CropPolicy(), description="where the stored crops lie")
     seed: int = Field(0, ge=0, lt=2**31, description="of the crops; which images are held out does not depend on it")

@@ -36,23 +36,26 @@ class Precision(str, enum.Enum):
     FLOAT16 = "float16"
 
 
-# Where a sibling's paper differs from SimCLR's head; what a config says itself goes before.
-_HEAD_OF_METHOD: dict[Method, dict[str, Any]] = {
-    Method.MOCO: {"final_batch_norm": False},
-    Method.BYOL: {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False},
+# Where a sibling's paper differs from SimCLR's defaults; what a config says itself goes before.
+_SECTIONS_OF_METHOD: dict[Method, dict[str, dict[str, Any]]] = {
+    Method.MOCO: {"projection_head": {"final_batch_norm": False}, "loss": {"temperature": 0.2}},
+    Method.BYOL: {"projection_head": {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False}},
 }
+_CLASSES = {"projection_head": ProjectionHeadConfig, "loss": LossConfig}
 
 
-def _fill_in_head_of_method(settings: Any) -> Any:
-    """Settings as they were given, from a mapping or a constructor, with the head that the method would choose."""
+def _fill_in_sections_of_method(settings: Any) -> Any:
+    """Settings as they were given, from a mapping or a constructor, with what the method would choose."""
     given = settings.kwargs if isinstance(settings, pydantic_core.ArgsKwargs) else settings
-    if not isinstance(given, dict) or given.get("method") not in tuple(_HEAD_OF_METHOD):
+    if not isinstance(given, dict) or given.get("method") not in tuple(_SECTIONS_OF_METHOD):
         return settings
-    head = _HEAD_OF_METHOD[Method(given["method"])]
+    chosen = _SECTIONS_OF_METHOD[Method(given["method"])]
     if given is not settings:
-        return pydantic_core.ArgsKwargs(settings.args, {"projection_head": ProjectionHeadConfig(**head), **given})
-    said = given.get("projection_head", {})
-    return {**given, "projection_head": {**head, **said}} if isinstance(said, dict) else given
+        made = {name: _CLASSES[name](**values) for name, values in chosen.items()}
+        return pydantic_core.ArgsKwargs(settings.args, {**made, **given})
+    said = {name: given.get(name, {}) for name in chosen}
+    joined = {name: {**chosen[name], **values} for name, values in said.items() if isinstance(values, dict)}
+    return {**given, **joined}
 
 
 @configuration
@@ -61,7 +64,8 @@ class PretrainingConfig:
 
     method: Method = Field(
         Method.SIMCLR,
-        description="simclr, moco or byol; the latter two have their own defaults for the head",
+        description="simclr, moco or byol; the latter two have defaults of their own for the head, moco for the "
+        "temperature too",
     )
     encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
     projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
@@ -105,7 +109,7 @@ class PretrainingConfig:
     @pydantic.model_validator(mode="before")
     @classmethod
     def _fill_in(cls, settings: Any) -> Any:
-        return _fill_in_head_of_method(settings)
+        return _fill_in_sections_of_method(settings)
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

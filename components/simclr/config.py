@@ -135,7 +135,7 @@ class ProjectionHeadConfig:
 class LossConfig:
     """What the methods compare projections with: NT-Xent (simclr), InfoNCE (moco), squared distance (byol)."""
 
-    temperature: float = Field(0.2, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
+    temperature: float = Field(0.1, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
     weight_decay: float = Field(
         0.0, ge=0, le=1, description="half the squared kernels times this joins the loss; for SGD as in the paper"
     )

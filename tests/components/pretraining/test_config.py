@@ -91,6 +91,11 @@ def test_siblings_have_defaults_of_their_own():
     """What a config says goes before; what it does not say is the method's, however the config was made."""
     assert load().projection_head.final_batch_norm is True
     assert load(method="moco").projection_head.final_batch_norm is False
+    assert [load(method=name).loss.temperature for name in ("simclr", "moco")] == [0.1, 0.2]
+    assert load(method="moco", loss={"temperature": 0.3}).loss.temperature == 0.3
+    decaying = load(method="moco", loss={"weight_decay": 1e-4}, optimizer={"weight_decay": 0.0})
+    assert (decaying.loss.temperature, decaying.loss.weight_decay) == (0.2, 1e-4)
+    assert PretrainingConfig(method=Method.MOCO) == load(method="moco")
     byol = load(method="byol", projection_head={"layers": 3})
     assert (byol.projection_head.layers, byol.projection_head.output_width) == (3, 256)
     assert PretrainingConfig(method=Method.BYOL) == load(method="byol")

@@ -124,7 +124,7 @@ def test_factors_must_hold_the_own_value(settings, message):
             {"projection_head": {"hidden_width": 100}},
             r"tuning\.head_width: 1 cannot be tried: pretraining\.projection_head\.hidden_width: .*found 1",
         ),
-        ({"temperature": [1.0, 100.0]}, {}, r"tuning\.temperature: 20 cannot be tried: pretraining\.loss\.temperature"),
+        ({"temperature": [1.0, 200.0]}, {}, r"tuning\.temperature: 20 cannot be tried: pretraining\.loss\.temperature"),
     ],
 )
 def test_a_search_that_cannot_work_is_refused(search, settings, message):

@@ -57,13 +57,13 @@ def test_the_first_trial_has_the_own_values_and_the_others_lie_around_them(found
     _, record = found
     own, other = (trial["values"] for trial in record["trials"])
     assert own == {
-        "temperature": 0.2,
+        "temperature": 0.1,
         "augmentation_strength": 1.0,
         "head_width": 32,
         "batch_size": 16,
         "learning_rate": 0.002,
     }
-    assert 0.1 <= other["temperature"] <= 0.4 and other["temperature"] != 0.2
+    assert 0.05 <= other["temperature"] <= 0.2 and other["temperature"] != 0.1
     assert 0.5 <= other["augmentation_strength"] <= 1.5 and other["augmentation_strength"] != 1
     assert other["head_width"] in (16, 32, 64)
     assert other["batch_size"] in (8, 16, 32)
