@@ -242,7 +242,8 @@ def test_healthy_run_of_each_preset_is_not_stopped(views, colored_views, setting
     run = settings(epochs=20, augmentation={"preset": preset.value}, watch={"every_epochs": 20}, optimizer=optimizer)
     history = Run(views if is_gray else colored_views, run, tmp_path, 1 if is_gray else 3).train()[0].history
     assert len(history) == 20
-    assert history[-1][record.LOSS] < 0.95 * history[-1][record.CHANCE]
+    assert history[-1][record.LOSS] < 0.8 * history[0][record.LOSS]
+    assert history[-1][record.TOP1] > 3 * np.exp(-history[-1][record.CHANCE])  # at a low temperature it learns first
 
 
 @pytest.mark.parametrize("method", METHODS)
