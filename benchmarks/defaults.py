@@ -12,15 +12,14 @@ from typing import Any
 import cv2
 import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks import views
 from benchmarks.development_data import folder
 from benchmarks.table import Report, Row
 from components.augmentation.config import ViewsConfig
 from components.augmentation.stored_image import StoredImage
-from components.augmentation.view_records import train_records
 from components.contracts import configuration
 from components.contracts.images import Color, ImageConfig
 from components.pretraining.config import PretrainingConfig
@@ -121,12 +120,12 @@ def _train(data: _Data, change: Mapping[str, Any], seed: int) -> tuple[float, fl
     """Accuracy before and after training, and images per CPU second."""
     keras.utils.clear_session()
     gc.collect()
-    views = change.get(_VIEWS, ViewsConfig().views_per_image)
+    count = change.get(_VIEWS, ViewsConfig().views_per_image)
     settings = _merged(
         {
             "encoder": {"architecture": "small_cnn"},
             "seed": seed,
-            "crop": None if views else data.crop,
+            "crop": None if count else data.crop,
             "cache_megabytes": _MAX_CACHE_MEGABYTES,
             **data.pretraining,
         },
@@ -135,13 +134,13 @@ def _train(data: _Data, change: Mapping[str, Any], seed: int) -> tuple[float, fl
     config = configuration.from_mapping(PretrainingConfig, settings, "benchmark")
     size_px, channels = data.train.shape[2:]
     image_config = ImageConfig(size_px=size_px, color=Color.RGB if channels == 3 else Color.GRAY)
-    view_settings = {_VIEWS: views, "seed": seed, "crop": data.crop}
+    view_settings = {_VIEWS: count, "seed": seed, "crop": data.crop}
     views_config = configuration.from_mapping(ViewsConfig, view_settings, "benchmark")
     train = data.train.astype(np.float32)
     image = ImageShape(size_px, channels, train.mean((0, 1, 2)), train.std((0, 1, 2)))
     with tempfile.TemporaryDirectory() as views_dir:
-        _write_views(pathlib.Path(views_dir), data.train, views_config, image_config)
-        pairs = ViewPairs(ViewRecords(views_dir, views_dir), config, size_px, channels, views)
+        views.write(views_dir, _stored(data.train), views_config, image_config)
+        pairs = ViewPairs(ViewRecords(views_dir, views_dir), config, size_px, channels, count)
         steps = config.epochs * pairs.steps_per_epoch
         warmup_steps = round(config.schedule.warmup_epochs * pairs.steps_per_epoch)
         step = TrainingStep(config, image, warmup_steps, steps, ["/CPU:0"])
@@ -159,15 +158,13 @@ def _merged(settings: dict[str, Any], change: Mapping[str, Any]) -> dict[str, An
     return {**settings, **change, **joined}
 
 
-def _write_views(views_dir: pathlib.Path, images: np.ndarray, config: ViewsConfig, image_config: ImageConfig) -> None:
+def _stored(images: np.ndarray) -> list[StoredImage]:
     height, width, channels = images.shape[1:]
     stored = []
     for pixels in images:
         encoded = cv2.imencode(".png", pixels[:, :, ::-1] if channels == 3 else pixels)[1].tobytes()
         stored.append(StoredImage(hashlib.sha256(pixels.tobytes()).hexdigest().encode(), encoded, height, width))
-    with tf.io.TFRecordWriter(str(views_dir / "views-00000-00000.tfrecord")) as writer:
-        for record in train_records(stored, config, image_config):
-            writer.write(record)
+    return stored
 
 
 def _probe(step: TrainingStep, data: _Data, image: ImageShape) -> float:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pathlib
 import subprocess
 import sys
 import tempfile
@@ -10,14 +9,12 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import tensorflow as tf
 
-from benchmarks import measuring
+from benchmarks import measuring, views
 from benchmarks.table import Report, Row
 from benchmarks.timed_training import BATCHES, VIEWS_PER_IMAGE
 from components.augmentation.config import ViewsConfig
 from components.augmentation.stored_image import StoredImage
-from components.augmentation.view_records import train_records
 from components.contracts.images import ImageConfig
 
 _KINDS = (("float32", False), ("float32", True), ("bfloat16", False), ("bfloat16", True))
@@ -94,6 +91,4 @@ def _write_views(folder: str, size_px: int) -> None:
         encoded = cv2.imencode(".png", np.clip(pixels + noise, 0, 255).astype(np.uint8))[1].tobytes()
         stored.append(StoredImage(hashlib.sha256(encoded).hexdigest().encode(), encoded, source_px, source_px))
     config = ViewsConfig(views_per_image=VIEWS_PER_IMAGE)
-    with tf.io.TFRecordWriter(str(pathlib.Path(folder) / "views-00000-00000.tfrecord")) as writer:
-        for record in train_records(stored, config, ImageConfig(size_px=size_px)):
-            writer.write(record)
+    views.write(folder, stored, config, ImageConfig(size_px=size_px))

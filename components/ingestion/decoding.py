@@ -24,7 +24,8 @@ from components.ingestion.refusals import Reason, RefusedImage
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # JPEG includes MPO, which phones write
 
 _GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
-_GRAY_AND_ALPHA_OF_16_BIT = "LA;16B"  # as it lies in the file; Pillow calls it RGBA
+_COLOR_OF_16_BIT = "RGB;16B"  # as it lies in the file
+_GRAY_AND_ALPHA_OF_16_BIT = "LA;16B"  # likewise; Pillow calls it RGBA
 _ORIENTATION_TAG = 0x0112
 _TURNS = {  # EXIF 2.3, tag Orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -151,6 +152,7 @@ def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
 def _decode(encoded: bytes, image: Image.Image, rules: DecodingRules) -> Decoded:
     full_size, box = image.size, None
     channels = _source_channels(image)
+    _shorten_transparent_color(image)
     if image.format in ("JPEG", "MPO"):
         width, height = _stored_size(full_size, rules)
         draft = image.draft(None, (width * _DRAFT_GAP, height * _DRAFT_GAP))
@@ -207,6 +209,12 @@ def _source_channels(image: Image.Image) -> int:
         palette = palette[: len(palette) // colors * colors].reshape(-1, colors)[:, :3]
         return 1 if (palette == palette[:, :1]).all() else 3
     return 3
+
+
+def _shorten_transparent_color(image: Image.Image) -> None:
+    """Of 16-bit colour Pillow keeps the high byte, but of the colour that the file calls transparent all 16 bits."""
+    if image.tile and image.tile[0][3] == _COLOR_OF_16_BIT and "transparency" in image.info:
+        image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
 
 
 def _orientation(image: Image.Image) -> int:

@@ -121,6 +121,19 @@ def test_16_bit_colour_and_alpha_keep_the_high_byte(color_type):
     assert decoded.source_channels == (1 if color_type == 4 else 3)
 
 
+def test_a_transparent_colour_of_16_bits_is_laid_on_the_background():
+    values = np.full((10, 10, 3), (200, 40000, 65535), ">u2")
+    values[:5] = 257 * 100
+    encoded = png_of(values, 2)
+    start = encoded.index(b"IDAT") - 4
+    key = struct.pack(">HHH", 200, 40000, 65535)
+    chunk = struct.pack(">I", 6) + b"tRNS" + key + struct.pack(">I", zlib.crc32(b"tRNS" + key))
+    rules = dataclasses.replace(RULES, alpha_background=(10, 20, 30))
+    pixels = decode_image_bytes(encoded[:start] + chunk + encoded[start:], rules).pixels
+    assert pixels[:5].reshape(-1, 3).tolist() == [[100, 100, 100]] * 50
+    assert pixels[5:].reshape(-1, 3).tolist() == [[10, 20, 30]] * 50
+
+
 def test_16_bit_tiff_and_pgm():
     values = np.full((10, 10), 257 * 77, np.uint16)
     pgm = b"P5 10 10 65535\n" + values.astype(">u2").tobytes()
