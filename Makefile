@@ -49,7 +49,7 @@ compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, wit
 	$(BIN)/simclr compile --config $(CONFIG) --set pretraining.num_gpus=1 --target $(TARGET) --output $(PIPELINE)
 
 update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the compiled graph and pipeline that the tests compare with
-	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/test_kubeflow_runner.py -k golden
+	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/kfp/test_emitter_script.py -k golden
 	git --no-pager diff --stat tests/pipeline/golden
 
 DEVICE ?= cpu

@@ -8,8 +8,8 @@ import numpy as np
 from benchmarks import measuring
 from benchmarks.development_data import photographs
 from benchmarks.table import Report, Row, SkippedError
-from components.simclr import uint8_engine
-from components.simclr.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
+from components.simclr.augmentation import uint8_engine
+from components.simclr.augmentation.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
 
 _CASES = {(256, 224): 1.5, (32, 32): 3.0}  # source and view side, and how many times as fast we want to be
 _IMAGES = 256  # drawn together, as a batch of a training step is

@@ -7,9 +7,9 @@ import tensorflow as tf
 from benchmarks import measuring
 from benchmarks.development_data import photographs
 from benchmarks.table import Report, Row
-from components.simclr import tensor_engine, uint8_engine
-from components.simclr.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
-from components.simclr.presets import Preset
+from components.simclr.augmentation import tensor_engine, uint8_engine
+from components.simclr.augmentation.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
+from components.simclr.augmentation.presets import Preset
 
 _IMAGES, _SIZE_PX, _SOURCE_PX = 64, 96, 128
 _POLICIES = {

@@ -25,7 +25,7 @@ from components.contracts.images import Color, ImageConfig
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords
 from components.pretraining.training_step import ImageShape, TrainingStep
-from components.simclr.batch_norm import estimate_batch_norm_statistics
+from components.simclr.encoders.batch_norm import estimate_batch_norm_statistics
 
 _SEEDS = (0, 1, 2)
 _LABEL_DRAWS = 5

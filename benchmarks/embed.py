@@ -21,7 +21,7 @@ from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
 from components.simclr.config import Architecture, EncoderConfig, ProjectionHeadConfig
-from components.simclr.models import build_models
+from components.simclr.encoders.models import build_models
 
 # Architecture, image, side of the files in pixels, their kind, batch.
 _CASES = (

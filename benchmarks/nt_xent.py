@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from benchmarks import measuring
 from benchmarks.table import Report, Row
-from components.simclr import nt_xent
+from components.simclr.methods import nt_xent
 
 _WIDTH, _TEMPERATURE = 128, 0.2
 _SMALL = (32, 128, 512)

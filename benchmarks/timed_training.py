@@ -22,9 +22,9 @@ from components.pretraining import devices
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords
 from components.pretraining.training_step import ImageShape, TrainingStep
+from components.simclr.augmentation.policies import OnlinePolicy
+from components.simclr.augmentation.presets import Preset
 from components.simclr.config import Architecture, EncoderConfig
-from components.simclr.policies import OnlinePolicy
-from components.simclr.presets import Preset
 
 BATCHES = (32, 64, 128, 256)
 VIEWS_PER_IMAGE = 4

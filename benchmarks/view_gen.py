@@ -19,8 +19,8 @@ from components.contracts import artifacts, records
 from components.contracts.configuration import to_json
 from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import ImageConfig
-from components.simclr import draws, uint8_engine
-from components.simclr.crops import draw_crops
+from components.simclr.augmentation import draws, uint8_engine
+from components.simclr.augmentation.crops import draw_crops
 
 _PHOTOGRAPHS, _SOURCE_PX = 64, 256
 _CONFIG = ViewsConfig()

@@ -7,7 +7,7 @@ import logging
 import sys
 
 from components.contracts.configuration import ConfigError
-from pipeline import node_process
+from pipeline.node import process
 
 _logger = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ def main() -> int:
     Returns:
         0 where the database can be used now, 1 where it cannot be reached, 2 where the connection cannot be read.
     """
-    node_process.configure_logging()
-    from pipeline import metadata_connection
+    process.configure_logging()
+    from pipeline.metadata import connection as metadata_connection
 
     try:
         connection = metadata_connection.from_environment()

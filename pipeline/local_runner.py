@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.config import PipelineConfig
-from pipeline.console import quiet_streams
-from pipeline.places import Places
+from pipeline.local.console import quiet_streams
+from pipeline.workdir import Workdir
 
 if TYPE_CHECKING:
-    from pipeline.execution import FinishedRun
+    from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+    from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+    from pipeline.local.run import FinishedRun
 
 _logger = logging.getLogger(__name__)
 
@@ -30,27 +33,40 @@ class WorkdirInUseError(RuntimeError):
     """Another run is going on in the work directory."""
 
 
-def run(config: PipelineConfig, places: Places, runner: RunnerKind) -> "FinishedRun":
+def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "FinishedRun":
     """Run the graph once, showing on standard error what happens; all else goes to a log file in the work directory.
 
     Raises:
-        WorkdirInUseError: another run is going on in ``places.workdir``.
+        WorkdirInUseError: another run is going on in ``workdir``.
         RunFailedError: a node is neither complete nor cached.
         Exception: whatever a node raised; the log file holds all of it.
     """
     run_id = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
-    log = places.log(run_id)
-    with _sole_use(places.workdir), quiet_streams(log) as console:
+    log = workdir.log(run_id)
+    with _sole_use(workdir.path), quiet_streams(log) as console:
         console.line(f"Run {run_id}: loading TensorFlow and TFX (ten seconds and more) …")
         try:
             # Within the quiet streams, because the import alone is noisy.
-            from pipeline import execution
+            from pipeline.local import run as local_run
 
-            return execution.execute(config, places, runner, run_id, console)
+            return local_run.execute(config, workdir, _runner(runner), run_id, console)
         except BaseException:
             _logger.exception("The run %s failed", run_id)
             console.line(f"✗ {log} holds the whole log")
             raise
+
+
+def _runner(kind: RunnerKind) -> "LocalDagRunner | BeamDagRunner":
+    if kind is RunnerKind.LOCAL:
+        from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+        return LocalDagRunner()
+    from apache_beam.options.pipeline_options import StandardOptions
+    from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+
+    # The pipeline that walks the graph takes its runner from here alone; any other local runner builds Prism first.
+    StandardOptions.DEFAULT_RUNNER = "FnApiRunner"
+    return BeamDagRunner()
 
 
 @contextlib.contextmanager

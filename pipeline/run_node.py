@@ -11,8 +11,9 @@ import sys
 from collections.abc import Sequence
 
 from components.contracts.configuration import ConfigError
-from pipeline import initial_weights, ir_file, node_process, node_settings, run_parameters
+from pipeline import ir_file, run_parameters
 from pipeline.config import PipelineConfig
+from pipeline.node import initial_weights, process, settings
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parsed = _parser().parse_args(arguments)
     if parsed.check or not parsed.gpus:
-        node_process.hide_gpus()
+        process.hide_gpus()
     try:
         text = ir_file.read(parsed.ir, parsed.ir_digest)
         rooms = {room: getattr(parsed, room) for room in run_parameters.ROOMS}
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.run_node", description=__doc__.partition("\n")[0])
-    node_process.add_run_arguments(parser)
+    process.add_run_arguments(parser)
     parser.add_argument("--node", required=True, help="id of the node")
     parser.add_argument("--gpus", type=int, required=True, help="GPUs the node was given; 0 hides them all")
     parser.add_argument("--training-lease", help="JSON of the terms on which a node that trains does so alone")
@@ -63,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_graph(text: str, config: PipelineConfig) -> None:
-    for node_id, room in node_settings.OPTIONAL_NODES.items():
-        is_enabled, is_there = node_settings.is_enabled(node_id, config), node_id in ir_file.node_ids(text)
+    for node_id, room in settings.OPTIONAL_NODES.items():
+        is_enabled, is_there = settings.is_enabled(node_id, config), node_id in ir_file.node_ids(text)
         if is_enabled != is_there:
             raise ConfigError(
                 f"{room}.enabled is {str(is_enabled).lower()}, but the compiled graph has {'a' if is_there else 'no'} "
@@ -73,34 +74,38 @@ def _check_graph(text: str, config: PipelineConfig) -> None:
 
 
 def _check_gpus_of_config(node_id: str, gpus: int, config: PipelineConfig) -> None:
-    room = node_settings.PLACED_NODES.get(node_id)
+    room = settings.PLACED_NODES.get(node_id)
     if room and getattr(config, room).num_gpus != gpus:
         asked = getattr(config, room).num_gpus
         raise ConfigError(f"{room}.num_gpus is {asked}, but {node_id} runs with {gpus} GPUs: make them equal")
 
 
 def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
-    node_process.configure_logging()
+    process.configure_logging()
     if parsed.gpus and not parsed.check:
-        node_process.require_gpus(parsed.node, parsed.gpus)
+        process.require_gpus(parsed.node, parsed.gpus)
     # Only now, because these imports take ten seconds and more.
-    from pipeline import finished_checkpoints, lone_launch, metadata_connection, node_launch
     from pipeline import intermediate_representation as representation
+    from pipeline.metadata import connection as metadata_connection
+    from pipeline.node import finished_checkpoints, leased_launch
+    from pipeline.node import launch as node_launch
 
-    node_process.open_filesystems(config.beam.pipeline_args)
+    process.open_filesystems(config.beam.pipeline_args)
     connection = metadata_connection.from_environment()
     _logger.info("%s of run %s, ML Metadata in %s", parsed.node, parsed.run_id, metadata_connection.place(connection))
     metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
     ir = representation.from_text(text)
-    if parsed.node in node_settings.PRETRAINING_NODES:  # they alone need the file, and may have it mounted
+    if parsed.node in settings.PRETRAINING_NODES:  # they alone need the file, and may have it mounted
         config = initial_weights.pinned(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
     launch = node_launch.NodeLaunch(ir, parsed.node, connection)
     if parsed.training_lease:
-        launch = lone_launch.LoneLaunch(launch, connection, config.pipeline_name, parsed.run_id, parsed.training_lease)
+        launch = leased_launch.LeasedLaunch(
+            launch, connection, config.pipeline_name, parsed.run_id, parsed.training_lease
+        )
     if parsed.check:
-        answer = launch.check()
+        answer = launch.prepare()
         parsed.check.parent.mkdir(parents=True, exist_ok=True)
         parsed.check.write_text(answer.value, encoding="utf-8")
         _logger.info("%s: %s", parsed.node, answer.value)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from components.contracts import artifact_files, evidence
 from components.contracts.configuration import ConfigError
-from pipeline import ir_file, node_process
+from pipeline import ir_file
+from pipeline.node import process
 
 if TYPE_CHECKING:
-    from pipeline.states import NodeResult
+    from pipeline.metadata.states import NodeResult
 
 _logger = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 where a page could be written, also about a failed run, whose failed task makes the run red; 1 otherwise.
     """
     parsed = _parser().parse_args(arguments)
-    node_process.hide_gpus()
-    node_process.configure_logging()
+    process.hide_gpus()
+    process.configure_logging()
     try:
         text = ir_file.read(parsed.ir, parsed.ir_digest)
-        from pipeline import metadata_connection, states
+        from pipeline.metadata import connection as metadata_connection
+        from pipeline.metadata import states
 
         connection = metadata_connection.from_environment()
         metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.run_summary", description=__doc__.partition("\n")[0])
-    node_process.add_run_arguments(parser)
+    process.add_run_arguments(parser)
     parser.add_argument("--executor-input", type=json.loads, required=True, help="what KFP's launcher knows, as JSON")
     parser.add_argument("--report", type=pathlib.Path, required=True, help="HTML page to write")
     parser.add_argument("--verdict", type=pathlib.Path, required=True, help="Markdown to write")

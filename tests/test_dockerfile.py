@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pipeline import config as pipeline_config
-from pipeline.target import Target
+from pipeline.kfp.target import Target
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TEXT = (_ROOT / "Dockerfile").read_text().replace("\\\n", " ")

@@ -26,9 +26,9 @@ _DOORS = (
 _OPEN_ROOMS = {"contracts", "simclr", "preprocessing"}
 _OPEN_MODULES = {
     "components.ingestion.config",
-    "components.ingestion.decoding",
-    "components.ingestion.refusals",
-    "components.ingestion.stored_record",
+    "components.ingestion.decoding.decoder",
+    "components.ingestion.decoding.refusals",
+    "components.ingestion.decoding.stored_record",
 }
 # The probe reads what feature extraction wrote. What is trained for comparison sees what pretraining saw, and is judged
 # as the probe is, so it uses their pieces. The code digests of their components name the rooms that they use.

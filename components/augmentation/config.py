@@ -6,7 +6,7 @@ import pydantic
 from pydantic import Field
 
 from components.contracts.configuration import configuration
-from components.simclr.policies import CropPolicy
+from components.simclr.augmentation.policies import CropPolicy
 
 
 class ViewFormat(str, enum.Enum):

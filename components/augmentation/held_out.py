@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.augmentation.stored_image import StoredImage
-from components.simclr import draws
-from components.simclr.slots import Slot
+from components.simclr.augmentation import draws
+from components.simclr.augmentation.slots import Slot
 
 
 def held_out_ranks(images: Sequence[StoredImage]) -> np.ndarray:

@@ -14,7 +14,7 @@ from components.augmentation.config import ViewFormat, ViewsConfig
 from components.augmentation.stored_image import StoredImage, check_complete, decode
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.simclr import crops, draws, uint8_engine
+from components.simclr.augmentation import crops, draws, uint8_engine
 
 MAX_PNG_SIDE_PX = 64
 

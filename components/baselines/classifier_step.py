@@ -17,9 +17,10 @@ from components.pretraining import variables
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, build_models
-from components.simclr import augmentations, optimizers
+from components.simclr import optimizers
+from components.simclr.augmentation import augmentations
 from components.simclr.config import OptimizerConfig
-from components.simclr.last_block import last_block
+from components.simclr.encoders.last_block import last_block
 
 
 class ClassifierStep:

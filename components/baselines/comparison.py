@@ -31,9 +31,9 @@ from components.linear_evaluation.label_draws import draw_labels, held_out_parts
 from components.pretraining import devices
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.training_step import ImageShape, build_models
-from components.simclr import keras_files
+from components.simclr.augmentation.policies import CropPolicy
 from components.simclr.config import Method
-from components.simclr.policies import CropPolicy
+from components.simclr.encoders import keras_files
 
 _logger = logging.getLogger(__name__)
 

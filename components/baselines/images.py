@@ -17,8 +17,8 @@ from components.features import extraction
 from components.preprocessing import image_preparation
 from components.pretraining import dataset
 from components.pretraining.config import PretrainingConfig
-from components.simclr import draws
-from components.simclr.slots import Slot
+from components.simclr.augmentation import draws
+from components.simclr.augmentation.slots import Slot
 
 _BATCH = 256  # images prepared or looked at together
 

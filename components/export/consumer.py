@@ -17,7 +17,7 @@ import numpy as np
 from components.contracts import evidence, signatures
 from components.export import registry
 from components.export.image_files import FileReader
-from components.ingestion.refusals import RefusedImage
+from components.ingestion.decoding.refusals import RefusedImage
 
 ImageFile = str | pathlib.Path | bytes  # a path, or the content of a file
 

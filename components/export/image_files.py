@@ -41,12 +41,12 @@ class FileReader:
             ConfigError: ``settings`` hold something else.
         """
         # Not at the top: the Pusher needs the settings only, and Pillow and the encoder of records cost start-up time.
-        from components.ingestion import decoding, stored_record
+        from components.ingestion.decoding import decoder, stored_record
 
         self._config = configuration.from_mapping(IngestionConfig, dict(settings[_INGESTION]), source, _INGESTION)
         image_config = configuration.from_mapping(ImageConfig, dict(settings[_IMAGE]), source, _IMAGE)
-        self._rules = decoding.decoding_rules(self._config, image_config)
-        self._decode, self._encode = decoding.decode_image_bytes, stored_record.encode
+        self._rules = decoder.decoding_rules(self._config, image_config)
+        self._decode, self._encode = decoder.decode_image_bytes, stored_record.encode
 
     def read(self, encoded: bytes) -> bytes:
         """An image file of any accepted format as the 8-bit PNG or JPEG that would have been stored for it.

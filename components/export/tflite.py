@@ -18,8 +18,8 @@ from components.contracts import configuration, signatures
 from components.contracts.images import ImageConfig
 from components.export.golden import read_golden, relative_difference
 from components.preprocessing import image_preparation
-from components.simclr import keras_files
-from components.simclr.layers import leaf_layers
+from components.simclr.encoders import keras_files
+from components.simclr.encoders.layers import leaf_layers
 
 # Of the largest golden number. Another order of adding moves float32 by about 1e-6; an encoder that was trained in
 # bfloat16, whose TFLite file adds in float32, moves by some thousandths.

@@ -13,7 +13,7 @@ import tensorflow as tf
 from components.contracts import artifact_files, configuration, evidence, features_record, files
 from components.features import extraction, stored
 from components.features.config import FeaturesConfig
-from components.simclr.encoder import weights_digest
+from components.simclr.encoders.encoder import weights_digest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from components.contracts.configuration import configuration
-from components.ingestion import sources
+from components.ingestion.reading import sources
 
 # Pillow itself refuses above twice its MAX_IMAGE_PIXELS; a higher limit of ours would be no limit.
 _PILLOW_PIXEL_LIMIT = 178_956_970

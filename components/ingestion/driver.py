@@ -15,10 +15,10 @@ from tfx.utils import proto_utils
 
 from components.contracts import artifacts
 from components.contracts.configuration import from_json
-from components.ingestion import listing
 from components.ingestion.config import IngestionConfig
-from components.ingestion.refusals import SourceError
-from components.ingestion.source import open_source
+from components.ingestion.decoding.refusals import SourceError
+from components.ingestion.reading import listing
+from components.ingestion.reading.source import open_source
 
 
 class ImageInputProcessor(input_processor.FileBasedInputProcessor):

@@ -14,9 +14,9 @@ from tfx.utils import proto_utils
 from components.contracts import artifacts, ingestion_record
 from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
-from components.ingestion import listing
 from components.ingestion.config import NOT_OF_A_SERIES, IngestionConfig
 from components.ingestion.ingest import ingest
+from components.ingestion.reading import listing
 
 _logger = logging.getLogger(__name__)
 _FILE_FORMAT = "tfrecords_gzip"

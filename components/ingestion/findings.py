@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.ingestion.refusals import Refusal
+from components.ingestion.decoding.refusals import Refusal
 from components.ingestion.staging import read_whole, write_whole
 from components.ingestion.summary import Tally
 

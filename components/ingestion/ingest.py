@@ -19,13 +19,13 @@ from components.contracts import ingestion_record as keys
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.ingestion import staging
-from components.ingestion.beam_transforms import IngestImages
+from components.ingestion.beam.transforms import IngestImages
 from components.ingestion.config import IngestionConfig, NearDuplicates
-from components.ingestion.decoding import decoding_rules
+from components.ingestion.decoding.decoder import decoding_rules
+from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.findings import read_findings
 from components.ingestion.planning import Plan, make_plan
-from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
-from components.ingestion.source import open_source
+from components.ingestion.reading.source import open_source
 from components.ingestion.summary import check, check_groups, count_reasons, summarize, warnings
 from components.ingestion.work_order import WorkOrder, read_near
 

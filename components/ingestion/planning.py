@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from components.ingestion import staging
-from components.ingestion.refusals import Refusal
-from components.ingestion.source import Item, Source
+from components.ingestion.decoding.refusals import Refusal
+from components.ingestion.reading.source import Item, Source
 
 _IMAGES_PER_PORTION = 32
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from components.contracts import records
-from components.ingestion.refusals import Reason, Refusal
+from components.ingestion.decoding.refusals import Reason, Refusal
 
 _DIGEST_SPACE = 2**64
 _RECORDS_PER_SHARD = 16  # no output file is made for fewer

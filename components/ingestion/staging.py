@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 import tensorflow as tf
 
-from components.ingestion import listing
+from components.ingestion.reading import listing
 
 _FOLDER_PREFIX = "staging-"
 _BUFFER_BYTES = 2**20  # of one writer

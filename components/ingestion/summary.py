@@ -12,7 +12,7 @@ from components.contracts import ingestion_record as keys
 from components.contracts import records
 from components.contracts.images import Color
 from components.ingestion.config import IngestionConfig, NearDuplicates
-from components.ingestion.refusals import UNDECODABLE, Reason, Refusal
+from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.splits import Copy
 
 _FIRST = 10  # files named in a message

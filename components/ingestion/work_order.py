@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding import DecodingRules
+from components.ingestion.decoding.decoder import DecodingRules
 from components.ingestion.splits import Copy, bucket_count
 from components.ingestion.staging import read_whole, write_whole
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from components.contracts import evidence
-from components.linear_evaluation import test_split
+from components.linear_evaluation import split_identity
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
 
@@ -111,7 +111,7 @@ def _agreement_checks(given: Evidence, config: GateConfig) -> list[Check]:
         text = f"the test predictions are unusable: {len(scores)} rows of scores for {len(labels)} labels"
         return [Check("predictions", False, text)]
     counted = float(np.mean(scores.argmax(axis=1) == labels))
-    split = test_split.digest(given.predictions[evidence.TEST_DIGESTS])
+    split = split_identity.digest(given.predictions[evidence.TEST_DIGESTS])
     reported = given.probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY]
     return [
         _agreement("probe_agrees", "the probe report's accuracy", reported, "its predictions'", counted, 1e-9),

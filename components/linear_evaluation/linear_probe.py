@@ -16,11 +16,11 @@ from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
 from components.features import extraction, frozen_features, stored
 from components.features.extraction import LabelledFeatures
-from components.linear_evaluation import images, probe, saved_model, test_split
+from components.linear_evaluation import images, probe, saved_model, split_identity
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.preprocessing import moments
 from components.simclr import knn
-from components.simclr.encoder import weights_digest
+from components.simclr.encoders.encoder import weights_digest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _count(measured: _Measured, config: LinearEvaluationConfig) -> dict[str, Any
     return {
         evidence.CLASS_NAMES: measured.class_names,
         evidence.COUNTS: {"train": len(measured.train_labels), "test": len(measured.test_labels)},
-        evidence.TEST_SPLIT_DIGEST: test_split.digest(measured.test.digests),
+        evidence.TEST_SPLIT_DIGEST: split_identity.digest(measured.test.digests),
         evidence.CONFIDENCE: config.confidence,
         evidence.FEATURES: {
             name: probe.measure(predictions, right[name], measured.test_labels, measured.class_names, config)

@@ -20,9 +20,9 @@ from components.contracts.images import ImageConfig
 from components.linear_evaluation import batch_decoding
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
-from components.simclr import keras_files
-from components.simclr.encoder import num_parameters, weights_digest
-from components.simclr.pixel_encoder import with_standardisation
+from components.simclr.encoders import keras_files
+from components.simclr.encoders.encoder import num_parameters, weights_digest
+from components.simclr.encoders.pixel_encoder import with_standardisation
 
 _DIGEST_VERSION = "3"  # raise when signatures change, so that no older model counts as the same
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import Self
 
 from components.contracts.configuration import configuration
+from components.simclr.augmentation.policies import CropPolicy, OnlinePolicy
 from components.simclr.config import (
     ByolConfig,
     EncoderConfig,
@@ -25,7 +26,6 @@ from components.simclr.config import (
     check_decay,
     momentum_by_data_size,
 )
-from components.simclr.policies import CropPolicy, OnlinePolicy
 
 
 class Precision(str, enum.Enum):

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from components.contracts import records
 from components.pretraining.config import PretrainingConfig
-from components.simclr import augmentations, draws, uint8_engine
-from components.simclr.slots import Slot
+from components.simclr.augmentation import augmentations, draws, uint8_engine
+from components.simclr.augmentation.slots import Slot
 
 Prepared = TypeVar("Prepared")
 

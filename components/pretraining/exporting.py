@@ -18,8 +18,8 @@ from components.contracts import artifact_files, files
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
-from components.simclr import keras_files
-from components.simclr.batch_norm import estimate_batch_norm_statistics
+from components.simclr.encoders import keras_files
+from components.simclr.encoders.batch_norm import estimate_batch_norm_statistics
 
 GRID_IMAGES, GRID_VIEWS = 8, 6
 _GRID_GAP_PX = 2

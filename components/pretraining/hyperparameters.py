@@ -19,8 +19,8 @@ from components.pretraining.tuning_config import (
     TEMPERATURE,
     TuningConfig,
 )
+from components.simclr.augmentation.policies import strengthened
 from components.simclr.config import Method
-from components.simclr.policies import strengthened
 
 _KEYS = {
     TEMPERATURE: "loss.temperature",

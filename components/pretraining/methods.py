@@ -5,11 +5,11 @@ from collections.abc import Callable
 import keras
 
 from components.pretraining.config import PretrainingConfig
-from components.simclr import moco, momentum, nt_xent
-from components.simclr.byol import Byol
 from components.simclr.config import Method, ProjectionHeadConfig
-from components.simclr.objective import Objective, SimClr
-from components.simclr.projection_head import build_projection_head
+from components.simclr.encoders.projection_head import build_projection_head
+from components.simclr.methods import moco, momentum, nt_xent
+from components.simclr.methods.byol import Byol
+from components.simclr.methods.objective import Objective, SimClr
 from components.simclr.watching import Chance
 
 _SEED_OF_PREDICTOR = 1  # added to the config's, so that it does not start as the head did

@@ -22,8 +22,8 @@ from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords, WatchImages, read_watch_images
 from components.pretraining.training_step import ImageShape, TrainingStep
-from components.simclr import initial_weights
-from components.simclr.encoder import num_parameters, weights_digest
+from components.simclr.encoders import initial_weights
+from components.simclr.encoders.encoder import num_parameters, weights_digest
 
 _logger = logging.getLogger(__name__)
 

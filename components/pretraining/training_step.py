@@ -15,8 +15,11 @@ from components.preprocessing.image_preparation import standardise
 from components.pretraining import methods, variables
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import Batch
-from components.simclr import augmentations, gradient_cache, models, nt_xent, optimizers
-from components.simclr.objective import Outcome
+from components.simclr import optimizers
+from components.simclr.augmentation import augmentations
+from components.simclr.encoders import models
+from components.simclr.methods import gradient_cache, nt_xent
+from components.simclr.methods.objective import Outcome
 from components.simclr.schedules import WarmupCosine
 
 _POLICIES = {

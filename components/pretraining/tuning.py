@@ -21,7 +21,7 @@ from components.pretraining import hyperparameters, pretrain
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.tuning_config import BATCH_SIZE, CHOICES, HEAD_WIDTH, Oracle, TuningConfig
 from components.simclr import watching
-from components.simclr.encoder import build_encoder
+from components.simclr.encoders.encoder import build_encoder
 
 _logger = logging.getLogger(__name__)
 

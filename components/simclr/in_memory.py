@@ -15,8 +15,11 @@ from pydantic import Field
 from typing_extensions import Self
 
 from components.contracts.configuration import configuration
-from components.simclr import augmentations, draws, models, nt_xent, optimizers
-from components.simclr.batch_norm import estimate_batch_norm_statistics
+from components.simclr import optimizers
+from components.simclr.augmentation import augmentations, draws
+from components.simclr.augmentation.policies import CropPolicy, OnlinePolicy
+from components.simclr.augmentation.presets import Preset
+from components.simclr.augmentation.slots import Slot
 from components.simclr.config import (
     EncoderConfig,
     LossConfig,
@@ -25,12 +28,12 @@ from components.simclr.config import (
     ScheduleConfig,
     check_decay,
 )
-from components.simclr.objective import SimClr
-from components.simclr.pixel_encoder import with_standardisation
-from components.simclr.policies import CropPolicy, OnlinePolicy
-from components.simclr.presets import Preset
+from components.simclr.encoders import models
+from components.simclr.encoders.batch_norm import estimate_batch_norm_statistics
+from components.simclr.encoders.pixel_encoder import with_standardisation
+from components.simclr.methods import nt_xent
+from components.simclr.methods.objective import SimClr
 from components.simclr.schedules import WarmupCosine
-from components.simclr.slots import Slot
 
 _logger = logging.getLogger(__name__)
 

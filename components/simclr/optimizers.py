@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import keras
 
 from components.simclr.config import OptimizerConfig, OptimizerName
+from components.simclr.encoders.layers import leaf_layers
 from components.simclr.lars import LARS
-from components.simclr.layers import leaf_layers
 
 _WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.EinsumDense)
 _NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)

@@ -6,8 +6,8 @@ import math
 import keras
 
 from components.simclr.config import Architecture, EncoderConfig
-from components.simclr.encoder import build_encoder
-from components.simclr.resnet import STAGE_DEPTHS, chosen_stem
+from components.simclr.encoders.encoder import build_encoder
+from components.simclr.encoders.resnet import STAGE_DEPTHS, chosen_stem
 
 _POOLING = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 

@@ -14,8 +14,10 @@ import time
 from google.protobuf import json_format
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import compilation, ir_file, run_parameters, states
 from pipeline import config as pipeline_config
+from pipeline import ir_file, run_parameters
+from pipeline.kfp import compilation
+from pipeline.metadata import states
 
 from . import tiny
 
@@ -54,7 +56,7 @@ class Cluster:
         self.connection = json_format.ParseDict(connection, metadata_store_pb2.ConnectionConfig())
         self.environment = {"SIMCLR_METADATA_CONNECTION": json.dumps(connection)}
         self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(["pipeline.node_launch", "pipeline.intermediate_representation"])
+        self._processes.set_forkserver_preload(["pipeline.node.launch", "pipeline.intermediate_representation"])
 
     def arguments(self, node_id: str, run_id: str, *extra: str, gpus: int = 0) -> list[str]:
         rooms = run_parameters.bindings(self.config, "", "")

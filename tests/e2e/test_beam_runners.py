@@ -20,7 +20,7 @@ from components.augmentation.config import ViewsConfig
 from components.contracts import artifacts, records
 from components.contracts.configuration import to_json
 from components.contracts.images import ImageConfig
-from components.ingestion import beam_decoding
+from components.ingestion.beam import decoding
 from components.ingestion.config import IngestionConfig
 from components.ingestion.ingest import ingest
 
@@ -91,7 +91,7 @@ def elsewhere_only(monkeypatch):
         raise AssertionError("work of a worker, done in the process of the test")
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setattr(beam_decoding, "decode_image_bytes", refuse)
+    monkeypatch.setattr(decoding, "decode_image_bytes", refuse)
     monkeypatch.setattr(view_records, "train_records", refuse)
 
 

@@ -18,10 +18,13 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts import artifact_files, evidence, pretraining_record
-from pipeline import bundled_data, compilation, ir_file, kfp_environment, local_runner, states
 from pipeline import config as pipeline_config
-from pipeline import target as targets
-from pipeline.places import Places
+from pipeline import ir_file, local_runner
+from pipeline.kfp import compilation, environment
+from pipeline.kfp import target as targets
+from pipeline.local import bundled_data
+from pipeline.metadata import states
+from pipeline.workdir import Workdir
 
 _IMAGE = os.environ.get("SIMCLR_IMAGE")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="SIMCLR_IMAGE names no image")]
@@ -84,7 +87,7 @@ class Cluster:
             "ended": str(self._ended(run_id)),
         }
         with (self.root / f"{run_id}.log").open("w") as log:
-            command = [str(kfp_environment.python()), str(_WALK)]
+            command = [str(environment.python()), str(_WALK)]
             walk = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, text=True)
         walk.stdin.write(json.dumps(job))
         walk.stdin.close()
@@ -171,8 +174,8 @@ def test_a_failed_run_is_red_stops_there_and_still_has_its_summary(cluster):
 
 
 def test_the_local_runner_comes_to_the_same_result(cluster, tmp_path):
-    places = Places(tmp_path, str(cluster.data))
-    local = local_runner.run(cluster.config, places, local_runner.RunnerKind.LOCAL)
+    workdir = Workdir(tmp_path, str(cluster.data))
+    local = local_runner.run(cluster.config, workdir, local_runner.RunnerKind.LOCAL)
     results = cluster.results("first")
     verdict = _json(results["Gate"], "blessing", artifact_files.VERDICT_FILE)
     assert verdict[evidence.VERDICT] == local.outcome.verdict == evidence.BLESSED

@@ -10,7 +10,8 @@ import sys
 import pytest
 from ml_metadata import metadata_store
 
-from pipeline import ir_file, metadata_connection
+from pipeline import ir_file
+from pipeline.metadata import connection as metadata_connection
 
 from . import database_servers
 from .cluster import Cluster
@@ -54,9 +55,10 @@ def test_three_processes_may_be_the_first(connection):
 def test_of_three_processes_one_gets_the_training_lease(connection):
     code = (
         "import sys\n"
-        "from pipeline import metadata_connection, target, training_lease\n"
+        "from pipeline.metadata import connection as metadata_connection\n"
+        "from pipeline.node import training_lease\n"
         "connection = metadata_connection.from_environment()\n"
-        "terms = target.TrainingLease(if_taken=target.IfTaken.FAIL)\n"
+        "terms = training_lease.TrainingLease(if_taken=training_lease.IfTaken.FAIL)\n"
         "lease = training_lease.Lease(connection, 'digits', sys.argv[1], terms)\n"
         "print('ready', flush=True)\n"
         "sys.stdin.readline()\n"

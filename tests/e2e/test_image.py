@@ -7,9 +7,13 @@ import subprocess
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import bundled_data, compilation, ir_file, metadata_connection, run_parameters, states
 from pipeline import config as pipeline_config
-from pipeline.target import Target
+from pipeline import ir_file, run_parameters
+from pipeline.kfp import compilation
+from pipeline.kfp.target import Target
+from pipeline.local import bundled_data
+from pipeline.metadata import connection as metadata_connection
+from pipeline.metadata import states
 
 _IMAGE = os.environ.get("SIMCLR_IMAGE")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="SIMCLR_IMAGE names no image")]

@@ -18,7 +18,7 @@ from components.contracts import artifacts, baseline_record, evidence
 from components.export import registry
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
-from pipeline.places import Places
+from pipeline.workdir import Workdir
 
 from . import tiny
 
@@ -49,8 +49,8 @@ def no_prism(monkeypatch):
 
 def _run(workplace, *overrides, runner="local", workdir="work"):
     config = pipeline_config.load(str(workplace / "tiny.yaml"), overrides)
-    places = Places(workplace / workdir, str(workplace / "digits"))
-    return local_runner.run(config, places, local_runner.RunnerKind(runner))
+    directory = Workdir(workplace / workdir, str(workplace / "digits"))
+    return local_runner.run(config, directory, local_runner.RunnerKind(runner))
 
 
 def _executed(finished):
@@ -181,9 +181,9 @@ def test_states_come_from_the_database_when_a_node_fails(workplace):
     for path in sorted(broken.rglob("*.png"))[:200]:
         path.write_bytes(b"no image")
     config = pipeline_config.load(str(workplace / "tiny.yaml"))
-    places = Places(workplace / "failing", str(broken))
+    directory = Workdir(workplace / "failing", str(broken))
     with pytest.raises(Exception, match="max_undecodable_fraction"):
-        local_runner.run(config, places, local_runner.RunnerKind.LOCAL)
+        local_runner.run(config, directory, local_runner.RunnerKind.LOCAL)
     log = next((workplace / "failing" / "logs").iterdir()).read_text()
     assert "max_undecodable_fraction" in log
 

@@ -15,8 +15,7 @@ from ml_metadata import metadata_store
 
 from components.contracts import evidence
 from pipeline import ir_file
-from pipeline.target import IfTaken, TrainingLease
-from pipeline.training_lease import Lease, LeaseTakenError
+from pipeline.node.training_lease import IfTaken, Lease, LeaseTakenError, TrainingLease
 
 from .cluster import SECRET, Cluster
 

@@ -14,7 +14,7 @@ from PIL import Image
 from components.contracts import artifacts, drift_record, evidence, records, window_record
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
-from pipeline.places import Places
+from pipeline.workdir import Workdir
 
 from . import tiny
 
@@ -55,8 +55,8 @@ def _write_span(workplace, span, train, test, brightness=1.0):
 
 def _run(workplace, runner="local"):
     config = pipeline_config.load(str(workplace / "tiny.yaml"), _SETTINGS)
-    places = Places(workplace / "work", str(workplace / "data"))
-    return local_runner.run(config, places, local_runner.RunnerKind(runner))
+    workdir = Workdir(workplace / "work", str(workplace / "data"))
+    return local_runner.run(config, workdir, local_runner.RunnerKind(runner))
 
 
 def _executed(finished):

@@ -15,7 +15,7 @@ from components.contracts import artifacts
 from components.export import registry
 from pipeline import config as pipeline_config
 from pipeline import local_runner
-from pipeline.places import Places
+from pipeline.workdir import Workdir
 
 from . import tiny
 
@@ -37,8 +37,8 @@ def workplace(tmp_path_factory):
 
 def _run(workplace):
     config = pipeline_config.load(str(workplace / "tiny.yaml"), _TUNED)
-    places = Places(workplace / "work", str(workplace / "digits"))
-    return local_runner.run(config, places, local_runner.RunnerKind.LOCAL)
+    workdir = Workdir(workplace / "work", str(workplace / "digits"))
+    return local_runner.run(config, workdir, local_runner.RunnerKind.LOCAL)
 
 
 def _read(finished, node, output, *names):

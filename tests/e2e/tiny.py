@@ -4,7 +4,7 @@ import pathlib
 
 import yaml
 
-from pipeline import bundled_data
+from pipeline.local import bundled_data
 
 _TINY = {
     "pipeline_name": "tiny",

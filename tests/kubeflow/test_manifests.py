@@ -12,9 +12,10 @@ import subprocess
 import pytest
 import yaml
 
-from pipeline import compilation, kfp_environment, metadata_connection
 from pipeline import config as pipeline_config
-from pipeline import target as targets
+from pipeline.kfp import compilation, environment
+from pipeline.kfp import target as targets
+from pipeline.metadata import connection as metadata_connection
 
 _ROOT = pathlib.Path(__file__).parents[2]
 _KUBEFLOW = _ROOT / "kubeflow"
@@ -25,9 +26,9 @@ _KUSTOMIZATIONS = sorted(_KUBEFLOW.rglob("kustomization.yaml"))
 _KEYS = {"apiVersion", "kind", "namespace", "resources", "components", "patches", "images", "labels"}
 
 try:
-    kfp_environment.python()
+    environment.python()
     _NO_KFP = ""
-except kfp_environment.KfpMissingError as error:
+except environment.KfpMissingError as error:
     _NO_KFP = str(error)
 needs_kfp = pytest.mark.skipif(bool(_NO_KFP), reason=_NO_KFP)
 
@@ -61,7 +62,7 @@ def _patches() -> set[str]:
 
 
 def _check(**given) -> dict:
-    command = [str(kfp_environment.python()), "-I", str(_CHECKER)]
+    command = [str(environment.python()), "-I", str(_CHECKER)]
     finished = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     return json.loads(finished.stdout)

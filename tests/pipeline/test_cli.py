@@ -60,9 +60,9 @@ def test_each_config_has_a_work_directory_of_its_own(monkeypatch, tmp_path, argu
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text("bundled_data: digits\n")
     started = []
-    monkeypatch.setattr(local_runner, "run", lambda config, places, runner: started.append(places) or 1 / 0)
+    monkeypatch.setattr(local_runner, "run", lambda config, workdir, runner: started.append(workdir) or 1 / 0)
     assert cli.main(["run", *arguments]) == 1
-    assert started[0].workdir == tmp_path / folder
+    assert started[0].path == tmp_path / folder
     assert started[0].data_root == str(tmp_path / folder / "data")
 
 

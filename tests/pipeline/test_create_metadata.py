@@ -6,7 +6,8 @@ import sqlite3
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline import create_metadata, metadata_connection
+from pipeline import create_metadata
+from pipeline.metadata import connection as metadata_connection
 
 
 def _describe(monkeypatch, **connection):

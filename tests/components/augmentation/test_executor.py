@@ -15,7 +15,7 @@ from components.augmentation import executor
 from components.augmentation.config import ViewFormat, ViewsConfig
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
-from components.simclr.policies import CropPolicy
+from components.simclr.augmentation.policies import CropPolicy
 
 TWO_VIEWS = ViewsConfig(views_per_image=2, eval_fraction=0.2)
 

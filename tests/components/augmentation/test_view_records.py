@@ -8,7 +8,7 @@ from components.augmentation.config import ViewFormat, ViewsConfig
 from components.augmentation.stored_image import CorruptRecordError, parse_record
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.simclr import crops, draws, uint8_engine
+from components.simclr.augmentation import crops, draws, uint8_engine
 
 CONFIG = ViewsConfig(views_per_image=3, seed=5)
 

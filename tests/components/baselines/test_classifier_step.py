@@ -13,7 +13,7 @@ from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, build_models
-from components.simclr import augmentations, draws
+from components.simclr.augmentation import augmentations, draws
 from components.simclr.config import OptimizerConfig, OptimizerName
 
 from .conftest import pretraining_settings

@@ -16,10 +16,10 @@ from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.pretraining import devices
 from components.pretraining.training_step import ImageShape, build_models
-from components.simclr import keras_files
+from components.simclr.augmentation.policies import CropPolicy
 from components.simclr.config import Method
-from components.simclr.encoder import weights_digest
-from components.simclr.policies import CropPolicy
+from components.simclr.encoders import keras_files
+from components.simclr.encoders.encoder import weights_digest
 
 from .conftest import CLASSES, IMAGE_CONFIG, pretraining_settings, write_split
 

@@ -16,9 +16,9 @@ from components.contracts.images import ImageConfig
 from components.export import publishing, registry
 from components.export.consumer import UnusableImageError, load_encoder
 from components.export.image_files import decoding_settings
-from components.ingestion import decoding, stored_record
 from components.ingestion.config import IngestionConfig, StoredFormat
-from components.ingestion.source import SourceImage
+from components.ingestion.decoding import decoder, stored_record
+from components.ingestion.reading.source import SourceImage
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 INGESTION = IngestionConfig(stored_short_side_px=16, min_side_px=8)
@@ -96,14 +96,14 @@ FILES = {
 
 def stored(encoded: bytes, ingestion: IngestionConfig) -> bytes:
     """The image in the record that ingestion writes for a file."""
-    decoded = decoding.decode_image_bytes(encoded, decoding.decoding_rules(ingestion, IMAGE))
+    decoded = decoder.decode_image_bytes(encoded, decoder.decoding_rules(ingestion, IMAGE))
     [record] = stored_record.make_records([(decoded, SourceImage("a", encoded, None, None))], ingestion)
     return tf.train.Example.FromString(record.serialized).features.feature[records.IMAGE].bytes_list.value[0]
 
 
 def test_every_format_is_covered():
     kinds = {Image.open(io.BytesIO(make())).format for make in FILES.values()}
-    assert kinds == set(decoding.FORMATS)
+    assert kinds == set(decoder.FORMATS)
 
 
 @pytest.mark.parametrize("name", FILES)

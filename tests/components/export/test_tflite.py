@@ -17,8 +17,8 @@ from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
 from components.simclr.config import Architecture, EncoderConfig, ProjectionHeadConfig
-from components.simclr.models import build_models
-from components.simclr.pixel_encoder import with_standardisation
+from components.simclr.encoders.models import build_models
+from components.simclr.encoders.pixel_encoder import with_standardisation
 
 from .test_executor import Workplace
 

@@ -17,9 +17,9 @@ from components.contracts import artifact_files, records
 from components.contracts.files import read_records
 from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
+from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.ingest import ingest
-from components.ingestion.refusals import SourceError
-from components.ingestion.source import open_source
+from components.ingestion.reading.source import open_source
 
 DATA = pathlib.Path(os.environ.get(VARIABLE, "."))
 pytestmark = pytest.mark.skipif(

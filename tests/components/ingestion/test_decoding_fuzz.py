@@ -20,9 +20,9 @@ from components.contracts import artifact_files, records
 from components.contracts.files import read_records
 from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding import decode_image_bytes, decoding_rules
+from components.ingestion.decoding.decoder import decode_image_bytes, decoding_rules
+from components.ingestion.decoding.refusals import RefusedImage
 from components.ingestion.ingest import ingest
-from components.ingestion.refusals import RefusedImage
 
 CASES = int(os.environ.get("SIMCLR_FUZZ_CASES", "10000"))
 KINDS = [  # (format, mode, settings)

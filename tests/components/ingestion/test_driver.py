@@ -10,8 +10,8 @@ from tfx.utils import proto_utils
 from components.contracts import artifacts
 from components.contracts.configuration import to_json
 from components.ingestion.config import IngestionConfig
+from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.driver import ImageExampleGenDriver
-from components.ingestion.refusals import SourceError
 
 
 def resolve(root, config=None, span=None):

@@ -19,11 +19,13 @@ from PIL import Image
 
 from components.contracts import artifacts, records
 from components.contracts.images import Color, ImageConfig
-from components.ingestion import beam_decoding, beam_transforms, labels, staging, work_order
+from components.ingestion import staging, work_order
+from components.ingestion.beam import decoding, transforms
 from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
+from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.ingest import ingest
-from components.ingestion.refusals import SourceError
-from components.ingestion.sources import manifest
+from components.ingestion.reading import labels
+from components.ingestion.reading.sources import manifest
 from components.ingestion.summary import IngestionError
 
 CONFIG = IngestionConfig(stored_format=StoredFormat.PNG, max_undecodable_fraction=0.9)
@@ -189,8 +191,8 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     seeds["cat/copy.png"] = seeds["cat/3.png"]
     first = run(make_files(seeds), tmp_path / "first")
     root = make_files(dict(reversed(seeds.items())), "elsewhere")
-    listed = beam_transforms.read_portions
-    monkeypatch.setattr(beam_transforms, "read_portions", lambda path: reversed(list(listed(path))))
+    listed = transforms.read_portions
+    monkeypatch.setattr(transforms, "read_portions", lambda path: reversed(list(listed(path))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert first["content_digest"] == second["content_digest"]
@@ -251,14 +253,14 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
     (output / "Split-train/data_tfrecord-00000-of-00009.gz").write_bytes(b"half a file")
     (output / "Split-old").mkdir()
 
-    finish_bundle = beam_decoding.DecodeAndStage.finish_bundle
+    finish_bundle = decoding.DecodeAndStage.finish_bundle
 
     def die(self):
         list(finish_bundle(self))
         raise OSError("worker lost")
 
     with monkeypatch.context() as patch:
-        patch.setattr(beam_decoding.DecodeAndStage, "finish_bundle", die)
+        patch.setattr(decoding.DecodeAndStage, "finish_bundle", die)
         with pytest.raises(Exception, match="worker lost"):
             run(root, output)
     assert os.listdir(output) == []
@@ -269,7 +271,7 @@ def test_leftovers_of_killed_and_failed_attempts_vanish(ingested, tmp_path, monk
 def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
     """Beam may try a bundle again after its records were staged; only what the last attempt told counts."""
     root, clean, _ = ingested
-    process = beam_decoding.DecodeAndStage.process
+    process = decoding.DecodeAndStage.process
 
     def process_twice(self, portion):
         thrown_away = [*process(self, portion), *self.finish_bundle()]
@@ -277,7 +279,7 @@ def test_a_decoding_bundle_may_run_twice(ingested, tmp_path, monkeypatch):
         self.start_bundle()
         yield from process(self, portion)
 
-    monkeypatch.setattr(beam_decoding.DecodeAndStage, "process", process_twice)
+    monkeypatch.setattr(decoding.DecodeAndStage, "process", process_twice)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
 
@@ -286,7 +288,7 @@ def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
     """What is known of the images does not pile up in a bundle."""
     root, clean, _ = ingested
     monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 4)
-    monkeypatch.setattr(beam_decoding, "_COPIES_PER_RUN", 3)
+    monkeypatch.setattr(decoding, "_COPIES_PER_RUN", 3)
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
     run(root, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(clean)
@@ -294,8 +296,8 @@ def test_runs_are_written_on_the_way(ingested, tmp_path, monkeypatch):
 
 def test_an_image_that_vanishes_on_the_way_is_noticed(ingested, tmp_path, monkeypatch):
     root, _, _ = ingested
-    flush = beam_decoding.DecodeAndStage._flush
-    monkeypatch.setattr(beam_decoding.DecodeAndStage, "_flush", lambda self: list(flush(self))[1:])
+    flush = decoding.DecodeAndStage._flush
+    monkeypatch.setattr(decoding.DecodeAndStage, "_flush", lambda self: list(flush(self))[1:])
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 2)
     with pytest.raises(RuntimeError, match="images went astray: 18 listed in 18 of 18 items, 0 refused"):
         run(root, tmp_path / "out")
@@ -395,7 +397,7 @@ def test_groups_are_on_one_side(make_files, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", list(NearDuplicates))
 def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkeypatch, mode):
     monkeypatch.setattr("components.ingestion.splits._COPIES_PER_BUCKET", 4)
-    monkeypatch.setattr("components.ingestion.beam_near_duplicates._BUCKETS_PER_PARTITION", 1)
+    monkeypatch.setattr("components.ingestion.beam.near_duplicates._BUCKETS_PER_PARTITION", 1)
     monkeypatch.setattr("components.ingestion.staging._GATHERED_BYTES", 300)
     seeds = {f"{split}/{name}/{index}.png": (split, name, index) for split in ("train", "test") for name in "ab"
              for index in range(12)}  # fmt: skip
@@ -489,12 +491,12 @@ def test_a_worker_opens_source_and_class_names_once(tmp_path, make_image_example
         with tf.io.TFRecordWriter(str(tmp_path / f"data/{name}.tfrecord")) as writer:
             for index in range(4):
                 writer.write(make_image_example(f"{name} {index}", "01"[index % 2]))
-    source = mock.Mock(wraps=beam_decoding.open_source)
+    source = mock.Mock(wraps=decoding.open_source)
     class_names = mock.Mock(wraps=labels.open_labels)
-    process = mock.Mock(side_effect=beam_decoding.DecodeAndStage.process)
-    monkeypatch.setattr(beam_decoding, "open_source", source)
+    process = mock.Mock(side_effect=decoding.DecodeAndStage.process)
+    monkeypatch.setattr(decoding, "open_source", source)
     monkeypatch.setattr(labels, "open_labels", class_names)
-    monkeypatch.setattr(beam_decoding.DecodeAndStage, "process", lambda worker, element: process(worker, element))
+    monkeypatch.setattr(decoding.DecodeAndStage, "process", lambda worker, element: process(worker, element))
     monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 1)
     config = dataclasses.replace(CONFIG, source="tfrecord", class_names_file="names.txt")
     summary = run(tmp_path / "data", tmp_path / "out", config)
@@ -521,7 +523,9 @@ def test_a_source_that_does_not_know_how_many_images_it_has(tmp_path, make_image
 
 def test_a_source_that_miscounts_is_noticed(ingested, tmp_path, monkeypatch):
     root, _, _ = ingested
-    monkeypatch.setattr("components.ingestion.sources.image_folder.ImageFolder.load", lambda self, item: iter(()))
+    monkeypatch.setattr(
+        "components.ingestion.reading.sources.image_folder.ImageFolder.load", lambda self, item: iter(())
+    )
     with pytest.raises(Exception, match="1 images expected, found 0"):
         run(root, tmp_path / "out")
 

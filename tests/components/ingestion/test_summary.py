@@ -2,7 +2,7 @@ import pytest
 
 from components.contracts.images import Color
 from components.ingestion.config import IngestionConfig, NearDuplicates
-from components.ingestion.refusals import Reason, Refusal
+from components.ingestion.decoding.refusals import Reason, Refusal
 from components.ingestion.splits import Copy
 from components.ingestion.summary import (
     IngestionError,

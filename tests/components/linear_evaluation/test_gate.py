@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.contracts import evidence, signatures
-from components.linear_evaluation import test_split
+from components.linear_evaluation import split_identity
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import EvaluationResult
 from components.linear_evaluation.gate import judge
@@ -49,7 +49,7 @@ def make_evidence(right: int = 190, baseline_right: int | None = None, images: i
     old = JudgedModel(OLD, 1, "/runs/old", ("cat", "dog")) if has_baseline else None
     given = Evidence(
         candidate=JudgedModel(
-            CANDIDATE, 2, "/runs/new", ("cat", "dog"), test_split_digest=test_split.digest(digests(images))
+            CANDIDATE, 2, "/runs/new", ("cat", "dog"), test_split_digest=split_identity.digest(digests(images))
         ),
         baseline=old,
         in_use=old,

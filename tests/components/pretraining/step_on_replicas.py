@@ -18,7 +18,7 @@ from components.contracts import configuration
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, TrainingStep, views_by_side
-from components.simclr import augmentations, draws
+from components.simclr.augmentation import augmentations, draws
 
 SETTINGS = {
     "encoder": {"architecture": "small_cnn", "width_multiplier": 0.25},

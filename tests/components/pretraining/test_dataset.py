@@ -84,7 +84,7 @@ def test_every_image_comes_at_most_once_an_epoch_and_the_order_changes(pairs):
 
 
 def test_all_pairs_of_views_are_chosen_about_equally(pairs):
-    from components.simclr import draws
+    from components.simclr.augmentation import draws
 
     chosen = []
     pairs._decoded.get = lambda row, views: views

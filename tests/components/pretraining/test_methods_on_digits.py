@@ -12,8 +12,8 @@ from components.contracts import configuration
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, TrainingStep
-from components.simclr import augmentations, draws
-from components.simclr.batch_norm import estimate_batch_norm_statistics
+from components.simclr.augmentation import augmentations, draws
+from components.simclr.encoders.batch_norm import estimate_batch_norm_statistics
 
 SIZE_PX, NUM_TRAIN, EPOCHS = 16, 1297, 30
 SETTINGS = {

@@ -20,7 +20,7 @@ from components.contracts import artifacts, configuration
 from components.contracts.images import Color, ImageConfig
 from components.pretraining import checkpoints, devices, pretrain
 from components.pretraining.config import PretrainingConfig
-from components.simclr.encoder import weights_digest
+from components.simclr.encoders.encoder import weights_digest
 
 from .tasks import task_of
 

@@ -12,8 +12,8 @@ from components.pretraining import checkpoints, dataset, devices, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
 from components.simclr import watching
-from components.simclr.encoder import num_parameters
-from components.simclr.presets import Preset
+from components.simclr.augmentation.presets import Preset
+from components.simclr.encoders.encoder import num_parameters
 from pipeline import config as pipeline_config
 
 METHODS = ("simclr", "moco", "byol")

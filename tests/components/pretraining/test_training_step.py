@@ -14,7 +14,8 @@ from components.contracts import configuration
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models, views_by_side
-from components.simclr import augmentations, draws, nt_xent
+from components.simclr.augmentation import augmentations, draws
+from components.simclr.methods import nt_xent
 from components.simclr.schedules import learning_rate_at
 
 IMAGE = ImageShape(16, 1, np.array([100.0], np.float32), np.array([50.0], np.float32))

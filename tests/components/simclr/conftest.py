@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import development_data
 from benchmarks.table import SkippedError
-from components.simclr import draws
+from components.simclr.augmentation import draws
 
 
 def _textured_image(number, size_px):
@@ -50,13 +50,13 @@ def view_keys():
 
 
 def _run_tensor_engine(images, drawn, policy):
-    from components.simclr import tensor_engine
+    from components.simclr.augmentation import tensor_engine
 
     return np.asarray(tensor_engine.apply_online(images, drawn, policy))
 
 
 def _run_uint8_engine(images, drawn, policy):
-    from components.simclr import uint8_engine
+    from components.simclr.augmentation import uint8_engine
 
     rows = [{name: values[row] for name, values in drawn.items()} for row in range(len(images))]
     views = [uint8_engine.apply_online_uint8(image, row, policy) for image, row in zip(images, rows, strict=True)]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from components.simclr import models
+from components.simclr.augmentation.policies import CropPolicy
 from components.simclr.config import (
     Architecture,
     EncoderConfig,
@@ -21,9 +21,9 @@ from components.simclr.config import (
     ProjectionHeadConfig,
     ScheduleConfig,
 )
-from components.simclr.encoder import num_parameters, weights_digest
+from components.simclr.encoders import models
+from components.simclr.encoders.encoder import num_parameters, weights_digest
 from components.simclr.in_memory import InMemoryConfig, pretrain
-from components.simclr.policies import CropPolicy
 
 README = pathlib.Path(__file__).parents[3] / "README.md"
 TINY = InMemoryConfig(

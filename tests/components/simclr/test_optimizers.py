@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from components.simclr import optimizers
 from components.simclr.config import Architecture, EncoderConfig, OptimizerConfig, OptimizerName, ProjectionHeadConfig
-from components.simclr.encoder import build_encoder
-from components.simclr.projection_head import build_projection_head
+from components.simclr.encoders.encoder import build_encoder
+from components.simclr.encoders.projection_head import build_projection_head
 
 
 @pytest.fixture(scope="module")

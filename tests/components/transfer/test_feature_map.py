@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from components.simclr.config import Architecture, EncoderConfig, ProjectionHeadConfig
-from components.simclr.encoder import build_encoder
-from components.simclr.models import build_models
-from components.simclr.pixel_encoder import with_standardisation
+from components.simclr.encoders.encoder import build_encoder
+from components.simclr.encoders.models import build_models
+from components.simclr.encoders.pixel_encoder import with_standardisation
 from components.transfer.feature_map import NoFeatureMapError, feature_map, feature_maps
 
 MEAN, STD = np.array([100.0], np.float32), np.array([50.0], np.float32)

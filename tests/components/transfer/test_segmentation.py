@@ -10,8 +10,8 @@ import pytest
 
 from components.contracts.images import Color, ImageConfig
 from components.simclr.config import Architecture, EncoderConfig
-from components.simclr.encoder import build_encoder
-from components.simclr.pixel_encoder import with_standardisation
+from components.simclr.encoders.encoder import build_encoder
+from components.simclr.encoders.pixel_encoder import with_standardisation
 from components.transfer import segmentation
 from components.transfer.config import SegmentationConfig
 

@@ -1,0 +1,294 @@
+"""Bytes of an image file in, 8-bit upright pixels out, or a refusal with its reason.
+
+The one decoder of the project: ingestion runs it on every file, and consumers of a pushed model run it on theirs, so
+that both see the same pixels. Formats are recognised by content, never by name.
+
+Rules: EXIF orientation is applied; the first frame of an animation or page of a TIFF is taken; transparency is laid on
+``alpha_background``; CMYK becomes RGB without a colour profile; 1-bit becomes 0 and 255; 16-bit gray is divided by 257;
+16-bit colour keeps its high byte (Pillow does that); 32-bit integers and floats are refused; colour profiles are
+ignored; images are shrunk, never enlarged, with an antialiased bicubic filter.
+"""
+
+import dataclasses
+import functools
+import io
+import struct
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from components.contracts.images import Color, ImageConfig
+from components.ingestion.config import IngestionConfig
+from components.ingestion.decoding.refusals import Reason, RefusedImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # JPEG includes MPO, which phones write
+
+_GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
+_COLOR_OF_16_BIT = "RGB;16B"  # as it lies in the file
+_GRAY_AND_ALPHA_OF_16_BIT = "LA;16B"  # likewise; Pillow calls it RGBA
+_ORIENTATION_TAG = 0x0112
+_TURNS = {  # EXIF 2.3, tag Orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 size as long as this many times the stored size is left for the filter.
+_DRAFT_GAP = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodingRules:
+    """What decides the pixels; travels with a model, so that its consumers decode as it was trained."""
+
+    color: Color
+    short_side_px: int
+    max_pixels: int
+    min_side_px: int
+    max_aspect_ratio: float
+    alpha_background: tuple[int, int, int]
+
+
+def decoding_rules(config: IngestionConfig, image_config: ImageConfig) -> DecodingRules:
+    """The part of the two configs that decides the pixels."""
+    return DecodingRules(
+        color=image_config.color,
+        short_side_px=config.stored_short_side_px,
+        max_pixels=config.max_pixels,
+        min_side_px=config.min_side_px,
+        max_aspect_ratio=config.max_aspect_ratio,
+        alpha_background=config.alpha_background,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """An upright 8-bit image."""
+
+    image: Image.Image  # mode RGB or L
+    source_channels: int  # 1 where the source is gray (with or without alpha), else 3
+    jpeg: bytes | None = None  # the file, where it is a JPEG of these very pixels
+
+    @functools.cached_property
+    def pixels(self) -> np.ndarray:
+        """(height, width, channels) uint8, channels 3 or 1."""
+        width, height = self.image.size
+        return np.frombuffer(self.image.tobytes(), np.uint8).reshape(height, width, -1)
+
+
+def decode_image_bytes(encoded: bytes, rules: DecodingRules) -> Decoded:
+    """Decode one image file.
+
+    Args:
+        encoded: the whole file.
+        rules: limits, colours and size of the result.
+
+    Returns:
+        The image, upright, in ``rules.color``, its short side at most ``rules.short_side_px``.
+
+    Raises:
+        RefusedImage: the file is no image of one of ``FORMATS``, is damaged, or breaks a limit. Nothing else is
+            raised, whatever the bytes.
+    """
+    if not encoded:
+        raise RefusedImage(Reason.EMPTY_FILE, "the file is empty")
+    try:
+        _check_webp_header(encoded, rules)
+        with _open(encoded, rules) as image:
+            return _decode(encoded, image, rules)
+    except RefusedImage:
+        raise
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
+        raise _refusal(error) from error
+
+
+def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
+    """Bring an array, as array-like sources hold it, to the form of a decoded file.
+
+    Args:
+        pixels: (h, w) or (h, w, 1) gray, or (h, w, 3) RGB; uint8, or uint16 for gray.
+        rules: as in ``decode_image_bytes``.
+
+    Raises:
+        RefusedImage: another shape or type, or a limit is broken.
+    """
+    gray = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1)
+    if not (gray or (pixels.ndim == 3 and pixels.shape[2] == 3)) or pixels.dtype not in (np.uint8, np.uint16):
+        raise RefusedImage(
+            Reason.UNSUPPORTED_PIXELS,
+            f"uint8 or uint16 array (h, w), (h, w, 1) or (h, w, 3) expected, found {pixels.dtype} {pixels.shape}",
+        )
+    if pixels.dtype == np.uint16:
+        pixels = _to_8_bit(pixels)
+    height, width = pixels.shape[:2]
+    _check_size(width, height, rules)
+    image = Image.fromarray(pixels.reshape(height, width) if gray else pixels)
+    return _decoded(_shrink(_convert(image, rules), (width, height), None, rules), 1 if gray else 3)
+
+
+def _decoded(image: Image.Image, source_channels: int, jpeg: bytes | None = None) -> Decoded:
+    image.info = {}  # comments, profiles and the like would be written into the stored image
+    return Decoded(image, source_channels, jpeg)
+
+
+def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
+    """The image with its header read and its limits checked, but no pixel decoded."""
+    image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    _check_size(*image.size, rules)
+    if image.format == "PNG":
+        image.verify()  # Pillow's decoder ignores wrong checksums of pixel data; this reads all of them
+        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
+        raise RefusedImage(
+            Reason.UNSUPPORTED_PIXELS,
+            f"{image.format} with 32-bit pixels (mode {image.mode}); 8-bit or 16-bit expected",
+        )
+    return image
+
+
+def _decode(encoded: bytes, image: Image.Image, rules: DecodingRules) -> Decoded:
+    full_size, box = image.size, None
+    channels = _source_channels(image)
+    _shorten_transparent_color(image)
+    if image.format in ("JPEG", "MPO"):
+        width, height = _stored_size(full_size, rules)
+        draft = image.draft(None, (width * _DRAFT_GAP, height * _DRAFT_GAP))
+        box = draft[1] if draft else None
+    image.load()
+    orientation = _orientation(image)
+    shrunk = _shrink(_convert(image, rules), full_size if box else image.size, box, rules)
+    upright = shrunk.transpose(_TURNS[orientation]) if orientation in _TURNS else shrunk
+    is_as_it_came = image.format == "JPEG" and upright is image and image.size == full_size
+    return _decoded(upright, channels, encoded if is_as_it_came else None)
+
+
+def _check_size(width: int, height: int, rules: DecodingRules) -> None:
+    if width * height > rules.max_pixels:
+        raise RefusedImage(
+            Reason.TOO_MANY_PIXELS, f"{width}x{height} pixels in the header, at most {rules.max_pixels} expected"
+        )
+    if min(width, height) < rules.min_side_px:
+        raise RefusedImage(Reason.TOO_SMALL, f"{width}x{height} pixels, sides of {rules.min_side_px} or more expected")
+    if max(width, height) > rules.max_aspect_ratio * min(width, height):
+        raise RefusedImage(
+            Reason.TOO_ELONGATED, f"{width}x{height} pixels, sides of at most 1:{rules.max_aspect_ratio:g} expected"
+        )
+
+
+def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
+    """Check the size of a WebP file, whose canvas Pillow allocates before it tells the size.
+
+    Source: WebP container specification and RFC 6386 section 9.1, RFC 9649 section 3.4 for lossless.
+    """
+    if encoded[:4] != b"RIFF" or encoded[8:12] != b"WEBP" or len(encoded) < 30:
+        return
+    chunk = encoded[12:16]
+    if chunk == b"VP8X":
+        width, height = (int.from_bytes(encoded[at : at + 3], "little") + 1 for at in (24, 27))
+    elif chunk == b"VP8L":
+        bits = int.from_bytes(encoded[21:25], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    elif chunk == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", encoded, 26))
+    else:
+        return
+    if width * height > rules.max_pixels:
+        _check_size(width, height, rules)
+
+
+def _source_channels(image: Image.Image) -> int:
+    """Of an image that is not loaded yet."""
+    if image.mode in _GRAY_MODES or (image.tile and image.tile[0][3] == _GRAY_AND_ALPHA_OF_16_BIT):
+        return 1
+    if image.mode in ("P", "PA") and image.palette is not None:
+        palette = np.frombuffer(image.palette.getdata()[1], np.uint8)
+        colors = len(image.palette.mode)  # 3 or 4
+        palette = palette[: len(palette) // colors * colors].reshape(-1, colors)[:, :3]
+        return 1 if (palette == palette[:, :1]).all() else 3
+    return 3
+
+
+def _shorten_transparent_color(image: Image.Image) -> None:
+    """Of 16-bit colour Pillow keeps the high byte, but of the colour that the file calls transparent all 16 bits."""
+    if image.tile and image.tile[0][3] == _COLOR_OF_16_BIT and "transparency" in image.info:
+        image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) where there is none or the block is damaged.
+
+    Read after the pixels: Pillow has then already turned a TIFF, and has seen a PNG's trailing block.
+    """
+    if image.format == "JPEG" and "exif" not in image.info and "xmp" not in image.info:
+        return 1  # to look for it at any rate would take a twentieth of the decoding time
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # random bytes in the block make Pillow raise many things; the pixels are fine
+        return 1
+
+
+def _convert(image: Image.Image, rules: DecodingRules) -> Image.Image:
+    """8-bit RGB or L, whatever the mode was."""
+    if image.mode.startswith("I"):
+        image = _gray_of_16_bit(image)
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+        image = _lay_on_background(image, rules.alpha_background)
+    mode = "L" if rules.color is Color.GRAY else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which would copy
+
+
+def _gray_of_16_bit(image: Image.Image) -> Image.Image:
+    """Mode L, or LA where the file calls one of its values transparent."""
+    values = np.asarray(image)
+    gray = Image.fromarray(_to_8_bit(values))
+    if "transparency" in image.info:
+        gray.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+    return gray
+
+
+def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
+    """16-bit values divided by 257 and rounded, so that 0 stays 0 and 65535 becomes 255."""
+    return ((np.clip(pixels, 0, 65535).astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _lay_on_background(image: Image.Image, color: tuple[int, int, int]) -> Image.Image:
+    with_alpha = image.convert("RGBA")
+    background = Image.new("RGB", with_alpha.size, color)
+    background.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    return background
+
+
+def _stored_size(size: tuple[int, int], rules: DecodingRules) -> tuple[int, int]:
+    width, height = size
+    short = min(width, height)
+    if short <= rules.short_side_px:
+        return size
+    scale = rules.short_side_px / short
+    return round(width * scale), round(height * scale)
+
+
+def _shrink(
+    image: Image.Image,
+    full_size: tuple[int, int],
+    box: tuple[float, float, float, float] | None,
+    rules: DecodingRules,
+) -> Image.Image:
+    """``image`` at its stored size; ``box`` is what it covers where it was decoded at a fraction of ``full_size``."""
+    target = _stored_size(full_size, rules)
+    if image.size == target:
+        return image
+    return image.resize(target, Image.Resampling.BICUBIC, box=box)
+
+
+def _refusal(error: Exception) -> RefusedImage:
+    text = str(error) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        return RefusedImage(Reason.UNKNOWN_FORMAT, f"not one of {', '.join(FORMATS)}", error)
+    if isinstance(error, Image.DecompressionBombError):
+        return RefusedImage(Reason.TOO_MANY_PIXELS, text, error)
+    if isinstance(error, EOFError) or "truncated" in text.lower():
+        return RefusedImage(Reason.TRUNCATED, text, error)
+    return RefusedImage(Reason.CORRUPT, text, error)

@@ -1,0 +1,166 @@
+"""NumPy ``.npz`` files in MedMNIST's layout: ``train_images``, ``train_labels``, and the same for ``val`` and ``test``.
+
+Every ``.npz`` below the root is read. Images are (n, h, w) or (n, h, w, 1 or 3), uint8, or uint16 for gray; labels are
+(n,) or (n, 1), integers (``ingestion.class_names_file`` names them) or text; without an array of labels there are none.
+Arrays called just ``images`` and ``labels`` take their split from the file's name. Workers read slices. In files that
+``numpy.savez_compressed`` wrote, an array can't be entered midway: it is unpacked from its start for each of at most 16
+slices, so very large ones are better written with ``numpy.savez``. Source: https://github.com/MedMNIST/MedMNIST.
+"""
+
+import contextlib
+import math
+import posixpath
+import struct
+import zipfile
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from components.ingestion.config import IngestionConfig
+from components.ingestion.decoding.refusals import Refusal, SourceError
+from components.ingestion.reading import archives, labels, listing
+from components.ingestion.reading.archives import part_of, read_exactly
+from components.ingestion.reading.source import Item, SourceImage
+
+_FILES = ("*.npz",)
+_IMAGES, _LABELS = "images", "labels"
+_SUFFIX = ".npy"
+_BYTES_PER_ITEM = 2 * 2**20
+_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: its last two fields are the lengths of what follows
+
+
+class _Array(NamedTuple):
+    """Where the rows of an array lie."""
+
+    member: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    offset: int  # of the first row: in the file where it is stored, in the unpacked member where it is compressed
+    is_stored: bool
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of one image or label."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+
+class Npz:
+    """The npz files below one root."""
+
+    has_groups = False
+
+    def __init__(self, root: str, config: IngestionConfig):
+        self._root = root
+        self._config = config
+        self._labels: labels.Labels | None = None
+
+    def items(self) -> Iterator[Item | Refusal]:
+        """See ``Source.items``."""
+        found = []
+        for entry in archives.find_files(self._root, _FILES):
+            path = listing.join(self._root, entry.path)
+            with _open_zip(path) as (file, archive):
+                arrays = _image_arrays(file, archive, path)
+            found += [(f"{entry.path}/{array.member.removesuffix(_SUFFIX)}", array) for array in arrays]
+        has_test = archives.has_test([part_of(name) for name, _ in found], self._config)
+        for name, array in found:
+            split = archives.split_of(part_of(name), has_test, self._config)
+            per_item = max(1, _BYTES_PER_ITEM // array.row_bytes)
+            for start, count in archives.slices(array.shape[0], per_item, not array.is_stored):
+                yield Item(name, split=split, start=start, count=count)
+
+    def fingerprint(self) -> str:
+        """See ``Source.fingerprint``."""
+        return archives.fingerprint(self._root, archives.find_files(self._root, _FILES), self._config)
+
+    def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
+        """See ``Source.load``."""
+        if self._labels is None:
+            self._labels = labels.open_labels(self._root, self._config)
+        name, member = posixpath.split(item.path)
+        path = listing.join(self._root, name)
+        with _open_zip(path) as (file, archive):
+            images = _read_header(file, archive, member + _SUFFIX, path)
+            label_member = _label_member(images.member)
+            found: list[str | None] = [None] * item.count
+            if label_member in archive.namelist():
+                rows = _rows(file, archive, _read_header(file, archive, label_member, path), item, path)
+                found = [self._labels.name_of_record(row, path, item.start + at) for at, row in enumerate(rows)]
+            for index, pixels in enumerate(_rows(file, archive, images, item, path)):
+                yield SourceImage(f"{item.path}#{item.start + index}", pixels, found[index], item.split)
+
+
+@contextlib.contextmanager
+def _open_zip(path: str) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
+    with listing.open_file(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except zipfile.BadZipFile as error:
+            raise SourceError(f"{path}: not an npz file: {error}") from error
+        with archive:
+            yield file, archive
+
+
+def _image_arrays(file: BinaryIO, archive: zipfile.ZipFile, path: str) -> list[_Array]:
+    members = [name for name in archive.namelist() if _is_of_images(name)]
+    if not members:
+        raise SourceError(
+            f"{path}: arrays called train_images, val_images, test_images or images expected, "
+            f"found {', '.join(archive.namelist()) or 'none'}"
+        )
+    arrays = [_read_header(file, archive, member, path) for member in sorted(members)]
+    for array in arrays:
+        shape = array.shape
+        if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or not math.prod(shape):
+            raise SourceError(f"{path}: {array.member}: (n, h, w) or (n, h, w, 1 or 3) expected, found {shape}")
+        if array.dtype not in (np.uint8, np.uint16):
+            raise SourceError(f"{path}: {array.member}: uint8 or uint16 expected, found {array.dtype}")
+        if (label_member := _label_member(array.member)) in archive.namelist():
+            found = _read_header(file, archive, label_member, path).shape
+            if found not in ((shape[0],), (shape[0], 1)):
+                raise SourceError(f"{path}: {label_member}: one label per image, ({shape[0]},) expected, found {found}")
+    return arrays
+
+
+def _is_of_images(member: str) -> bool:
+    return member == _IMAGES + _SUFFIX or member.endswith(f"_{_IMAGES}{_SUFFIX}")
+
+
+def _label_member(member: str) -> str:
+    return member.removesuffix(_IMAGES + _SUFFIX) + _LABELS + _SUFFIX
+
+
+def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: str) -> _Array:
+    info = archive.getinfo(member)
+    try:
+        with archive.open(info) as stream:
+            version = np.lib.format.read_magic(stream)
+            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            shape, is_fortran, dtype = read(stream)
+            offset = stream.tell()
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise SourceError(f"{path}: {member}: not an array: {error}") from error
+    if is_fortran or dtype.hasobject or not shape:
+        raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")
+    is_stored = info.compress_type == zipfile.ZIP_STORED
+    if is_stored:
+        file.seek(info.header_offset)
+        header = read_exactly(file, _LOCAL_HEADER.size, path)
+        offset += info.header_offset + _LOCAL_HEADER.size + sum(_LOCAL_HEADER.unpack(header))
+    return _Array(member, shape, dtype, offset, is_stored)
+
+
+def _rows(file: BinaryIO, archive: zipfile.ZipFile, array: _Array, item: Item, path: str) -> Iterator[np.ndarray]:
+    """The rows of ``array`` that belong to ``item``, one by one."""
+    with contextlib.ExitStack() as stack:
+        stream = file if array.is_stored else stack.enter_context(archive.open(array.member))
+        position = array.offset + item.start * array.row_bytes
+        for _ in range(item.count):
+            stream.seek(position)  # several arrays share the file
+            row = read_exactly(stream, array.row_bytes, f"{path}: {array.member}")
+            position += array.row_bytes
+            yield np.frombuffer(row, array.dtype).reshape(array.shape[1:])
+
+
+open_source = Npz

@@ -1,0 +1,75 @@
+"""BatchNorm statistics estimated anew: an encoder and batches go in, the same encoder with exact statistics comes out.
+
+During training moving averages follow weights that change and remember the last few batches. Before an encoder is
+frozen, its statistics are pooled over many batches at the final weights; a new encoder gets its first ones likewise.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.simclr.encoders.layers import leaf_layers
+
+
+def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
+    """Set the moving mean and variance of every BatchNorm of ``model`` to those of ``batches`` pooled.
+
+    Each layer sees inputs normalised by the batch, as in training. Variances pool as mean variance within batches plus
+    variance of their means.
+
+    Args:
+        model: changed in place; its trainable weights are not.
+        batches: (n, ...) float32 inputs, equal n.
+
+    Returns:
+        The number of batches.
+
+    Raises:
+        ValueError: no batches.
+
+    Source: Ioffe and Szegedy 2015, algorithm 2, steps 8 to 10 (statistics of many batches at the final weights).
+    """
+    norms = [layer for layer in leaf_layers([model]) if isinstance(layer, keras.layers.BatchNormalization)]
+    if not norms:
+        return 0
+    means, variances, count = _collect(model, norms, batches)
+    if count == 0:
+        raise ValueError("no batches to estimate BatchNorm statistics from")
+    for norm, mean, variance in zip(norms, means, variances, strict=True):
+        norm.moving_mean.assign(np.mean(mean, axis=0))
+        norm.moving_variance.assign(np.mean(variance, axis=0) + np.var(mean, axis=0))
+    return count
+
+
+def _collect(
+    model: keras.Model, norms: list[keras.layers.BatchNormalization], batches: Iterable[np.ndarray]
+) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]], int]:
+    """Per layer, mean and variance of every batch, float64."""
+    means: list[list[np.ndarray]] = [[] for _ in norms]
+    variances: list[list[np.ndarray]] = [[] for _ in norms]
+    count = 0
+    with _without_memory(norms):
+        forward = tf.function(lambda inputs: model(inputs, training=True))
+        for batch in batches:
+            forward(tf.convert_to_tensor(batch))
+            count += 1
+            for index, norm in enumerate(norms):
+                means[index].append(np.asarray(norm.moving_mean, np.float64))
+                variances[index].append(np.asarray(norm.moving_variance, np.float64))
+    return means, variances, count
+
+
+@contextlib.contextmanager
+def _without_memory(norms: list[keras.layers.BatchNormalization]) -> Iterator[None]:
+    """With momentum 0 the moving statistics are those of the last batch."""
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

@@ -1,0 +1,192 @@
+"""Weights to start from: a new encoder in, the same encoder with the weights of an earlier one or of ImageNet out.
+
+An earlier encoder must be built as the new one is; what is not in it, such as kept layers of the projection head, stays
+new.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from components.simclr.config import IMAGENET, EncoderConfig
+from components.simclr.encoders import keras_files
+
+# What the ImageNet weights of ``keras.applications`` were trained with: RGB, 0 to 255, no division.
+_IMAGENET_MEAN = np.array([123.68, 116.779, 103.939])
+_NO_PART_OF_AN_ARCHITECTURE = frozenset({"name", "dtype", "trainable", "synchronized", "momentum", "build_config"})
+
+
+def pinned(config: EncoderConfig) -> EncoderConfig:
+    """The config with the digest of its weights file, so that whoever compares configs compares contents.
+
+    Args:
+        config: its ``initial_weights`` is null, ``imagenet`` (Keras checks that download itself) or a ``.keras`` file.
+
+    Raises:
+        ValueError: the file is missing, or is not the one that ``initial_weights_digest`` names.
+    """
+    if config.initial_weights in (None, IMAGENET):
+        return config
+    return dataclasses.replace(config, initial_weights_digest=hashlib.sha256(_read_checked(config)).hexdigest())
+
+
+def load_initial_weights(
+    config: EncoderConfig, encoder: keras.Model, own_layers: int, mean: np.ndarray, std: np.ndarray
+) -> None:
+    """Give a new encoder the weights its config names; without ``initial_weights`` nothing happens.
+
+    Args:
+        config: what ``encoder`` was built from.
+        encoder: changed in place; may end with kept layers of a projection head.
+        own_layers: how many of its layers are no layers of a head.
+        mean: (c,) float32, 0 to 255, that pixels are standardised with.
+        std: (c,) float32.
+
+    Raises:
+        ValueError: the file is missing or no Keras model, it is another than ``initial_weights_digest`` says, or its
+            encoder is built otherwise; the message names the first difference.
+        RuntimeError: ImageNet weights cannot be downloaded.
+    """
+    if config.initial_weights is None:
+        return
+    if config.initial_weights == IMAGENET:
+        copy_keras_resnet50(_download_resnet50(), encoder, mean, std)
+        return
+    earlier, new = _layers(_read_model(config).layers), _layers(encoder.layers)
+    _require_equal(config.initial_weights, earlier, new, len(_layers(encoder.layers[:own_layers])))
+    for source, target in zip(earlier, new, strict=False):
+        target.set_weights(source.get_weights())
+
+
+def _read_checked(config: EncoderConfig) -> bytes:
+    content = _read(config.initial_weights)
+    digest = hashlib.sha256(content).hexdigest()
+    if config.initial_weights_digest not in (None, digest):
+        raise ValueError(
+            f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
+            f"{config.initial_weights_digest}: the file was changed since"
+        )
+    return content
+
+
+def _read(path: str) -> bytes:
+    if "://" in path:
+        import tensorflow as tf
+
+        with tf.io.gfile.GFile(path, "rb") as remote:
+            return remote.read()
+    file = pathlib.Path(path)
+    if not file.is_file():
+        raise ValueError(f"encoder.initial_weights: there is no file {path}")
+    return file.read_bytes()
+
+
+def _read_model(config: EncoderConfig) -> keras.Model:
+    content = _read_checked(config)
+    try:
+        return keras_files.from_bytes(content)
+    except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"encoder.initial_weights: {config.initial_weights} is no Keras model: {error}") from None
+
+
+def _layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
+    """The layers of an encoder in order, without inputs and the standardisation that exported encoders begin with."""
+    found = []
+    for layer in layers:
+        if isinstance(layer, keras.Model):
+            found += _layers(layer.layers)
+        elif not isinstance(layer, (keras.layers.InputLayer, keras.layers.Normalization)):
+            found.append(layer)
+    return found
+
+
+def _require_equal(path: str, earlier: list[keras.layers.Layer], new: list[keras.layers.Layer], required: int) -> None:
+    start = f"encoder.initial_weights: the encoder in {path} is built otherwise than this config says"
+    for number, (source, target) in enumerate(zip(earlier, new, strict=False), 1):
+        difference = _difference(source, target)
+        if difference:
+            raise ValueError(f"{start}: layer {number} {difference}")
+    if not required <= len(earlier) <= len(new):
+        names = [type(layer).__name__ for layer in (earlier[len(new) :] or new[len(earlier) :])]
+        verb = "goes on with" if len(earlier) > len(new) else "lacks"
+        raise ValueError(f"{start}: it {verb} {', '.join(names)} (see projection_head.kept_layers)")
+
+
+def _difference(source: keras.layers.Layer, target: keras.layers.Layer) -> str:
+    """How two layers differ, in words; empty where they don't."""
+    if type(source) is not type(target):
+        return f"is {type(source).__name__} instead of {type(target).__name__}"
+    found, expected = _settings(source), _settings(target)
+    keys = sorted(key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key))
+    differing = [f"{key} {found.get(key)} instead of {expected.get(key)}" for key in keys]
+    return f"({type(source).__name__}) has {', '.join(differing)}" if differing else ""
+
+
+def _settings(layer: keras.layers.Layer) -> dict[str, Any]:
+    kept = {
+        key: value
+        for key, value in layer.get_config().items()
+        if key not in _NO_PART_OF_AN_ARCHITECTURE and not key.endswith("initializer")
+    }
+    return kept | {"weights": [tuple(weight.shape) for weight in layer.weights]}
+
+
+def _download_resnet50() -> keras.Model:
+    try:
+        return keras.applications.ResNet50(include_top=False, weights="imagenet", input_shape=(224, 224, 3))
+    except Exception as error:  # Keras raises a bare Exception for a failed download
+        raise RuntimeError(
+            "encoder.initial_weights: the ImageNet weights of Keras' ResNet-50 could not be downloaded "
+            f"({error}): run where the host reaches them, or set initial_weights to null"
+        ) from None
+
+
+def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndarray, std: np.ndarray) -> None:
+    """Give an encoder the weights of Keras' ResNet-50 (v1), so that it answers as that one does.
+
+    Keras' model has biases before BatchNorm, which join the moving means here, and reads BGR pixels less the mean of
+    ImageNet; the first kernel is turned and scaled for pixels standardised with ``mean`` and ``std`` instead. The two
+    agree to rounding, but for the border of images where ``mean`` is not that of ImageNet, since both pad with zeros.
+
+    Args:
+        source: ``keras.applications.ResNet50``, with or without its top.
+        encoder: architecture ``resnet50_v1``, width 1, large stem; changed in place.
+        mean: (3,) float32, 0 to 255.
+        std: (3,) float32; below 1 it counts as 1.
+
+    Raises:
+        ValueError: the encoder is for gray images or has another shape.
+
+    Source: ``keras.applications.ResNet50`` and ``keras.applications.resnet.preprocess_input``; He et al. 2016, table 1.
+    """
+    for layer in encoder.layers:
+        if not isinstance(layer, keras.layers.Conv2D) or not layer.name.endswith("_conv"):
+            continue
+        kernel, bias = source.get_layer(layer.name).get_weights()
+        if layer.name == "conv1_conv":
+            kernel, bias = _for_standardised_rgb(kernel, bias, mean, std)
+        if kernel.shape != tuple(layer.kernel.shape):
+            raise ValueError(
+                f"encoder.initial_weights: ImageNet weights have {kernel.shape} in {layer.name}, but this config asks "
+                f"for {tuple(layer.kernel.shape)}: they need RGB images, width_multiplier 1 and stem large_image"
+            )
+        layer.set_weights([kernel])
+        norm = layer.name.removesuffix("conv") + "bn"
+        gain, shift, moving_mean, moving_variance = source.get_layer(norm).get_weights()
+        encoder.get_layer(norm).set_weights([gain, shift, moving_mean - bias, moving_variance])
+
+
+def _for_standardised_rgb(
+    kernel: np.ndarray, bias: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    if len(mean) != 3:
+        raise ValueError("encoder.initial_weights: ImageNet weights are for RGB images: set image.color to rgb")
+    turned = kernel[:, :, ::-1, :]
+    shift = np.einsum("hwco,c->o", turned.astype(np.float64), np.asarray(mean, np.float64) - _IMAGENET_MEAN)
+    return turned * np.maximum(std, 1.0).astype(np.float32)[:, None], bias + shift.astype(np.float32)

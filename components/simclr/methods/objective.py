@@ -1,0 +1,101 @@
+"""What a method is to the training step: it turns a batch of views into a loss, and moves what no gradient moves.
+
+``SimClr`` is here; its siblings are ``moco.MoCo`` and ``byol.Byol``. Gradient and optimiser belong to the caller:
+
+    with tf.GradientTape() as tape:
+        outcome = objective(pixels, replicas)
+    optimizer.apply(tape.gradient(outcome.loss, objective.trainable_variables), objective.trainable_variables)
+    objective.follow(outcome, replicas)
+"""
+
+import abc
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import keras
+from keras import ops
+
+from components.contracts.pretraining_record import LOSS, TOP1, TOP5
+from components.simclr.methods import nt_xent
+from components.simclr.methods.nt_xent import ONE_REPLICA, Replicas, Tensor
+
+
+class Outcome(NamedTuple):
+    """What one pass over this replica's n images gives; first views come before second ones."""
+
+    measures: tuple[Tensor, ...]  # float32 scalars in the order of ``measure_names``, which add up over the replicas
+    representations: Tensor  # (2n, d)
+    projections: Tensor  # (2n, p), what the loss compared
+
+    @property
+    def loss(self) -> Tensor:
+        """This replica's share of the loss; its gradients add up over the replicas."""
+        return self.measures[0]
+
+
+class Objective(abc.ABC):
+    """A method with everything it trains or keeps beside encoder and head.
+
+    Args:
+        encoder: (n, s, s, c) pixels to (n, d) representations.
+        projection_head: (n, d) to (n, p).
+    """
+
+    measure_names: tuple[str, ...] = (LOSS, TOP1, TOP5)
+
+    def __init__(self, encoder: keras.Model, projection_head: keras.Model):
+        self.encoder, self.projection_head = encoder, projection_head
+
+    @abc.abstractmethod
+    def __call__(self, pixels: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
+        """Loss of (2n, s, s, c) standardised views, first views of n images before the second ones."""
+
+    def follow(self, outcome: Outcome, replicas: Replicas = ONE_REPLICA) -> None:
+        """Move what no gradient moves; to be called after the optimiser's step. SimCLR has nothing of the kind."""
+        return None
+
+    @property
+    def trained_models(self) -> list[keras.Model]:
+        """What the optimiser moves."""
+        return [self.encoder, self.projection_head]
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """Of all trained models, in their order."""
+        return list(itertools.chain.from_iterable(model.trainable_variables for model in self.trained_models))
+
+    def state(self) -> dict[str, Sequence[keras.Variable]]:
+        """All variables by kind, as a checkpoint holds them; siblings add theirs."""
+        return {"encoder": self.encoder.variables, "projection_head": self.projection_head.variables}
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Representations (n, d) and projections (n, p) of (n, s, s, c) pixels, with the statistics of the batch."""
+        representations = self.encoder(pixels, training=True)
+        return representations, self.projection_head(representations, training=True)
+
+
+class SimClr(Objective):
+    """Both views in one forward pass; all other views of the batch are negatives.
+
+    Args:
+        encoder: as for ``Objective``.
+        projection_head: likewise.
+        temperature: of ``nt_xent``.
+
+    Source: Chen et al. 2020, algorithm 1.
+    """
+
+    def __init__(self, encoder: keras.Model, projection_head: keras.Model, temperature: float):
+        super().__init__(encoder, projection_head)
+        self._temperature = temperature
+
+    def __call__(self, pixels: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
+        """As ``Objective``."""
+        return self.compare(*self.encode(pixels), replicas)
+
+    def compare(self, representations: Tensor, projections: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
+        """The loss of (2n, p) projections, whichever way they were made."""
+        first, second = ops.split(projections, 2)
+        contrast = nt_xent.nt_xent(first, second, self._temperature, replicas)
+        return Outcome(tuple(contrast), representations, projections)

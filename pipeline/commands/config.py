@@ -1,0 +1,33 @@
+"""``simclr config``: what a config says, every default written out."""
+
+import argparse
+import sys
+
+from pipeline.commands import command_line
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the group."""
+    parser = commands.add_parser("config", help="Look at settings.", description="Look at settings.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    for name, command, text in (
+        ("show", _show, "Print the resolved config, every default written out."),
+        ("describe", _describe, "Print every setting with its value and what it means."),
+    ):
+        command_line.add_config_arguments(command_line.add_command(actions, name, command, text))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from pipeline import config as pipeline_config
+
+    sys.stdout.write(pipeline_config.to_yaml(pipeline_config.load(arguments.config, tuple(arguments.overrides))))
+    return 0
+
+
+def _describe(arguments: argparse.Namespace) -> int:
+    from pipeline import config as pipeline_config
+
+    config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
+    for key, value, description in pipeline_config.describe(config):
+        sys.stdout.write(f"{key} = {value}\n    {description}\n")
+    return 0

@@ -1,0 +1,106 @@
+"""The commands about the registry: look at versions, check them, choose the one in use. Imports lazily, as ``cli``."""
+
+import argparse
+import pathlib
+import sys
+
+from pipeline.commands import command_line
+
+_LOCK_TIMEOUT_SECONDS = 60
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``registry`` and its actions."""
+    parser = commands.add_parser("registry", help="Look at or change which model is in use.")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    command_line.add_workdir(command_line.add_command(actions, "list", _list, "List models and their versions."))
+    for name, command, text in (
+        ("show", _show, "Print the model card of a version."),
+        ("verify", _verify, "Check the files of a version, and that it still computes the vectors stored with it."),
+        ("promote", _promote, "Put a version to use, under a new number."),
+    ):
+        action = command_line.add_command(actions, name, command, text)
+        action.add_argument("model", help="name of the model")
+        action.add_argument("version", nargs="?", default="blessed", help="number or alias (blessed, previous)")
+        command_line.add_workdir(action)
+    rollback = command_line.add_command(actions, "rollback", _rollback, "Put the version used before to use again.")
+    prune = command_line.add_command(actions, "prune", _prune, "Remove old versions that no alias names.")
+    prune.add_argument("--keep", type=int, default=5, help="how many of the newest versions stay (default: 5)")
+    for action in (rollback, prune):
+        action.add_argument("model", help="name of the model")
+        command_line.add_workdir(action)
+
+
+def _folder(arguments: argparse.Namespace) -> pathlib.Path:
+    from pipeline.workdir import Workdir
+
+    return pathlib.Path(Workdir(arguments.workdir.resolve(), "").registry)
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    folder = _folder(arguments)
+    for model in registry.list_models(folder):
+        index = registry.read_index(folder, model)
+        names = {number: alias for alias, number in sorted(index.aliases.items(), reverse=True)}
+        for version in index.versions:
+            alias = names.get(version.number, "")
+            span = "" if version.span is None else f" span {version.span}"
+            sys.stdout.write(
+                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}{span}\n"
+            )
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    folder = _folder(arguments)
+    version = registry.find_version(folder, arguments.model, arguments.version)
+    card = folder / arguments.model / str(version.number) / registry.MODEL_CARD_FILE
+    sys.stdout.write(card.read_text(encoding="utf-8"))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    command_line.silence_libraries()
+    from components.export import verification
+
+    found = verification.verify(_folder(arguments), arguments.model, arguments.version)
+    sys.stdout.write(
+        f"{arguments.model} {found.version} is as it was pushed: its files are unchanged; on {found.num_images} images "
+        f"stored with it, representations differ by {found.max_difference:.1e} and scores by "
+        f"{found.max_score_difference:.1e} of their largest value.\n"
+    )
+    if found.max_tflite_difference is not None:
+        sys.stdout.write(f"Its TFLite file's representations differ by {found.max_tflite_difference:.1e}.\n")
+    return 0
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    from components.export import publishing
+
+    version = publishing.promote(
+        _folder(arguments), arguments.model, arguments.version, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
+    )
+    sys.stdout.write(f"{arguments.model} {version.number} is in use.\n")
+    return 0
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    from components.export import registry
+
+    arguments.version = registry.PREVIOUS
+    return _promote(arguments)
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    from components.export import publishing
+
+    removed = publishing.prune(
+        _folder(arguments), arguments.model, keep=arguments.keep, lock_timeout_seconds=_LOCK_TIMEOUT_SECONDS
+    )
+    numbers = ", ".join(str(version.number) for version in removed)
+    sys.stdout.write(f"{arguments.model}: {f'removed {numbers}' if removed else 'nothing to remove'}.\n")
+    return 0

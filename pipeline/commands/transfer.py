@@ -1,0 +1,85 @@
+"""``simclr transfer segmentation``: what an encoder is worth for segmentation. Imports lazily, as ``cli`` does."""
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands import command_line
+
+if TYPE_CHECKING:
+    from components.transfer.segmentation import PushedEncoder
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``transfer`` and its actions."""
+    parser = commands.add_parser("transfer", help="Measure a registered encoder on other tasks.")
+    actions = parser.add_subparsers(title="tasks", required=True, metavar="TASK")
+    action = command_line.add_command(
+        actions, "segmentation", _segmentation, "Train a small head on the frozen encoder, and one on random weights."
+    )
+    action.add_argument("data", type=pathlib.Path, help="holds images/ and masks/, or train/ and test/ with the two")
+    action.add_argument("--model", required=True, help="<registry>/<model name>, or the folder of one version")
+    action.add_argument("--version", default="blessed", help="alias (blessed, previous) or number; default: blessed")
+    action.add_argument("--output", type=pathlib.Path, help="JSON file for the numbers")
+    command_line.add_overrides(
+        action, "override one setting of components/transfer/config.py, such as epochs=20; may be repeated"
+    )
+
+
+def _segmentation(arguments: argparse.Namespace) -> int:
+    from components.contracts import configuration
+    from components.transfer.config import SegmentationConfig
+    from pipeline.overrides import override
+
+    config = configuration.from_mapping(SegmentationConfig, override({}, arguments.overrides), "--set")
+    if arguments.output and not arguments.output.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.output}: there is no folder {arguments.output.parent}")
+    command_line.silence_libraries()
+    from components.contracts import progress
+    from components.transfer import segmentation
+    from pipeline.local.console import Console, show_progress
+
+    logging.getLogger(progress.LOGGER_NAME).setLevel(logging.INFO)
+    console = Console(os.dup(sys.stderr.fileno()))
+    with show_progress(console, on_start=lambda node: None, on_finish=lambda node: None):
+        encoder, identity = _load(arguments.model, arguments.version)
+        result = identity | segmentation.measure(encoder, arguments.data, config)
+    console.line()
+    if arguments.output:
+        arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    sys.stdout.write(f"version {identity['version']} of {arguments.model}\n{segmentation.text(result)}\n")
+    return 0
+
+
+def _load(model: str, name: str) -> "tuple[PushedEncoder, dict[str, Any]]":
+    """The encoder as ``segmentation.measure`` wants it, and which version it is."""
+    import keras
+    import numpy as np
+
+    from components.contracts import configuration, records, signatures
+    from components.contracts.images import ImageConfig
+    from components.export import version_record
+    from components.export.consumer import load_encoder
+    from components.simclr.config import EncoderConfig
+    from components.transfer.segmentation import PushedEncoder
+
+    loaded = load_encoder(model, name)
+    facts, record = (
+        json.loads((loaded.folder / file).read_text(encoding="utf-8"))
+        for file in (signatures.MODEL_FACTS_FILE, signatures.RECORD_FILE)
+    )
+    source = str(loaded.folder / signatures.RECORD_FILE)
+    settings = record[version_record.SETTINGS]["pretraining"]["encoder"]
+    encoder = PushedEncoder(
+        model=keras.saving.load_model(loaded.keras_file, compile=False),
+        config=configuration.from_mapping(EncoderConfig, settings, source, "pretraining.encoder"),
+        image_config=configuration.from_mapping(ImageConfig, facts["image"], source, "image"),
+        channel_mean=np.array(facts[records.CHANNEL_MEAN], np.float32),
+        channel_std=np.array(facts[records.CHANNEL_STD], np.float32),
+        prepare=loaded.prepare,
+    )
+    return encoder, {"version": loaded.version, "content_digest": loaded.content_digest}

@@ -1,0 +1,1 @@
+"""The graph on Kubeflow Pipelines: target, compilation, runs and schedules."""

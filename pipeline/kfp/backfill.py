@@ -1,0 +1,70 @@
+"""Runs for a row of past spans on Kubeflow Pipelines: in order, one at a time, and going on where a row was stopped.
+
+What was done before is read from the server: a run's name says which span of which settings and version it is.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from components.contracts.configuration import ConfigError
+from pipeline import run_parameters
+from pipeline.kfp import runs
+
+_SUCCEEDED = "SUCCEEDED"
+_POLL_SECONDS = 30.0
+_UNANSWERED_POLLS = 10  # in a row, before a server that was there counts as gone
+
+
+class BackfillStoppedError(RuntimeError):
+    """A span's run did not succeed."""
+
+
+def read_spans(text: str) -> range:
+    """The spans of ``first..last``, both included, as numbers or dates.
+
+    Raises:
+        ConfigError: something else, or the last before the first.
+    """
+    spans = [run_parameters.read_span(end) for end in text.split("..")]
+    if len(spans) != 2 or None in spans or spans[0] > spans[1]:
+        raise ConfigError(f"--spans: expected first..last, such as 12..19, found {text!r}")
+    return range(spans[0], spans[1] + 1)
+
+
+def run(spans: range, request: dict[str, Any], notes: str, tell: Callable[[str], None]) -> None:
+    """Run every span that has not succeeded yet, oldest first.
+
+    Args:
+        spans: which.
+        request: of a run, as ``operations.run_request`` makes it; the span in it counts for nothing.
+        notes: the runs' description.
+        tell: is given one line for each thing that happens.
+
+    Raises:
+        BackfillStoppedError: a span's run ended otherwise than well; the spans after it were not started.
+        ServerError: the server refused, or did not answer for some time.
+    """
+    for span in spans:
+        parameters = {**request["parameters"], run_parameters.SPAN_RANGE: str(span)}
+        of_span = {**request, "parameters": parameters, "description": notes, "run_name": _run_name(request, span)}
+        found = runs.ask("ensure_run", of_span)
+        if found["state"] == _SUCCEEDED:
+            tell(f"Span {span}: done before, {found['url']}")
+            continue
+        tell(f"Span {span}: run {found['run_id']} {'goes on' if found['state'] else 'started'}, {found['url']}")
+        waiting = {"poll_seconds": _POLL_SECONDS, "unanswered_polls": _UNANSWERED_POLLS}
+        state = runs.ask("wait", {"run_id": found["run_id"], **waiting})["state"]
+        if state != _SUCCEEDED:
+            raise BackfillStoppedError(
+                f"the backfill stops at span {span}: its run {found['run_id']} ended as {state}; once the cause is "
+                "mended, the same command goes on with this span"
+            )
+        tell(f"Span {span}: succeeded")
+
+
+def _run_name(request: dict[str, Any], span: int) -> str:
+    settings = {key: value for key, value in request["parameters"].items() if key != run_parameters.SPAN_RANGE}
+    digest = hashlib.sha256(json.dumps([request["version"], settings], sort_keys=True).encode()).hexdigest()
+    return f"{request['pipeline_name']} backfill span {span} of {digest[:12]}"

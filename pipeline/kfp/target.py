@@ -1,0 +1,188 @@
+"""A cluster, as one YAML file describes it: image, places, resources, GPU pool, retries, secrets by name.
+
+Nothing here decides what a run computes; that is the config's part. Secrets are named, never held.
+"""
+
+import pathlib
+import re
+from typing import Annotated
+
+import pydantic
+import yaml
+from pydantic import Field
+from typing_extensions import Self
+
+from components.contracts import configuration
+from components.contracts.configuration import ConfigError
+from pipeline.node.training_lease import TrainingLease
+
+_NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # of a Kubernetes object
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
+_MEMORY = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
+_CPU = r"^([1-9][0-9]*m|[0-9]*[1-9][0-9]*)$"
+
+_LONGEST_WAIT_SECONDS = 86_400
+
+Name = Annotated[str, Field(pattern=_NAME)]
+Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
+
+
+@configuration.configuration
+class Resources:
+    """CPU and memory of a container; both are what it asks for and what it may have."""
+
+    cpu: str = Field("2", pattern=_CPU, description="cores, such as 2 or 500m")
+    memory: str = Field("8Gi", pattern=_MEMORY, description="with its unit, such as 8Gi")
+
+
+@configuration.configuration
+class Toleration:
+    """Which taint of the GPU nodes is tolerated."""
+
+    key: str = Field(min_length=1, description="of the taint")
+    operator: str = Field("Exists", pattern="^(Exists|Equal)$", description="Exists or Equal")
+    value: str | None = Field(None, description="of the taint; for Equal")
+    effect: str = Field(
+        "NoSchedule", pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$", description="effect of the taint"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.operator == "Equal") != (self.value is not None):
+            raise ValueError(f"operator Equal has a value and Exists has none, found {self.operator} and {self.value}")
+        return self
+
+
+@configuration.configuration
+class GpuPool:
+    """The nodes with GPUs, and what runs on them."""
+
+    nodes: tuple[str, ...] = Field(
+        ("Tuner", "Trainer"), min_length=1, description="nodes of the graph that run on GPUs; there may be no Tuner"
+    )
+    count: int = Field(1, ge=0, le=16, description="GPUs per node; 0 tries out the shape of the pipeline without any")
+    resource: str = Field(
+        "nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", description="what a GPU is called"
+    )
+    node_selector: dict[str, str] = Field({}, description="labels of the GPU nodes")
+    tolerations: tuple[Toleration, ...] = Field((), description="of the taints that keep others off the GPU nodes")
+    shared_memory: str = Field("8Gi", pattern=_MEMORY, description="size of /dev/shm; counts as memory of the pod")
+    resources: Resources = Field(Resources(cpu="4", memory="32Gi"), description="CPU and memory beside the GPUs")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.count and not (self.node_selector and self.tolerations):
+            raise ValueError("node_selector and tolerations: both needed, or pods land on nodes without a GPU, or none")
+        return self
+
+
+@configuration.configuration
+class Volume:
+    """A persistent volume claim in every container."""
+
+    claim: Name = Field(description="name of the PersistentVolumeClaim")
+    mount_path: Folder = Field(description="folder where it appears")
+
+
+@configuration.configuration
+class SecretKey:
+    """One value in a Kubernetes Secret."""
+
+    secret: Name = Field(description="name of the Secret")
+    key: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="key in the Secret")
+
+
+@configuration.configuration
+class Retries:
+    """What happens to a failed or preempted step."""
+
+    count: int = Field(3, ge=0, le=20, description="retries after the first attempt")
+    wait_seconds: int = Field(60, ge=1, le=3600, description="before the first retry")
+    wait_factor: int = Field(2, ge=1, le=10, description="each further wait is this many times as long")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        longest = self.wait_seconds * self.wait_factor ** max(self.count - 1, 0)
+        if longest > _LONGEST_WAIT_SECONDS:
+            raise ValueError(
+                f"the last of {self.count} waits would be {longest} seconds, more than {_LONGEST_WAIT_SECONDS}: "
+                "fewer retries, or a smaller wait_factor"
+            )
+        return self
+
+
+@configuration.configuration
+class Target:
+    """A cluster and the places on it."""
+
+    image: str = Field(pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$", description="the project's image, with its digest")
+    image_pull_secrets: tuple[Name, ...] = Field((), description="Secrets for a private registry of images")
+    run_as_user: int = Field(1000, ge=1, description="the image's user, and its group; never root")
+    graph_folder: Folder = Field("/opt/simclr/graphs", description="where the image holds <pipeline name>.json")
+    pipeline_root: str = Field(pattern=r"^(/|gs://).*[^/]$", description="artifacts: a folder on a volume, or gs://")
+    registry: Folder = Field(description="the model registry: a folder on a volume")
+    data_root: str = Field(pattern=r"^(/|[a-z0-9]+://).+$", description="images; every run may name others")
+    volumes: tuple[Volume, ...] = Field((), description="mounted in every container")
+    metadata: SecretKey = Field(description="ML Metadata's ConnectionConfig as JSON, in a Secret")
+    environment_from_secrets: dict[str, SecretKey] = Field({}, description="further environment variables, by name")
+    service_account: Name = Field(description="of the pods; an argument of each run")
+    resources: Resources = Field(Resources(), description="of nodes that are not named below")
+    node_resources: dict[str, Resources] = Field({}, description="by node of the graph")
+    gpu_pool: GpuPool | None = Field(None, description="null where everything runs on CPUs")
+    retries: Retries = Field(Retries(), description="of every node")
+    training_lease: TrainingLease = Field(TrainingLease(), description="no two runs of a pipeline train at once")
+    time_limit_minutes: int = Field(240, ge=1, description="of one attempt, for nodes that are not named below")
+    node_time_limits_minutes: dict[str, Annotated[int, Field(ge=1)]] = Field({}, description="by node of the graph")
+
+    @pydantic.model_validator(mode="after")
+    def _check(self) -> Self:
+        for key in ("pipeline_root", "registry"):
+            place = getattr(self, key)
+            if "://" not in place and not self._is_on_a_volume(place):
+                mounted = ", ".join(volume.mount_path for volume in self.volumes) or "none"
+                raise ValueError(f"{key}: {place} would not outlive the pod; expected below a volume, found {mounted}")
+        twice = sorted(set(self.gpu_nodes) & set(self.node_resources))
+        if twice:
+            raise ValueError(f"node_resources: {', '.join(twice)} have those of gpu_pool.resources")
+        wrong = [name for name in self.environment_from_secrets if not re.match(_VARIABLE, name)]
+        if wrong:
+            raise ValueError(f"environment_from_secrets: names of variables expected, found {', '.join(wrong)}")
+        return self
+
+    def _is_on_a_volume(self, place: str) -> bool:
+        return any(place.startswith(f"{volume.mount_path}/") for volume in self.volumes)
+
+    @property
+    def gpu_nodes(self) -> tuple[str, ...]:
+        """Nodes of the graph that run on the GPU pool."""
+        return self.gpu_pool.nodes if self.gpu_pool else ()
+
+    @property
+    def has_moving_image(self) -> bool:
+        """Whether the image may be another one tomorrow, because it is named by a tag."""
+        return not _DIGEST.search(self.image)
+
+    def named_nodes(self) -> dict[str, str]:
+        """Nodes of the graph that the file names, each with the dotted key."""
+        named = {node: f"node_resources.{node}" for node in self.node_resources}
+        named |= {node: f"node_time_limits_minutes.{node}" for node in self.node_time_limits_minutes}
+        return named | {node: "gpu_pool.nodes" for node in self.gpu_nodes}
+
+
+def load(path: pathlib.Path) -> Target:
+    """Read a target file.
+
+    Raises:
+        ConfigError: no such file, no YAML, an unknown or missing key, a wrong type, or a place that does not last; the
+            message names file and dotted key.
+    """
+    try:
+        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from error
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found {type(mapping).__name__}")
+    return configuration.from_mapping(Target, mapping, str(path))

@@ -1,0 +1,99 @@
+"""One run of the graph by one of TFX's local runners, and what became of it. Imports all that a run needs."""
+
+import dataclasses
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+
+from pipeline import intermediate_representation as representation
+from pipeline import run_parameters
+from pipeline.config import BundledData, PipelineConfig
+from pipeline.local import bundled_data, outcome
+from pipeline.local.console import Console, show_progress
+from pipeline.metadata import states
+from pipeline.node import finished_checkpoints, initial_weights, process
+from pipeline.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """A run all of whose nodes came to a good end.
+
+    Attributes:
+        run_id: as in ML Metadata.
+        results: of each node, by node id.
+        outcome: what a person wants to know of it.
+    """
+
+    run_id: str
+    results: dict[str, states.NodeResult]
+    outcome: outcome.Outcome
+
+
+def execute(
+    config: PipelineConfig, workdir: Workdir, runner: LocalDagRunner | BeamDagRunner, run_id: str, console: Console
+) -> FinishedRun:
+    """Run the graph once.
+
+    Args:
+        config: what to do.
+        workdir: where things are.
+        runner: walks the graph.
+        run_id: the run's name in ML Metadata.
+        console: is told node by node what goes on.
+
+    Raises:
+        states.RunFailedError: a node is neither complete nor cached.
+        Exception: whatever a node raised.
+    """
+    process.configure_logging()
+    process.open_filesystems(config.beam.pipeline_args)
+    if config.bundled_data is BundledData.DIGITS and workdir.data_root == str(workdir.bundled_data):
+        bundled_data.write_digits(workdir.bundled_data)
+    connection = metadata.sqlite_metadata_connection_config(workdir.metadata_path)
+    ir = representation.compile_graph(config, connection)
+    # The run id too, so that the states can be read back under it; the runner finds nothing left to bind.
+    values = run_parameters.bindings(initial_weights.pinned(config), workdir.data_root, workdir.registry)
+    representation.bind(ir, run_id, workdir.pipeline_root, values)
+    teller = _Teller(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
+    with show_progress(console, teller.node_started, teller.node_finished):
+        runner.run_with_ir(ir)
+    results = states.node_results(connection, config.pipeline_name, run_id)
+    states.require_success(states.node_ids(ir), results)
+    for result in results.values():
+        finished_checkpoints.remove(result)
+    return FinishedRun(run_id, results, outcome.read(results, workdir, config))
+
+
+class _Teller:
+    """Says node by node what goes on, with what ML Metadata knows of it."""
+
+    def __init__(
+        self,
+        console: Console,
+        connection: metadata_store_pb2.ConnectionConfig,
+        pipeline_name: str,
+        run_id: str,
+        total: int,
+    ):
+        self._console = console
+        self._connection = connection
+        self._pipeline_name = pipeline_name
+        self._run_id = run_id
+        self._total = total
+        self._started = 0
+
+    def node_started(self, node_id: str) -> None:
+        self._started += 1
+        self._console.line(f"[{self._started:2d}/{self._total}] {node_id} …")
+
+    def node_finished(self, node_id: str) -> None:
+        result = states.node_results(self._connection, self._pipeline_name, self._run_id).get(node_id)
+        if result is None or not result.is_good:
+            self._console.line(f"        ✗ {node_id}: {result.state if result else 'inputs could not be resolved'}")
+        elif result.is_cached:
+            self._console.line("        ✓ from the cache")
+        else:
+            self._console.line(f"        ✓ {result.seconds:.1f} s")

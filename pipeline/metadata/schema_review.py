@@ -1,0 +1,140 @@
+"""A person's say in what is normal: look at the schema in use, or accept what the latest run's data is like."""
+
+import dataclasses
+import pathlib
+import time
+
+from ml_metadata import errors, metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx import types
+from tfx.orchestration import metadata
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import io_utils
+
+from components.contracts import artifacts
+from components.validation import schema_resolver
+from pipeline.metadata import connection as metadata_connection
+from pipeline.workdir import Workdir
+
+_PIPELINE_CONTEXT = "pipeline"  # the type that TFX gives the context of all runs of a pipeline
+
+
+class NoSchemaError(LookupError):
+    """No run has come as far as a schema."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+    """Runs that took place, in ML Metadata.
+
+    Attributes:
+        connection: of the database.
+        place: the same for a person.
+        pipeline_name: whose runs; None for all in the database.
+    """
+
+    connection: metadata_store_pb2.ConnectionConfig
+    place: str
+    pipeline_name: str | None = None
+
+
+def local_runs(workdir: pathlib.Path) -> Runs:
+    """Those of a work directory.
+
+    Raises:
+        NoSchemaError: no run has taken place there.
+    """
+    database = pathlib.Path(Workdir(workdir, "").metadata_path)
+    if not database.is_file():
+        raise NoSchemaError(f"no run has taken place in {workdir}: expected ML Metadata at {database}")
+    return Runs(metadata.sqlite_metadata_connection_config(str(database)), str(workdir))
+
+
+def cluster_runs(pipeline_name: str) -> Runs:
+    """Those of a pipeline in the database that the environment names; their artifacts must be within reach.
+
+    Raises:
+        ConfigError: the environment names no database.
+        MetadataUnreachableError: it does not answer.
+    """
+    connection = metadata_connection.from_environment()
+    metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
+    place = f"pipeline {pipeline_name} ({metadata_connection.place(connection)})"
+    return Runs(connection, place, pipeline_name)
+
+
+def show(runs: Runs) -> str:
+    """The schema in use, as text.
+
+    Raises:
+        NoSchemaError: no run has come as far as a schema.
+    """
+    with metadata.Metadata(runs.connection) as handle:
+        schema = schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema))
+    return io_utils.read_string_file(io_utils.get_only_uri_in_dir(schema.uri))
+
+
+def accept(runs: Runs) -> str:
+    """Take over the schema that the latest run inferred from its data, and that data's distributions.
+
+    The schema is in use from now on. The distributions are accepted of these very images: they may differ from the span
+    before, and the next span is held against them.
+
+    Returns:
+        A sentence that names what was accepted.
+
+    Raises:
+        NoSchemaError: no run has come as far as a schema.
+    """
+    with metadata.Metadata(runs.connection) as handle:
+        schema = _latest(handle, runs, standard_artifacts.Schema, "SchemaGen")
+        statistics = _latest(handle, runs, standard_artifacts.ExampleStatistics, "StatisticsGen")
+        for artifact in (schema, statistics):
+            artifact.set_int_custom_property(artifacts.ACCEPTED_AT, int(time.time()))
+        handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
+    told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it."
+    span = artifacts.data_span(statistics)
+    if span is not None:
+        told += f" Accepted the distributions of span {span} as they are; the next span is held against them."
+    return told
+
+
+def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> list[types.Artifact]:
+    try:
+        artifact_type = handle.store.get_artifact_type(kind.TYPE_NAME)
+    except errors.NotFoundError:
+        artifact_type = None
+    live = [
+        artifact
+        for artifact in _artifacts(handle.store, runs, kind)
+        if artifact.state == metadata_store_pb2.Artifact.LIVE
+    ]
+    if artifact_type is None or not live:
+        raise NoSchemaError(f"no run in {runs.place} has come as far as a schema")
+    return [artifact_utils.deserialize_artifact(artifact_type, artifact) for artifact in live]
+
+
+def _artifacts(
+    store: metadata_store.MetadataStore, runs: Runs, kind: type[types.Artifact]
+) -> list[metadata_store_pb2.Artifact]:
+    if runs.pipeline_name is None:
+        return store.get_artifacts_by_type(kind.TYPE_NAME)
+    context = store.get_context_by_type_and_name(_PIPELINE_CONTEXT, runs.pipeline_name)
+    found = store.get_artifacts_by_context(context.id) if context else []
+    return [artifact for artifact in found if artifact.type == kind.TYPE_NAME]
+
+
+def _latest(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact], producer: str) -> types.Artifact:
+    """The output of a step's newest execution, which may come from the cache and so be an older artifact."""
+    found = {artifact.id: artifact for artifact in _all(handle, runs, kind)}
+    outputs = [
+        event
+        for event in handle.store.get_events_by_artifact_ids(list(found))
+        if event.type == metadata_store_pb2.Event.OUTPUT
+    ]
+    executions = {
+        execution.id: execution
+        for execution in handle.store.get_executions_by_id([event.execution_id for event in outputs])
+    }
+    produced = [event for event in outputs if executions[event.execution_id].type.endswith(producer)]
+    return found[max(produced, key=lambda event: event.execution_id).artifact_id]

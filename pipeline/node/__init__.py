@@ -1,0 +1,1 @@
+"""One node in one process: what a container of the cluster runs."""

@@ -1,0 +1,69 @@
+"""Weights to start from, by name: a version or alias of a registry becomes a file and the digest of its content.
+
+Done when a run starts, so that a path whose content changed is no hit in the cache.
+"""
+
+import dataclasses
+import pathlib
+
+from components.contracts import signatures
+from components.contracts.configuration import ConfigError
+from components.export import registry
+from components.simclr.config import IMAGENET
+from pipeline.config import PipelineConfig
+
+
+def pinned(config: PipelineConfig) -> PipelineConfig:
+    """The config with the file that ``pretraining.encoder.initial_weights`` means, and its digest.
+
+    Raises:
+        ConfigError: there is no such file, version or alias, or the file is not the one that
+            ``initial_weights_digest`` names.
+    """
+    encoder = config.pretraining.encoder
+    if encoder.initial_weights in (None, IMAGENET):
+        return config
+    # Only now, because it imports Keras.
+    from components.simclr.encoders import initial_weights
+
+    try:
+        encoder = dataclasses.replace(encoder, initial_weights=find_file(encoder.initial_weights))
+        encoder = initial_weights.pinned(encoder)
+    except ValueError as error:
+        raise ConfigError(f"pretraining.{str(error).removeprefix('pretraining.')}") from None
+    return dataclasses.replace(config, pretraining=dataclasses.replace(config.pretraining, encoder=encoder))
+
+
+def find_file(name: str) -> str:
+    """The ``.keras`` file behind a name.
+
+    Args:
+        name: a ``.keras`` file (a URI too), a version's folder, ``<registry>/<model>`` for the blessed version, or
+            ``<registry>/<model>/<alias>``.
+
+    Returns:
+        An absolute path, or the URI as it is.
+
+    Raises:
+        ValueError: nothing is there under this name.
+    """
+    if "://" in name:
+        return name
+    path = pathlib.Path(name).absolute()
+    if path.is_file():
+        return str(path)
+    folder = _version_folder(path)
+    file = folder / signatures.ENCODER_FILE
+    if not file.is_file():
+        raise ValueError(
+            f"encoder.initial_weights: {name} is neither a .keras file, nor a model, version or alias in a registry: "
+            f"there is no {file}"
+        )
+    return str(file)
+
+
+def _version_folder(path: pathlib.Path) -> pathlib.Path:
+    model, version = (path, registry.BLESSED) if (path / registry.INDEX_FILE).is_file() else (path.parent, path.name)
+    if not (model / registry.INDEX_FILE).is_file():
+        return path
+    return model / str(registry.find_version(model.parent, model.name, version).number)

@@ -1,0 +1,46 @@
+"""Where a run keeps its things: the one place that knows the layout of a work directory."""
+
+import dataclasses
+import pathlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Workdir:
+    """Paths of one work directory, which holds all runs of one pipeline.
+
+    Attributes:
+        path: absolute path; created on the first run.
+        data_root: absolute path or URI of the images.
+    """
+
+    path: pathlib.Path
+    data_root: str
+
+    @property
+    def pipeline_root(self) -> str:
+        """Artifacts and checkpoints."""
+        return str(self.path / "pipeline_root")
+
+    @property
+    def metadata_path(self) -> str:
+        """ML Metadata's SQLite file."""
+        return str(self.path / "metadata.sqlite")
+
+    @property
+    def registry(self) -> str:
+        """Model registry, in TensorFlow Serving's layout."""
+        return str(self.path / "registry")
+
+    @property
+    def bundled_data(self) -> pathlib.Path:
+        """Where bundled data is written out."""
+        return self.path / "data"
+
+    def log(self, run_id: str) -> pathlib.Path:
+        """Log file of a run."""
+        return self.path / "logs" / f"{run_id}.log"
+
+    @property
+    def report(self) -> pathlib.Path:
+        """A copy of the latest run's report."""
+        return self.path / "report.html"

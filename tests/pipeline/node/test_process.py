@@ -1,0 +1,18 @@
+"""What every process of a run does first."""
+
+import pytest
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, S3Options
+
+from components.ingestion.decoding.refusals import SourceError
+from components.ingestion.reading import listing
+from pipeline.node import process
+
+
+def test_filesystems_know_beams_options_before_there_is_a_pipeline(monkeypatch):
+    monkeypatch.setattr(FileSystems, "_pipeline_options", None)
+    process.open_filesystems(["--s3_endpoint_url=http://127.0.0.1:9"])
+    assert isinstance(FileSystems._pipeline_options, PipelineOptions)
+    assert FileSystems._pipeline_options.view_as(S3Options).s3_endpoint_url == "http://127.0.0.1:9"
+    with pytest.raises(SourceError, match=r"data root s3://bucket/images: cannot be listed: (?!.*client or options)"):
+        list(listing.open_tree("s3://bucket/images").walk())
