@@ -28,27 +28,28 @@ $(KFP_STAMP): requirements/install.py requirements/kubeflow.lock
 	$(PYTHON) requirements/install.py .venv-kfp kubeflow
 	@touch $@
 
-install-kfp: $(KFP_STAMP)  ## Set up .venv-kfp, in which pipelines for Kubeflow are compiled
+install-kfp: $(KFP_STAMP)  ## Set up .venv-kfp, which compiles pipelines for Kubeflow
 
 run: $(STAMP)  ## Run the whole pipeline on the bundled digits
 	$(BIN)/simclr run --config $(CONFIG) --workdir $(WORKDIR)
 
-test: $(STAMP) $(KFP_STAMP)  ## All tests that need minutes, not hours, on a CPU
+test: $(STAMP) $(KFP_STAMP)  ## All tests that take minutes, not hours, on a CPU
 	$(BIN)/python -m pytest
 
 test-unit: $(STAMP) $(KFP_STAMP)  ## The tests without a whole pipeline run
 	$(BIN)/python -m pytest -m "not e2e"
 
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
-test-databases: $(STAMP)  ## ML Metadata on PostgreSQL and MariaDB: installs Debian's packages, starts its own servers
-	command -v mariadbd && ls /usr/lib/postgresql/*/bin/initdb || { $(AS_ROOT) apt-get update && \
-	    $(AS_ROOT) apt-get install --yes --no-install-recommends mariadb-server postgresql; }
-	PATH=$$PATH:/usr/sbin $(BIN)/python -m pytest -m databases tests/e2e/test_databases.py
+test-databases: export PATH := $(PATH):/usr/sbin
+test-databases: $(STAMP)  ## ML Metadata on MariaDB: installs Debian's package, starts a server of its own
+	command -v mariadbd || { $(AS_ROOT) apt-get update && \
+	    $(AS_ROOT) apt-get install --yes --no-install-recommends mariadb-server; }
+	$(BIN)/python -m pytest -m databases tests/e2e/test_databases.py
 
-compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, with its one GPU
+compile: $(STAMP) $(KFP_STAMP)  ## Compile CONFIG for the cluster in TARGET, with one GPU
 	$(BIN)/simclr compile --config $(CONFIG) --set pretraining.num_gpus=1 --target $(TARGET) --output $(PIPELINE)
 
-update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the compiled graph and pipeline that the tests compare with
+update-golden: $(STAMP) $(KFP_STAMP)  ## Rewrite the golden files: the compiled graph and pipeline
 	SIMCLR_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/pipeline/kfp/test_emitter_script.py -k golden
 	git --no-pager diff --stat tests/pipeline/golden
 
@@ -58,7 +59,7 @@ IMAGE = simclr-pipeline:$(DEVICE)-$(COMMIT)
 image:  ## Build the image of this commit: make image DEVICE=gpu IMAGE_ARGUMENTS="--pull"
 	docker build --target $(DEVICE) --build-arg REVISION=$(COMMIT) --tag $(IMAGE) $(IMAGE_ARGUMENTS) .
 
-test-image: image $(STAMP)  ## Build the image, compare its graphs with this code's and run a node in it
+test-image: image $(STAMP)  ## Build the image, compare its graphs with this code's, run a node in it
 	SIMCLR_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/e2e/test_image.py
 
 test-container: image $(STAMP) $(KFP_STAMP)  ## Build the image and run the compiled digits pipeline in containers
@@ -75,7 +76,7 @@ $(BENCH_PACKAGES): requirements/bench.txt $(STAMP)
 	$(BIN)/python -m uv pip install --quiet --no-deps --target $@ --requirement $<
 	@touch $@
 
-bench: $(BENCH_PACKAGES)  ## Speed and memory beside known libraries: make bench SUBJECTS="nt_xent ingestion"
+bench: $(BENCH_PACKAGES)  ## Compare speed and memory with known libraries: make bench SUBJECTS="nt_xent ingestion"
 	NO_ALBUMENTATIONS_UPDATE=1 PYTHONPATH=$(BENCH_PACKAGES) $(BIN)/python -m benchmarks $(SUBJECTS)
 
 format: $(STAMP)  ## Rewrite the code in the project's format
@@ -87,7 +88,7 @@ check: $(STAMP)  ## Lint and format check
 	$(BIN)/ruff format --check .
 
 LOCK := $(BIN)/python -m uv pip compile --upgrade --quiet --no-header --no-annotate
-lock: $(STAMP)  ## Resolve the lock files anew from requirements/*.in
+lock: $(STAMP)  ## Resolve the lock files again from requirements/*.in
 	$(LOCK) --python-version 3.10 --python-platform x86_64-manylinux_2_31 requirements/compatible.in -o requirements/compatible.lock
 	$(LOCK) --python-version 3.11 --universal requirements/current.in -o requirements/current.lock
 	$(LOCK) --python-version 3.11 --universal requirements/gpu.in -o requirements/gpu.lock

@@ -1,4 +1,4 @@
-"""ML Metadata on real servers of PostgreSQL and MariaDB, as clusters have them: `make test-databases`."""
+"""ML Metadata on a real server of MariaDB, as on a cluster: `make test-databases`."""
 
 import json
 import os
@@ -13,24 +13,23 @@ from ml_metadata import metadata_store
 from pipeline import ir_file
 from pipeline.metadata import connection as metadata_connection
 
-from . import database_servers
+from . import database_server
 from .cluster import Cluster
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_PASSWORD = database_servers.PASSWORD
+_PASSWORD = database_server.PASSWORD
 _RESOLVERS = {"SchemaInUse", "PreviousStatistics", "BlessedBaseline"}
-_INSTALLED = shutil.which("mariadbd") and any(pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.databases,
-    pytest.mark.skipif(not _INSTALLED, reason="needs PostgreSQL and MariaDB: `make test-databases` installs them"),
+    pytest.mark.skipif(not shutil.which("mariadbd"), reason="needs MariaDB: `make test-databases` installs it"),
 ]
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def connection(request):
-    """Of an empty database."""
-    with getattr(database_servers, request.param)() as connection:
+@pytest.fixture(scope="module")
+def connection():
+    """A connection to an empty database."""
+    with database_server.mariadb() as connection:
         yield connection
 
 

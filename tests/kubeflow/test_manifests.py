@@ -7,6 +7,7 @@ Objects and the pods that the compiled pipeline asks for are checked, without a 
 import copy
 import json
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -231,7 +232,7 @@ def test_passwords_come_by_reference():
         for container in _containers(pod)
         for variable in container.get("env", ())
     }
-    for name in ("POSTGRES_PASSWORD", metadata_connection.VARIABLE):
+    for name in ("MARIADB_PASSWORD", "MARIADB_ROOT_PASSWORD", metadata_connection.VARIABLE):
         assert set(variables[name]) == {"name", "valueFrom"}
         assert variables[name]["valueFrom"]["secretKeyRef"]["name"] == targets.load(_TARGETS[0]).metadata.secret
     assert not [name for name, described in _objects().items() if described["kind"] == "Secret"]
@@ -266,7 +267,19 @@ def test_the_database_is_reached_by_name_and_by_runs_alone():
     [port] = database["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert port["name"] == ingress["ports"][0]["port"] == service["spec"]["ports"][0]["targetPort"]
     assert policy["egress"] == [] and set(policy["policyTypes"]) == {"Ingress", "Egress"}
-    assert f'"host": "{service["metadata"]["name"]}"' in (_KUBEFLOW / "README.md").read_text()
+
+
+def test_the_secret_of_the_guide_leads_to_the_database_of_the_manifests(monkeypatch):
+    [template] = re.findall(r"printf '(\{.*\})' \"\$PASSWORD\"", (_KUBEFLOW / "README.md").read_text())
+    monkeypatch.setenv(metadata_connection.VARIABLE, template % "planted")
+    connection = metadata_connection.from_environment().mysql
+    [container] = _only("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    created = {variable["name"]: variable.get("value") for variable in container["env"]}
+    assert (connection.user, connection.database) == (created["MARIADB_USER"], created["MARIADB_DATABASE"])
+    assert connection.password == "planted"
+    [port] = _only("Service")["spec"]["ports"]
+    assert (connection.host, connection.port) == (_only("Service")["metadata"]["name"], port["port"])
+    assert [port["containerPort"] for port in container["ports"]] == [connection.port]
 
 
 @pytest.mark.parametrize("path", _KUSTOMIZATIONS, ids=lambda path: path.parent.name)

@@ -32,12 +32,12 @@ def _context(store):
 
 
 def test_a_server_that_does_not_answer_is_told_without_the_password(monkeypatch, capfd):
-    server = {"host": "127.0.0.1", "port": "1", "user": "simclr", "password": "planted-9f3c", "dbname": "metadata"}
-    _describe(monkeypatch, postgresql=server)
+    server = {"host": "127.0.0.1", "port": 1, "user": "simclr", "password": "planted-9f3c", "database": "metadata"}
+    _describe(monkeypatch, mysql=server)
     monkeypatch.setattr(create_metadata, "_PATIENCE_SECONDS", 0)
     assert create_metadata.main() == 1
     told = capfd.readouterr().err
-    assert "Error: no connection to ML Metadata, postgresql at 127.0.0.1:1 (" in told
+    assert "Error: no connection to ML Metadata, mysql at 127.0.0.1:1 (" in told
     assert "planted-9f3c" not in told
 
 

@@ -1,6 +1,6 @@
 """The lease between real processes: kept, lost with a killed holder, taken over, and never held twice.
 
-The same on PostgreSQL and MariaDB: tests/e2e/test_databases.py.
+The same on MariaDB: tests/e2e/test_databases.py.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""Servers of PostgreSQL and MariaDB for a test: on loopback, on a free port, with their data in a temporary folder.
+"""A server of MariaDB for a test: on loopback, on a free port, with its data in a temporary folder.
 
-Both refuse to run as root; where the test does, they run as the user that Debian's packages made for them.
+MariaDB refuses to run as root. If the test runs as root, the server runs as the user that Debian's package created.
 """
 
 import contextlib
@@ -19,35 +19,16 @@ _DEADLINE_SECONDS = 60
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[dict]:
-    """A server with an empty database; gives ML Metadata's connection to it."""
-    programs = max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    with _folder("postgres") as (folder, user):
-        (folder / "password").write_text("superuser-only")
-        words = [programs / "initdb", "-D", folder / "data", "-U", "admin", "--auth=scram-sha-256"]
-        subprocess.run([*words, "--pwfile", folder / "password"], user=user, check=True, capture_output=True)
-        port = _free_port()
-        server = [programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder]
-        with _running([*server, "-c", "listen_addresses=127.0.0.1"], folder, user, port):
-            sql = f"CREATE ROLE simclr LOGIN PASSWORD '{PASSWORD}'; CREATE DATABASE metadata OWNER simclr"
-            for statement in sql.split("; "):
-                client = [programs / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "admin", "-c", statement]
-                environment = {"PGPASSWORD": "superuser-only"}
-                subprocess.run([*client, "postgres"], env=environment, check=True, capture_output=True)
-            at = {"host": "127.0.0.1", "port": str(port), "dbname": "metadata"}
-            yield {"postgresql": {**at, "user": "simclr", "password": PASSWORD}}
-
-
-@contextlib.contextmanager
 def mariadb() -> Iterator[dict]:
-    """A server with an empty database; gives ML Metadata's connection to it."""
-    with _folder("mysql") as (folder, user):
+    """Start a server with an empty database; yields ML Metadata's connection to it."""
+    with _folder() as (folder, user):
         data = f"--datadir={folder / 'data'}"
         install = ["mariadb-install-db", "--no-defaults", data, "--auth-root-authentication-method=normal"]
         subprocess.run(install, user=user, check=True, capture_output=True)
         port = _free_port()
         local = f"--socket={folder / 'socket'}"
-        # Without names, or where 127.0.0.1 has the name localhost, its anonymous user would go before ours.
+        # Without host names, because the anonymous user of localhost would take precedence over ours. The image that
+        # kubeflow/base uses does the same.
         server = ["mariadbd", "--no-defaults", "--skip-name-resolve", data, local]
         server += [f"--port={port}", "--bind-address=127.0.0.1"]
         with _running([*server, f"--pid-file={folder / 'pid'}"], folder, user, port):
@@ -56,21 +37,14 @@ def mariadb() -> Iterator[dict]:
             subprocess.run(
                 ["mariadb", "--no-defaults", local, "--user=root", "-e", sql], check=True, capture_output=True
             )
-            yield {
-                "mysql": {
-                    "host": "127.0.0.1",
-                    "port": port,
-                    "user": "simclr",
-                    "password": PASSWORD,
-                    "database": "metadata",
-                }
-            }
+            at = {"host": "127.0.0.1", "port": port, "database": "metadata"}
+            yield {"mysql": {**at, "user": "simclr", "password": PASSWORD}}
 
 
 @contextlib.contextmanager
-def _folder(unprivileged: str) -> Iterator[tuple[pathlib.Path, str | None]]:
-    user = unprivileged if os.geteuid() == 0 else None
-    # Not one of pytest's, which only their owner can enter.
+def _folder() -> Iterator[tuple[pathlib.Path, str | None]]:
+    user = "mysql" if os.geteuid() == 0 else None
+    # Not pytest's tmp_path, which only its owner can enter.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="simclr-database-"))
     try:
         if user:
