@@ -1,8 +1,8 @@
-"""Set up a virtual environment from the lock file that fits this host; needs nothing but a Python.
+"""Set up a virtual environment from the lock file that fits this host; needs only a Python.
 
-``install.py FOLDER`` makes the project's environment, ``install.py FOLDER kubeflow`` the one in which kfp compiles. Two
-version sets are supported (requirements/*.in). The wheels of ml-metadata and TFDV in the current set are built for
-glibc 2.39, so the host's glibc and the Pythons found on it decide.
+``install.py FOLDER`` creates the project's environment, ``install.py FOLDER kubeflow`` the one in which kfp compiles.
+There are two version sets (requirements/*.in). The host's glibc and Pythons decide which one is used: the wheels of
+ml-metadata and TFDV in the current set need glibc 2.39.
 """
 
 import os
@@ -19,10 +19,10 @@ _KUBEFLOW_LOCK = "kubeflow.lock"
 
 
 class VersionSet(NamedTuple):
-    """A lock file and the hosts it can be installed on."""
+    """A lock file, and the hosts that can install it."""
 
     lock: str
-    pythons: Tuple[Tuple[int, int], ...]  # most wanted first
+    pythons: Tuple[Tuple[int, int], ...]  # best first
     min_glibc: Tuple[int, int]
 
 
@@ -37,17 +37,17 @@ class UnsupportedHostError(SystemExit):
 
 
 def choose(glibc: Tuple[int, int], pythons: "dict[Tuple[int, int], str]") -> Tuple[str, str]:
-    """Pick lock file and interpreter.
+    """Choose lock file and interpreter.
 
     Args:
         glibc: version of the host's C library.
-        pythons: interpreter by version.
+        pythons: paths of interpreters by version.
 
     Returns:
         Name of the lock file and path of the interpreter.
 
     Raises:
-        UnsupportedHostError: nothing fits; the message says what would.
+        UnsupportedHostError: no version set fits; the message says what a host needs.
     """
     for version_set in SETS:
         if glibc >= version_set.min_glibc:
@@ -56,21 +56,21 @@ def choose(glibc: Tuple[int, int], pythons: "dict[Tuple[int, int], str]") -> Tup
                     return version_set.lock, pythons[version]
     found = ", ".join(sorted("{}.{}".format(*version) for version in pythons)) or "none"
     raise UnsupportedHostError(
-        "This host fits neither version set: it has glibc {}.{} and Python {}; needed is glibc 2.39 or newer with "
-        "Python 3.11, 3.12 or 3.13, or glibc 2.31 or newer with Python 3.10.".format(*glibc, found)
+        "This host fits neither version set: it has glibc {}.{} and Python {}. It needs glibc 2.39 or newer "
+        "with Python 3.11, 3.12 or 3.13, or glibc 2.31 or newer with Python 3.10.".format(*glibc, found)
     )
 
 
 def host_glibc() -> Tuple[int, int]:
-    """Version of glibc.
+    """The version of glibc.
 
     Raises:
-        UnsupportedHostError: another system or another C library.
+        UnsupportedHostError: the host has another system or another C library.
     """
     library, version = platform.libc_ver()
     if sys.platform != "linux" or platform.machine() != "x86_64" or library != "glibc":
         raise UnsupportedHostError(
-            "Linux on x86_64 with glibc is needed (TFX has no other wheels); found {} on {}, C library {}.".format(
+            "TFX has wheels only for Linux on x86_64 with glibc, but this is {} on {} with C library {}.".format(
                 sys.platform, platform.machine(), library or "unknown"
             )
         )
@@ -79,9 +79,9 @@ def host_glibc() -> Tuple[int, int]:
 
 
 def host_pythons() -> "dict[Tuple[int, int], str]":
-    """Interpreters that start, by version: this one, those on the PATH, and those in pyenv's versions folder.
+    """Find the interpreters that start, by version: this one, those on the PATH, and those in pyenv's versions folder.
 
-    On a host managed by pyenv, ``python3.10`` on the PATH may be a shim that refuses, so each is asked.
+    With pyenv, ``python3.10`` on the PATH may be a shim that refuses to start, so each interpreter is started once.
     """
     wanted = [version for version_set in SETS for version in version_set.pythons]
     candidates: List[Optional[str]] = [sys.executable]
@@ -111,16 +111,16 @@ def install(environment: pathlib.Path) -> None:
     """Create ``environment`` and install the locked packages and this project (editable) into it."""
     lock, interpreter = choose(host_glibc(), host_pythons())
     uv = _create(environment, interpreter, lock)
-    # Compiled once, here, rather than at every start where Python may not write byte code.
+    # Write the byte code now: a user who may not write it would compile again at every start.
     _run(*uv, "--compile-bytecode", "--requirement", str(_HERE / lock))
     _run(*uv, "--no-build-isolation", "--editable", str(_HERE.parent))
 
 
 def install_kubeflow(environment: pathlib.Path) -> None:
-    """Create ``environment`` with kfp alone; any of the known Pythons will do.
+    """Create ``environment`` with kfp alone, with the newest of the supported Pythons.
 
     Raises:
-        UnsupportedHostError: there is none.
+        UnsupportedHostError: the host has none of them.
     """
     pythons = host_pythons()
     if not pythons:
@@ -129,7 +129,7 @@ def install_kubeflow(environment: pathlib.Path) -> None:
 
 
 def _create(environment: pathlib.Path, interpreter: str, lock: str) -> List[str]:
-    """Make an empty environment; returns the command that installs into it."""
+    """Create an empty environment; returns the command that installs into it."""
     sys.stderr.write("Setting up {} with {} and {} (a few minutes, once)\n".format(environment, interpreter, lock))
     created = subprocess.run([interpreter, "-m", "venv", "--clear", str(environment)])
     if created.returncode:

@@ -27,7 +27,7 @@ def test_choose_takes_the_newest_set_that_fits(glibc, pythons, expected):
 
 @pytest.mark.parametrize(("glibc", "pythons"), [((2, 36), [(3, 11)]), ((2, 17), [(3, 10)]), ((2, 41), [(3, 14)])])
 def test_choose_says_what_would_fit(glibc, pythons):
-    with pytest.raises(install.UnsupportedHostError, match=r"needed is glibc 2\.39 or newer with Python 3\.11"):
+    with pytest.raises(install.UnsupportedHostError, match=r"needs glibc 2\.39 or newer with Python 3\.11"):
         install.choose(glibc, {version: "python" for version in pythons})
 
 
