@@ -92,7 +92,7 @@ def _load_view_gen():
 
     from components.augmentation import executor
     from components.augmentation.config import ViewsConfig
-    from components.contracts import artifacts, records
+    from components.contracts import artifact_files, records
     from components.contracts.configuration import to_json
     from components.contracts.images import ImageConfig
 
@@ -103,8 +103,8 @@ def _load_view_gen():
         beam_args = ["--runner=FnApiRunner", "--sdk_container_image=none"]  # or TFX packs itself up, for seconds
         context = base_beam_executor.BaseBeamExecutor.Context(beam_args, str(folder / "tmp"), "1")
         parameters = {
-            artifacts.CONFIG: to_json(ViewsConfig(views_per_image=2)),
-            artifacts.IMAGE_CONFIG: to_json(ImageConfig(size_px=32)),
+            artifact_files.CONFIG: to_json(ViewsConfig(views_per_image=2)),
+            artifact_files.IMAGE_CONFIG: to_json(ImageConfig(size_px=32)),
         }
         executor.Executor(context).Do({executor.EXAMPLES: [examples]}, {executor.VIEWS_OUTPUT: [views]}, parameters)
 

@@ -15,7 +15,7 @@ from benchmarks.development_data import photographs
 from benchmarks.table import Report
 from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, records
+from components.contracts import artifact_files, records
 from components.contracts.configuration import to_json
 from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import ImageConfig
@@ -66,8 +66,8 @@ class _Run:
         beam_args = ["--runner=FnApiRunner", "--sdk_container_image=none"]  # or TFX packs itself up, for seconds
         context = base_beam_executor.BaseBeamExecutor.Context(beam_args, str(self._folder / "tmp"), "1")
         parameters = {
-            artifacts.CONFIG: to_json(_CONFIG),
-            artifacts.IMAGE_CONFIG: to_json(ImageConfig(size_px=size_px)),
+            artifact_files.CONFIG: to_json(_CONFIG),
+            artifact_files.IMAGE_CONFIG: to_json(ImageConfig(size_px=size_px)),
         }
         inputs, outputs = {executor.EXAMPLES: [self._examples]}, {executor.VIEWS_OUTPUT: [views]}
         executor.Executor(context).Do(inputs, outputs, parameters)

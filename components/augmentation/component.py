@@ -8,7 +8,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 
@@ -17,9 +17,9 @@ class ViewGenSpec(ComponentSpec):
     """Image records in, view records out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {executor.VIEWS_OUTPUT: ChannelParameter(type=standard_artifacts.Examples)}
@@ -52,9 +52,9 @@ class ViewGen(base_beam_component.BaseBeamComponent):
             **{
                 executor.EXAMPLES: examples,
                 executor.VIEWS_OUTPUT: types.Channel(type=standard_artifacts.Examples),
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("augmentation"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("augmentation"),
             }
         )
         super().__init__(spec=spec)

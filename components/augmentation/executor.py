@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 
 from components.augmentation import beam_transforms, shards, survey
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration, records, views_record
+from components.contracts import artifact_files, artifacts, configuration, records, views_record
 from components.contracts.files import read_json, write_json
 from components.contracts.images import ImageConfig
 
@@ -51,9 +51,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             CorruptRecordError: a stored record is damaged.
         """
         started = time.monotonic()
-        config = configuration.from_json(ViewsConfig, exec_properties[artifacts.CONFIG], "ViewGen config")
+        config = configuration.from_json(ViewsConfig, exec_properties[artifact_files.CONFIG], "ViewGen config")
         image_config = configuration.from_json(
-            ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "ViewGen image_config"
+            ImageConfig, exec_properties[artifact_files.IMAGE_CONFIG], "ViewGen image_config"
         )
         views = artifact_utils.get_single_instance(output_dict[VIEWS_OUTPUT])
         files = _input_files(input_dict[EXAMPLES])
@@ -131,7 +131,7 @@ def _clear(uri: str) -> str:
         if fileio.exists(folder):
             fileio.rmtree(folder)
         fileio.makedirs(folder)
-    marker = shards.join(uri, artifacts.VIEWS_SUMMARY_FILE)
+    marker = shards.join(uri, artifact_files.VIEWS_SUMMARY_FILE)
     if fileio.exists(marker):
         fileio.remove(marker)
     return shards.join(uri, _SCRATCH_FOLDER)
@@ -157,10 +157,10 @@ def _publish(views: types.Artifact, summary: dict[str, Any], seconds: float) -> 
     """Properties first, then the summary file, which says that all is there."""
     views.split_names = artifact_utils.encode_split_names([records.TRAIN, records.EVAL])
     examples_utils.set_payload_format(views, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    views.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[views_record.CONTENT_DIGEST])
+    views.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary[views_record.CONTENT_DIGEST])
     views.set_int_custom_property(TRAIN_RECORDS, summary[views_record.RECORDS][records.TRAIN])
     views.set_int_custom_property(EVAL_RECORDS, summary[views_record.RECORDS][records.EVAL])
     views.set_int_custom_property(VIEW_BYTES, summary[views_record.BYTES])
-    views.set_float_custom_property(artifacts.SECONDS, seconds)
-    write_json(shards.join(views.uri, artifacts.VIEWS_SUMMARY_FILE), summary)
+    views.set_float_custom_property(artifact_files.SECONDS, seconds)
+    write_json(shards.join(views.uri, artifact_files.VIEWS_SUMMARY_FILE), summary)
     fileio.rmtree(shards.join(views.uri, _SCRATCH_FOLDER))

@@ -9,7 +9,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from components.augmentation.config import ViewsConfig
 from components.baselines import executor
 from components.baselines.config import BaselinesConfig
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, artifacts, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.linear_evaluation.config import LinearEvaluationConfig
@@ -19,11 +19,11 @@ class BaselinesSpec(ComponentSpec):
     """Labelled images, pretrained encoder and the probe's evidence in; numbers out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
         executor.LINEAR_EVALUATION_CONFIG: ExecutionParameter(type=str),
         executor.VIEWS_CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {
         executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
@@ -65,11 +65,11 @@ class Baselines(base_component.BaseComponent):
         """
         spec = BaselinesSpec(
             **{
-                artifacts.CONFIG: configuration.to_parameter(config),
+                artifact_files.CONFIG: configuration.to_parameter(config),
                 executor.LINEAR_EVALUATION_CONFIG: configuration.to_parameter(linear_evaluation_config),
                 executor.VIEWS_CONFIG: configuration.to_parameter(views_config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest(
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest(
                     "baselines", "features", "linear_evaluation", "preprocessing", "pretraining"
                 ),
                 executor.EXAMPLES: examples,

@@ -12,7 +12,7 @@ from tfx.utils import path_utils
 from components.augmentation.config import ViewsConfig
 from components.baselines import comparison
 from components.baselines.config import BaselinesConfig
-from components.contracts import artifacts, configuration, evidence, files, records
+from components.contracts import artifact_files, artifacts, configuration, evidence, files, records
 from components.contracts import baseline_record as record
 from components.contracts.images import ImageConfig
 from components.linear_evaluation.config import LinearEvaluationConfig
@@ -46,9 +46,9 @@ class Executor(base_executor.BaseExecutor):
             return configuration.from_json(cls, exec_properties[parameter], f"Baselines {parameter}")
 
         protocol = comparison.Protocol(
-            config=config_of(BaselinesConfig, artifacts.CONFIG),
+            config=config_of(BaselinesConfig, artifact_files.CONFIG),
             linear_evaluation=config_of(LinearEvaluationConfig, LINEAR_EVALUATION_CONFIG),
-            image=config_of(ImageConfig, artifacts.IMAGE_CONFIG),
+            image=config_of(ImageConfig, artifact_files.IMAGE_CONFIG),
         )
         report = artifact_utils.get_single_instance(output_dict[BASELINES])
         mean, std = moments.channel_moments(artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]))
@@ -61,7 +61,7 @@ class Executor(base_executor.BaseExecutor):
             std=std,
             stored_crop=config_of(ViewsConfig, VIEWS_CONFIG).crop,
             checkpoints_root=checkpoints.root(report.uri),
-            code_digest=exec_properties[artifacts.CODE_DIGEST],
+            code_digest=exec_properties[artifact_files.CODE_DIGEST],
         )
         _logger.info(
             "Baselines: config %s, encoder %s, probe %s",
@@ -70,9 +70,9 @@ class Executor(base_executor.BaseExecutor):
             inputs.probe_dir,
         )
         found = comparison.compare(inputs, protocol)
-        files.write_json(f"{report.uri}/{artifacts.BASELINES_FILE}", found)
+        files.write_json(f"{report.uri}/{artifact_files.BASELINES_FILE}", found)
         seconds = time.monotonic() - started
-        report.set_float_custom_property(artifacts.SECONDS, seconds)
+        report.set_float_custom_property(artifact_files.SECONDS, seconds)
         _log(found, seconds, report.uri)
 
 

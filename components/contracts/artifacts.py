@@ -1,4 +1,4 @@
-"""Artifact types of this project, and all names of ``artifact_files`` for those who know TFX anyway."""
+"""The artifact types of this project, and the properties its steps read and write; ``artifact_files`` has the keys."""
 
 import os
 from collections.abc import Sequence
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from tfx.dsl.io import fileio
 from tfx.types import artifact, artifact_utils
 
-from components.contracts.artifact_files import *  # noqa: F403
+from components.contracts.artifact_files import DATA_SPAN
 
 
 def data_span(made: artifact.Artifact) -> int | None:
     """The span that an artifact was made from, None where the data has no spans."""
-    return made.get_int_custom_property(DATA_SPAN) if made.has_custom_property(DATA_SPAN) else None  # noqa: F405
+    return made.get_int_custom_property(DATA_SPAN) if made.has_custom_property(DATA_SPAN) else None
 
 
 def set_data_span(made: artifact.Artifact, span: int | None) -> None:
     """Record what ``data_span`` gives."""
     if span is not None:
-        made.set_int_custom_property(DATA_SPAN, span)  # noqa: F405
+        made.set_int_custom_property(DATA_SPAN, span)
 
 
 def record_count(examples: artifact.Artifact, split: str) -> int | None:

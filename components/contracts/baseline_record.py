@@ -1,4 +1,4 @@
-"""Keys of ``baselines.json`` (artifacts.BASELINES_FILE): every way to the classes, under the probe's protocol.
+"""Keys of ``baselines.json`` (artifact_files.BASELINES_FILE): every way to the classes, under the probe's protocol.
 
 ``METHODS`` maps the name of a method to one entry per label fraction, ascending::
 

@@ -1,6 +1,6 @@
 """What linear evaluation writes down: keys of ``probe.json`` and ``verdict.json``, arrays of ``test_predictions.npz``.
 
-``probe.json`` (artifacts.PROBE_FILE)::
+``probe.json`` (artifact_files.PROBE_FILE)::
 
     {CLASS_NAMES: [str], COUNTS: {"train": n, "test": m}, ENCODER_DIGEST: str, CONTENT_DIGEST: str (of the SavedModel),
      TEST_SPLIT_DIGEST: str (of the digests of the test images),
@@ -19,7 +19,7 @@
      DIFFERENCES: [{FEATURES: ENCODER, AGAINST: RANDOM_ENCODER | RAW_PIXELS, FRACTION: float or null for kNN,
                     DIFFERENCE: float, INTERVAL: [low, high]}]}   (paired over test images, mean over draws)
 
-``verdict.json`` (artifacts.VERDICT_FILE)::
+``verdict.json`` (artifact_files.VERDICT_FILE)::
 
     {VERDICT: BLESSED | NOT_BLESSED | UNCHANGED, REASON: str, REASONS: [str], WARNINGS: [str],
      CHECKS: [{NAME: str, VALUE: float or null, THRESHOLD: float or null, PASSED: bool, TEXT: str}],

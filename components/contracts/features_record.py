@@ -1,6 +1,6 @@
 """What feature extraction writes down: keys of ``features.json`` and the files of one split beside it.
 
-``features.json`` (artifacts.FEATURES_FILE)::
+``features.json`` (artifact_files.FEATURES_FILE)::
 
     {ENCODER_DIGEST: str (of weights and BatchNorm statistics, the same before and after),
      DIMENSIONS: {evidence.ENCODER | evidence.RANDOM_ENCODER | evidence.RAW_PIXELS: int}, COUNTS: {split: int},

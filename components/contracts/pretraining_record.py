@@ -1,4 +1,4 @@
-"""Keys of ``pretraining.json`` (artifacts.PRETRAINING_FILE) that other rooms read.
+"""Keys of ``pretraining.json`` (artifact_files.PRETRAINING_FILE) that other rooms read.
 
 ``HISTORY`` is a list with one mapping per epoch, first to last; ``KNN`` is there only in epochs that measured it.
 """

@@ -9,19 +9,19 @@ import ml_metadata as mlmd
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 
-from components.contracts import artifacts
+from components.contracts import artifact_files, artifacts
 
 
 def copy_identity(source: types.Artifact, target: types.Artifact) -> None:
     """Say that ``target`` is about the span of ``source``: series, span and digest of the content."""
     artifacts.set_data_span(target, artifacts.data_span(source))
-    for key in (artifacts.SERIES_DIGEST, artifacts.CONTENT_DIGEST):
+    for key in (artifact_files.SERIES_DIGEST, artifact_files.CONTENT_DIGEST):
         target.set_string_custom_property(key, source.get_string_custom_property(key))
 
 
 def content_of(artifact: types.Artifact) -> str:
     """Digest of the images that ``artifact`` is about."""
-    return artifact.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    return artifact.get_string_custom_property(artifact_files.CONTENT_DIGEST)
 
 
 def cleared_before(
@@ -43,11 +43,11 @@ def cleared_before(
     """
     span = artifacts.data_span(current)
     cleared = {content_of(clearance) for clearance in clearances}
-    series = current.get_string_custom_property(artifacts.SERIES_DIGEST)
+    series = current.get_string_custom_property(artifact_files.SERIES_DIGEST)
     earlier = [
         artifact
         for artifact in candidates
-        if artifact.get_string_custom_property(artifacts.SERIES_DIGEST) == series
+        if artifact.get_string_custom_property(artifact_files.SERIES_DIGEST) == series
         and span is not None
         and artifacts.data_span(artifact) < span
         and content_of(artifact) in cleared

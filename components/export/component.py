@@ -7,7 +7,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, artifacts, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.export import executor
@@ -20,11 +20,11 @@ class PusherSpec(standard_component_specs.PusherSpec):
 
     PARAMETERS = {
         **standard_component_specs.PusherSpec.PARAMETERS,
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
         executor.INGESTION_CONFIG: ExecutionParameter(type=str),
-        artifacts.PIPELINE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.PIPELINE_CONFIG: ExecutionParameter(type=str),
         executor.REGISTRY: ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -76,11 +76,11 @@ class Pusher(TfxPusher):
                 executor.PRETRAINED_MODEL: pretrained_model,
                 executor.PROBE_REPORT: probe_report,
                 standard_component_specs.PUSHED_MODEL_KEY: types.Channel(type=standard_artifacts.PushedModel),
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("export"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("export"),
                 executor.INGESTION_CONFIG: configuration.to_parameter(ingestion_config),
-                artifacts.PIPELINE_CONFIG: pipeline_config,
+                artifact_files.PIPELINE_CONFIG: pipeline_config,
                 executor.REGISTRY: registry,
             }
         )

@@ -20,7 +20,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
-from components.contracts import artifacts, configuration, evidence, push_record, signatures
+from components.contracts import artifact_files, artifacts, configuration, evidence, push_record, signatures
 from components.contracts.images import ImageConfig
 from components.export import image_files, kubeflow_registry, publishing, version_record
 from components.export import registry as model_registry
@@ -51,32 +51,34 @@ class Executor(pusher_executor.Executor):
     ) -> None:
         """Push ``model`` if ``model_blessing`` allows it, and record the outcome in ``pushed_model``."""
         started = time.monotonic()
-        config = configuration.from_json(ExportConfig, exec_properties[artifacts.CONFIG], "Pusher config")
+        config = configuration.from_json(ExportConfig, exec_properties[artifact_files.CONFIG], "Pusher config")
         registry = _registry(exec_properties[REGISTRY])
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, registry)
         if not self.CheckBlessing(input_dict):
-            verdict = blessing.get_string_custom_property(artifacts.VERDICT) or evidence.NOT_BLESSED
-            reason = blessing.get_string_custom_property(artifacts.REASON) or None
+            verdict = blessing.get_string_custom_property(artifact_files.VERDICT) or evidence.NOT_BLESSED
+            reason = blessing.get_string_custom_property(artifact_files.REASON) or None
             outcome = self._pass_over(pushed, verdict, reason)
         else:
             with tempfile.TemporaryDirectory() as staging:
                 saved_model = _local_folder(self.GetModelPath(input_dict), staging)
                 if config.tflite:
                     saved_model = _with_tflite(saved_model, staging)
-                record = self._record(input_dict, saved_model, json.loads(exec_properties[artifacts.PIPELINE_CONFIG]))
+                record = self._record(
+                    input_dict, saved_model, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG])
+                )
                 candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
                 try:
                     outcome = _push(candidate, registry, config)
                     self._mark(pushed, outcome)
                 except publishing.NewerSpanInUseError as error:
                     outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
-        pushed.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        pushed.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         outcome[push_record.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
-        io_utils.write_string_file(f"{pushed.uri}/{artifacts.PUSH_FILE}", json.dumps(outcome, indent=2) + "\n")
+        io_utils.write_string_file(f"{pushed.uri}/{artifact_files.PUSH_FILE}", json.dumps(outcome, indent=2) + "\n")
         _logger.info("export: %s, %.1f s, %s", outcome[push_record.MESSAGE], outcome[push_record.SECONDS], pushed.uri)
 
     def _pass_over(self, pushed: types.Artifact, verdict: str, reason: str | None) -> dict[str, Any]:
@@ -91,8 +93,8 @@ class Executor(pusher_executor.Executor):
     def _mark(self, pushed: types.Artifact, outcome: dict[str, Any]) -> None:
         number = outcome[push_record.VERSION]
         self._MarkPushed(pushed, pushed_destination=outcome[push_record.DIRECTORY], pushed_version=str(number))
-        pushed.set_int_custom_property(artifacts.VERSION, number)
-        pushed.set_string_custom_property(artifacts.CONTENT_DIGEST, outcome[push_record.CONTENT_DIGEST])
+        pushed.set_int_custom_property(artifact_files.VERSION, number)
+        pushed.set_string_custom_property(artifact_files.CONTENT_DIGEST, outcome[push_record.CONTENT_DIGEST])
 
     def _record(
         self, input_dict: dict[str, list[types.Artifact]], saved_model: pathlib.Path, settings: dict[str, Any]
@@ -101,12 +103,12 @@ class Executor(pusher_executor.Executor):
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         return version_record.version_record(
             facts=_read_json(f"{saved_model}/{signatures.MODEL_FACTS_FILE}"),
-            verdict=_read_json(f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifacts.VERDICT_FILE}"),
-            ingestion=_read_json(f"{uris[EXAMPLES]}/{artifacts.INGESTION_SUMMARY_FILE}"),
+            verdict=_read_json(f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifact_files.VERDICT_FILE}"),
+            ingestion=_read_json(f"{uris[EXAMPLES]}/{artifact_files.INGESTION_SUMMARY_FILE}"),
             pretraining=_read_json(
-                f"{path_utils.serving_model_dir(uris[PRETRAINED_MODEL])}/{artifacts.PRETRAINING_FILE}"
+                f"{path_utils.serving_model_dir(uris[PRETRAINED_MODEL])}/{artifact_files.PRETRAINING_FILE}"
             ),
-            probe=_read_json(f"{uris[PROBE_REPORT]}/{artifacts.PROBE_FILE}"),
+            probe=_read_json(f"{uris[PROBE_REPORT]}/{artifact_files.PROBE_FILE}"),
             settings=settings,
             span=artifacts.data_span(model),
             run=(self._context and self._context.pipeline_run_id) or "unnamed",
@@ -126,10 +128,10 @@ class _Candidate:
     @property
     def content_digest(self) -> str:
         """The identity of the model, on which its artifact and the SavedModel must agree."""
-        digest = self.model.get_string_custom_property(artifacts.CONTENT_DIGEST)
+        digest = self.model.get_string_custom_property(artifact_files.CONTENT_DIGEST)
         if not digest:
             raise ValueError(
-                f"the model {self.model.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity"
+                f"the model {self.model.uri} has no property {artifact_files.CONTENT_DIGEST}, so it has no identity"
             )
         found = self.record[version_record.MODEL][evidence.CONTENT_DIGEST]
         if found != digest:
@@ -222,7 +224,7 @@ def _registry(folder: str) -> pathlib.Path:
 def _decoding(exec_properties: dict[str, Any]) -> dict[str, Any]:
     """How consumers turn image files into what the model reads."""
     ingestion = configuration.from_json(IngestionConfig, exec_properties[INGESTION_CONFIG], "Pusher ingestion_config")
-    image = configuration.from_json(ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "Pusher image_config")
+    image = configuration.from_json(ImageConfig, exec_properties[artifact_files.IMAGE_CONFIG], "Pusher image_config")
     return image_files.decoding_settings(ingestion, image)
 
 

@@ -6,7 +6,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, artifacts, configuration
 from components.contracts.code_digest import code_digest
 from components.features import executor
 from components.features.config import FeaturesConfig
@@ -16,8 +16,8 @@ class FeatureExtractorSpec(ComponentSpec):
     """Labelled images, encoder and transform graph in; features out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {
         executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
@@ -53,8 +53,8 @@ class FeatureExtractor(base_component.BaseComponent):
         """
         spec = FeatureExtractorSpec(
             **{
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.CODE_DIGEST: code_digest("features", "preprocessing"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.CODE_DIGEST: code_digest("features", "preprocessing"),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, configuration, features_record, records
+from components.contracts import artifact_files, artifacts, configuration, features_record, records
 from components.features import frozen_features
 from components.features.config import FeaturesConfig
 
@@ -34,7 +34,9 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Write ``features``."""
         started = time.monotonic()
-        config = configuration.from_json(FeaturesConfig, exec_properties[artifacts.CONFIG], "FeatureExtractor config")
+        config = configuration.from_json(
+            FeaturesConfig, exec_properties[artifact_files.CONFIG], "FeatureExtractor config"
+        )
         encoder = artifact_utils.get_single_instance(input_dict[ENCODER])
         features = artifact_utils.get_single_instance(output_dict[FEATURES])
         _logger.info("FeatureExtractor: config %s, encoder %s", configuration.digest(config), encoder.uri)
@@ -46,7 +48,7 @@ class Executor(base_executor.BaseExecutor):
         written = frozen_features.extract(inputs, features.uri, config)
         seconds = time.monotonic() - started
         features.set_string_custom_property(features_record.ENCODER_DIGEST, written.encoder_digest)
-        features.set_float_custom_property(artifacts.SECONDS, seconds)
+        features.set_float_custom_property(artifact_files.SECONDS, seconds)
         features.set_int_custom_property("bytes", written.bytes)
         for split, count in written.counts.items():
             features.set_int_custom_property(f"{split}_images", count)

@@ -7,7 +7,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import channel, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.code_digest import code_digest
 from components.contracts.configuration import to_parameter
 from components.contracts.images import ImageConfig
@@ -21,9 +21,9 @@ class ImageExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
     PARAMETERS = {
         **standard_component_specs.FileBasedExampleGenSpec.PARAMETERS,
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
 
 
@@ -32,7 +32,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
 
     Outputs:
         examples: standard ``Examples`` (gzipped TFRecords of tf.Example, see ``contracts.records``), with
-            ``artifacts.QUARANTINE_FILE`` and ``artifacts.INGESTION_SUMMARY_FILE`` beside the splits.
+            ``artifact_files.QUARANTINE_FILE`` and ``artifact_files.INGESTION_SUMMARY_FILE`` beside the splits.
     """
 
     SPEC_CLASS = ImageExampleGenSpec
@@ -65,9 +65,9 @@ class ImageExampleGen(component.FileBasedExampleGen):
                 standard_component_specs.OUTPUT_DATA_FORMAT_KEY: example_gen_pb2.FORMAT_TF_EXAMPLE,
                 standard_component_specs.OUTPUT_FILE_FORMAT_KEY: example_gen_pb2.FORMAT_TFRECORDS_GZIP,
                 standard_component_specs.EXAMPLES_KEY: channel.Channel(type=standard_artifacts.Examples),
-                artifacts.CONFIG: to_parameter(config),
-                artifacts.IMAGE_CONFIG: to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("ingestion"),
+                artifact_files.CONFIG: to_parameter(config),
+                artifact_files.IMAGE_CONFIG: to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("ingestion"),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

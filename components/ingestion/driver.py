@@ -13,7 +13,7 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.configuration import from_json
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
@@ -79,7 +79,7 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
 
         That is span, version and fingerprint, and the pattern with them filled in.
         """
-        self._config = from_json(IngestionConfig, exec_properties[artifacts.CONFIG], artifacts.CONFIG)
+        self._config = from_json(IngestionConfig, exec_properties[artifact_files.CONFIG], artifact_files.CONFIG)
         # One input split, because the splits of the output follow folders and digests; the pattern is a folder.
         split = example_gen_pb2.Input.Split(name="images", pattern=self._config.span_pattern.strip("/"))
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(

@@ -11,7 +11,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts, ingestion_record
+from components.contracts import artifact_files, artifacts, ingestion_record
 from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
 from components.ingestion.config import NOT_OF_A_SERIES, IngestionConfig
@@ -37,8 +37,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             SourceError, IngestionError: as ``ingest.ingest``.
         """
         del input_dict
-        config = from_json(IngestionConfig, exec_properties[artifacts.CONFIG], artifacts.CONFIG)
-        image_config = from_json(ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], artifacts.IMAGE_CONFIG)
+        config = from_json(IngestionConfig, exec_properties[artifact_files.CONFIG], artifact_files.CONFIG)
+        image_config = from_json(ImageConfig, exec_properties[artifact_files.IMAGE_CONFIG], artifact_files.IMAGE_CONFIG)
         examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
         root = _data_root(exec_properties)
         _logger.info("ingestion of %s (config %s)", root, digest(config)[:12])
@@ -46,7 +46,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _describe(examples, summary)
         artifacts.set_data_span(examples, exec_properties[utils.SPAN_PROPERTY_NAME] if config.span_pattern else None)
         series = _series(exec_properties[standard_component_specs.INPUT_BASE_KEY], config, image_config)
-        examples.set_string_custom_property(artifacts.SERIES_DIGEST, digest(series))
+        examples.set_string_custom_property(artifact_files.SERIES_DIGEST, digest(series))
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",
             ", ".join(f"{number} {split}" for split, number in summary[ingestion_record.RECORDS].items()),
@@ -73,8 +73,8 @@ def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:
     examples.split_names = artifact_utils.encode_split_names(list(summary[ingestion_record.RECORDS]))
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, _FILE_FORMAT)
-    examples.set_string_custom_property(artifacts.CONTENT_DIGEST, summary[ingestion_record.CONTENT_DIGEST])
-    examples.set_float_custom_property(artifacts.SECONDS, summary[ingestion_record.SECONDS])
+    examples.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary[ingestion_record.CONTENT_DIGEST])
+    examples.set_float_custom_property(artifact_files.SECONDS, summary[ingestion_record.SECONDS])
     for split, number in summary[ingestion_record.RECORDS].items():
         artifacts.set_record_count(examples, split, number)
         examples.set_int_custom_property(f"bytes_{split}", summary[ingestion_record.BYTES][split])

@@ -11,7 +11,7 @@ from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common import resolver
 
-from components.contracts import artifacts, evidence
+from components.contracts import artifact_files, artifacts, evidence
 
 _logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def resolve_baseline(
     """The rule of ``BlessedBaseline``.
 
     Args:
-        candidate: with the property ``artifacts.CONTENT_DIGEST``.
+        candidate: with the property ``artifact_files.CONTENT_DIGEST``.
         models: all models by id.
         blessings: all blessings by id, of the Gate and of others.
 
@@ -92,14 +92,16 @@ def resolve_baseline(
     Raises:
         ValueError: the candidate has no content digest.
     """
-    digest = candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
+    digest = candidate.get_string_custom_property(artifact_files.CONTENT_DIGEST)
     if not digest:
-        raise ValueError(f"the model {candidate.uri} has no property {artifacts.CONTENT_DIGEST}, so it has no identity")
+        raise ValueError(
+            f"the model {candidate.uri} has no property {artifact_files.CONTENT_DIGEST}, so it has no identity"
+        )
     in_force = blessing_in_force(models, blessings)
     if in_force is None:
         return None, None
     in_use_id = in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
-    if in_force.get_string_custom_property(artifacts.CONTENT_DIGEST) != digest:
+    if in_force.get_string_custom_property(artifact_files.CONTENT_DIGEST) != digest:
         in_use = models[in_use_id]
         return (in_use if _has_same_classes(candidate, in_use) else None), in_force
     judged_against = models.get(in_force.get_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY))
@@ -114,7 +116,7 @@ def earlier_blessings(
     """For how many decisions the candidate's test split has been used already: the first blessing of each other model.
 
     Args:
-        candidate: with the properties ``artifacts.CONTENT_DIGEST`` and ``artifacts.TEST_SPLIT_DIGEST``.
+        candidate: with the properties ``artifact_files.CONTENT_DIGEST`` and ``artifact_files.TEST_SPLIT_DIGEST``.
         models: all models by id.
         blessings: all blessings by id, of the Gate and of others.
 
@@ -129,8 +131,8 @@ def earlier_blessings(
     found: dict[str, types.Artifact] = {}
     for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id):
         if (own_id is None or blessing.id < own_id) and _is_of_same_test_split(candidate, blessing):
-            found.setdefault(blessing.get_string_custom_property(artifacts.CONTENT_DIGEST), blessing)
-    found.pop(candidate.get_string_custom_property(artifacts.CONTENT_DIGEST), None)
+            found.setdefault(blessing.get_string_custom_property(artifact_files.CONTENT_DIGEST), blessing)
+    found.pop(candidate.get_string_custom_property(artifact_files.CONTENT_DIGEST), None)
     return list(found.values())
 
 
@@ -142,31 +144,34 @@ def report_of(
     Args:
         compared: the baseline model, or where that has other classes the blessing of the model in use; None where
             nothing is in use.
-        candidate: with the property ``artifacts.CONTENT_DIGEST``.
+        candidate: with the property ``artifact_files.CONTENT_DIGEST``.
         reports: all there are.
 
     Returns:
         The latest report of a run in which that content was blessed, or nothing.
     """
     digest, own = (
-        found.get_string_custom_property(artifacts.CONTENT_DIGEST) if found else None for found in (compared, candidate)
+        found.get_string_custom_property(artifact_files.CONTENT_DIGEST) if found else None
+        for found in (compared, candidate)
     )
     found = [
         report
         for report in reports
-        if report.get_string_custom_property(artifacts.CONTENT_DIGEST) == digest != own
-        and report.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED
+        if report.get_string_custom_property(artifact_files.CONTENT_DIGEST) == digest != own
+        and report.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED
     ]
     return sorted(found, key=lambda report: report.id)[-1:]
 
 
 def _is_of_same_test_split(candidate: types.Artifact, blessing: types.Artifact) -> bool:
-    ours, theirs = (found.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST) for found in (candidate, blessing))
-    return blessing.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED and ours == theirs
+    ours, theirs = (
+        found.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST) for found in (candidate, blessing)
+    )
+    return blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED and ours == theirs
 
 
 def _has_same_classes(candidate: types.Artifact, in_use: types.Artifact) -> bool:
-    ours, theirs = (model.get_string_custom_property(artifacts.CLASSES_DIGEST) for model in (candidate, in_use))
+    ours, theirs = (model.get_string_custom_property(artifact_files.CLASSES_DIGEST) for model in (candidate, in_use))
     return ours == theirs
 
 
@@ -174,7 +179,7 @@ def blessing_in_force(models: dict[int, types.Artifact], blessings: dict[int, ty
     """The latest blessing of the Gate whose model still exists and is not of an older span than one before it."""
     in_force = None
     for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id):
-        if blessing.get_string_custom_property(artifacts.VERDICT) != evidence.BLESSED:
+        if blessing.get_string_custom_property(artifact_files.VERDICT) != evidence.BLESSED:
             continue
         if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) not in models:
             _logger.warning("the model of blessing %s is gone, so it is not in force", blessing.uri)

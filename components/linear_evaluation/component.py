@@ -6,7 +6,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, artifacts, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import executor, gate_executor
@@ -19,9 +19,9 @@ class LinearProbeSpec(ComponentSpec):
     """Features, with the images, encoder and transform graph they are from, in; SavedModel and numbers out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {
         executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
@@ -66,9 +66,9 @@ class LinearProbe(base_component.BaseComponent):
         """
         spec = LinearProbeSpec(
             **{
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest(ROOM, "features", "preprocessing"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest(ROOM, "features", "preprocessing"),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,
@@ -84,8 +84,8 @@ class GateSpec(ComponentSpec):
     """Evidence in, blessing out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {
         gate_executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
@@ -128,8 +128,8 @@ class Gate(base_component.BaseComponent):
         """
         spec = GateSpec(
             **{
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.CODE_DIGEST: code_digest(ROOM),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.CODE_DIGEST: code_digest(ROOM),
                 gate_executor.EVALUATION: evaluation,
                 gate_executor.PROBE_REPORT: probe_report,
                 gate_executor.MODEL: model,

@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.code_digest import code_digest
 from components.linear_evaluation import evaluator_executor
 from components.linear_evaluation.config import GateConfig
@@ -19,8 +19,8 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
     PARAMETERS = {
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
 
 
@@ -54,8 +54,8 @@ class Evaluator(TfxEvaluator):
                 standard_component_specs.FAIRNESS_INDICATOR_THRESHOLDS_KEY: json_utils.dumps(None),
                 standard_component_specs.EVALUATION_KEY: types.Channel(type=standard_artifacts.ModelEvaluation),
                 standard_component_specs.BLESSING_KEY: types.Channel(type=standard_artifacts.ModelBlessing),
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.CODE_DIGEST: code_digest("linear_evaluation"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.CODE_DIGEST: code_digest("linear_evaluation"),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

@@ -8,7 +8,7 @@ from tfx.components.evaluator import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluator_config import eval_config
 
@@ -24,8 +24,8 @@ class Executor(tfx_executor.Executor):
     ) -> None:
         """Run TFX's Evaluator with ``evaluator_config.eval_config`` filled in."""
         started = time.monotonic()
-        config = configuration.from_json(GateConfig, exec_properties[artifacts.CONFIG], "Evaluator config")
+        config = configuration.from_json(GateConfig, exec_properties[artifact_files.CONFIG], "Evaluator config")
         exec_properties[standard_component_specs.EVAL_CONFIG_KEY] = proto_utils.proto_to_json(eval_config(config))
         super().Do(input_dict, output_dict, exec_properties)
         evaluation = artifact_utils.get_single_instance(output_dict[standard_component_specs.EVALUATION_KEY])
-        evaluation.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        evaluation.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, configuration, evidence, records
+from components.contracts import artifact_files, artifacts, configuration, evidence, records
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import linear_probe
 from components.linear_evaluation.config import LinearEvaluationConfig
@@ -36,10 +36,10 @@ class Executor(base_executor.BaseExecutor):
         """Write ``model`` and ``probe_report``."""
         started = time.monotonic()
         config = configuration.from_json(
-            LinearEvaluationConfig, exec_properties[artifacts.CONFIG], "LinearProbe config"
+            LinearEvaluationConfig, exec_properties[artifact_files.CONFIG], "LinearProbe config"
         )
         image_config = configuration.from_json(
-            ImageConfig, exec_properties[artifacts.IMAGE_CONFIG], "LinearProbe image_config"
+            ImageConfig, exec_properties[artifact_files.IMAGE_CONFIG], "LinearProbe image_config"
         )
         encoder = artifact_utils.get_single_instance(input_dict[ENCODER])
         model = artifact_utils.get_single_instance(output_dict[MODEL])
@@ -84,12 +84,12 @@ def _write_properties(
 ) -> None:
     encoder = report[evidence.FEATURES][evidence.ENCODER]
     for artifact in (model, probe_report):
-        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, report[evidence.CONTENT_DIGEST])
+        artifact.set_string_custom_property(artifact_files.CONTENT_DIGEST, report[evidence.CONTENT_DIGEST])
         artifact.set_string_custom_property(
-            artifacts.CLASSES_DIGEST, configuration.digest(report[evidence.CLASS_NAMES])
+            artifact_files.CLASSES_DIGEST, configuration.digest(report[evidence.CLASS_NAMES])
         )
-        artifact.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, report[evidence.TEST_SPLIT_DIGEST])
-        artifact.set_float_custom_property(artifacts.SECONDS, seconds)
+        artifact.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, report[evidence.TEST_SPLIT_DIGEST])
+        artifact.set_float_custom_property(artifact_files.SECONDS, seconds)
         artifact.set_float_custom_property(evidence.ACCURACY, encoder[evidence.ACCURACY])
     for split in (records.TRAIN, records.TEST):
         probe_report.set_int_custom_property(f"{split}_images", report[evidence.COUNTS][split])

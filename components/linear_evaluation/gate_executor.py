@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifacts, configuration, evidence, files, signatures
+from components.contracts import artifact_files, artifacts, configuration, evidence, files, signatures
 from components.linear_evaluation import blessing_resolver, gate, gate_evidence
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import read_evaluation
@@ -42,7 +42,7 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Write ``blessing``."""
         started = time.monotonic()
-        config = configuration.from_json(GateConfig, exec_properties[artifacts.CONFIG], "Gate config")
+        config = configuration.from_json(GateConfig, exec_properties[artifact_files.CONFIG], "Gate config")
         candidate = artifact_utils.get_single_instance(input_dict[MODEL])
         baseline = _optional(input_dict, BASELINE_MODEL)
         in_force = _optional(input_dict, MODEL_BLESSING)
@@ -51,8 +51,8 @@ class Executor(base_executor.BaseExecutor):
         given = _gather(input_dict, candidate, baseline, in_force)
         verdict = gate.judge(given, config)
         _write_properties(blessing, verdict, candidate, baseline, in_force)
-        blessing.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, given.candidate.test_split_digest)
-        blessing.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        blessing.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, given.candidate.test_split_digest)
+        blessing.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         _write_files(blessing.uri, verdict, given)
         for warning in verdict.warnings:
             _logger.warning("Gate: %s", warning)
@@ -93,8 +93,10 @@ def _gather(
         candidate=_judged(candidate),
         baseline=_judged(baseline) if baseline else None,
         in_use=_blessed_model(in_force) if in_force else None,
-        probe=read_from(PROBE_REPORT, "the probe report", files.read_json, artifacts.PROBE_FILE),
-        predictions=read_from(PROBE_REPORT, "the test predictions", files.read_arrays, artifacts.TEST_PREDICTIONS_FILE),
+        probe=read_from(PROBE_REPORT, "the probe report", files.read_json, artifact_files.PROBE_FILE),
+        predictions=read_from(
+            PROBE_REPORT, "the test predictions", files.read_arrays, artifact_files.TEST_PREDICTIONS_FILE
+        ),
         evaluation=read_from(EVALUATION, "the Evaluator's result", read_evaluation),
         baseline_predictions=read("what the model in use predicted", _predictions, baseline.uri) if baseline else None,
         earlier_blessings=len(input_dict.get(EARLIER_BLESSINGS, [])),
@@ -103,8 +105,8 @@ def _gather(
 
 
 def _judged(model: types.Artifact) -> gate_evidence.JudgedModel:
-    digest = model.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    split = model.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST)
+    digest = model.get_string_custom_property(artifact_files.CONTENT_DIGEST)
+    split = model.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST)
     return gate_evidence.JudgedModel(
         digest, model.id, model.uri, _class_names(model.uri), artifacts.data_span(model), split
     )
@@ -124,7 +126,7 @@ def _predictions(model_uri: str) -> dict[str, np.ndarray] | None:
 def _blessed_model(blessing: types.Artifact) -> gate_evidence.JudgedModel:
     uri = blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY)
     return gate_evidence.JudgedModel(
-        blessing.get_string_custom_property(artifacts.CONTENT_DIGEST),
+        blessing.get_string_custom_property(artifact_files.CONTENT_DIGEST),
         blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY),
         uri,
         _class_names(uri),
@@ -149,11 +151,11 @@ def _write_properties(
         blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
     if in_force is not None:
         blessing.set_int_custom_property(blessing_resolver.IN_FORCE_ID, in_force.id)
-    digest = candidate.get_string_custom_property(artifacts.CONTENT_DIGEST)
-    blessing.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    digest = candidate.get_string_custom_property(artifact_files.CONTENT_DIGEST)
+    blessing.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
     artifacts.set_data_span(blessing, artifacts.data_span(candidate))
-    blessing.set_string_custom_property(artifacts.VERDICT, verdict.verdict)
-    blessing.set_string_custom_property(artifacts.REASON, verdict.reason)
+    blessing.set_string_custom_property(artifact_files.VERDICT, verdict.verdict)
+    blessing.set_string_custom_property(artifact_files.REASON, verdict.reason)
 
 
 def _write_files(directory: str, verdict: gate.Verdict, given: gate_evidence.Evidence) -> None:
@@ -162,7 +164,7 @@ def _write_files(directory: str, verdict: gate.Verdict, given: gate_evidence.Evi
     for marker in markers.values():  # of an attempt that was killed
         if tf.io.gfile.exists(f"{directory}/{marker}"):
             tf.io.gfile.remove(f"{directory}/{marker}")
-    files.write_json(f"{directory}/{artifacts.VERDICT_FILE}", _verdict_file(verdict, given))
+    files.write_json(f"{directory}/{artifact_files.VERDICT_FILE}", _verdict_file(verdict, given))
     files.write_bytes(f"{directory}/{markers[verdict.may_push]}", b"")
 
 

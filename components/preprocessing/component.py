@@ -7,7 +7,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.preprocessing import executor
@@ -18,8 +18,8 @@ class TransformSpec(standard_component_specs.TransformSpec):
 
     PARAMETERS = {
         **standard_component_specs.TransformSpec.PARAMETERS,
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
 
 
@@ -46,8 +46,8 @@ class Transform(TfxTransform):
                 standard_component_specs.FORCE_TF_COMPAT_V1_KEY: 0,
                 standard_component_specs.DISABLE_STATISTICS_KEY: 1,
                 standard_component_specs.TRANSFORM_GRAPH_KEY: types.Channel(type=standard_artifacts.TransformGraph),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("preprocessing"),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("preprocessing"),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

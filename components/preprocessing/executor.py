@@ -12,7 +12,7 @@ from tfx.proto import transform_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils, proto_utils
 
-from components.contracts import artifacts, records
+from components.contracts import artifact_files, records
 
 
 class Executor(transform_executor.Executor):
@@ -31,8 +31,8 @@ class Executor(transform_executor.Executor):
         analysed = [split for split in (records.TRAIN, records.UNLABELED) if split in present]
         splits = transform_pb2.SplitsConfig(analyze=analysed)
         exec_properties[standard_component_specs.SPLITS_CONFIG_KEY] = proto_utils.proto_to_json(splits)
-        settings = {artifacts.IMAGE_CONFIG: exec_properties[artifacts.IMAGE_CONFIG]}
+        settings = {artifact_files.IMAGE_CONFIG: exec_properties[artifact_files.IMAGE_CONFIG]}
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         super().Do(input_dict, output_dict, exec_properties)
         graph = artifact_utils.get_single_instance(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
-        graph.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        graph.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)

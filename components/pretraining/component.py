@@ -8,7 +8,7 @@ from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.pretraining import executor
@@ -20,9 +20,9 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
 
     PARAMETERS = {
         **standard_component_specs.TrainerSpec.PARAMETERS,
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
 
 
@@ -60,9 +60,9 @@ class Trainer(TfxTrainer):
                 standard_component_specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=[records.EVAL]),
                 standard_component_specs.MODEL_KEY: types.Channel(type=standard_artifacts.Model),
                 standard_component_specs.MODEL_RUN_KEY: types.Channel(type=standard_artifacts.ModelRun),
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
             }
         )
         base_component.BaseComponent.__init__(self, spec=spec)

@@ -7,9 +7,9 @@ from tfx.components.trainer import executor as trainer_executor
 from tfx.types import standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 
-_PARAMETERS = (artifacts.CONFIG, artifacts.IMAGE_CONFIG, artifacts.CODE_DIGEST)
+_PARAMETERS = (artifact_files.CONFIG, artifact_files.IMAGE_CONFIG, artifact_files.CODE_DIGEST)
 
 
 class Executor(trainer_executor.GenericExecutor):

@@ -8,7 +8,7 @@ from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ExecutionParameter
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.pretraining import tuner_executor
@@ -21,9 +21,9 @@ class TunerSpec(standard_component_specs.TunerSpec):
 
     PARAMETERS = {
         **standard_component_specs.TunerSpec.PARAMETERS,
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.IMAGE_CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.IMAGE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
         tuner_executor.PRETRAINING_CONFIG: ExecutionParameter(type=str),
     }
 
@@ -63,9 +63,9 @@ class Tuner(TfxTuner):
                     type=standard_artifacts.HyperParameters
                 ),
                 standard_component_specs.TUNER_RESULTS_KEY: results,
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifacts.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
+                artifact_files.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
                 tuner_executor.PRETRAINING_CONFIG: configuration.to_parameter(pretraining_config),
             }
         )

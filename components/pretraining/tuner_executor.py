@@ -9,14 +9,14 @@ from tfx.components.tuner import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, files
+from components.contracts import artifact_files, files
 
 # Keys of execution parameters.
 PRETRAINING_CONFIG = "pretraining_config"  # canonical JSON of PretrainingConfig
 
 ARTIFACT_URI = "artifact_uri"  # in tuner_fn's custom config: an output of this execution
 
-_PARAMETERS = (artifacts.CONFIG, PRETRAINING_CONFIG, artifacts.IMAGE_CONFIG, artifacts.CODE_DIGEST)
+_PARAMETERS = (artifact_files.CONFIG, PRETRAINING_CONFIG, artifact_files.IMAGE_CONFIG, artifact_files.CODE_DIGEST)
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Executor(tfx_executor.Executor):
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         tuner = tfx_executor.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
-        files.write_json(f"{results.uri}/{artifacts.TUNING_FILE}", tuner.record(), allow_nan=False)
+        files.write_json(f"{results.uri}/{artifact_files.TUNING_FILE}", tuner.record(), allow_nan=False)
         seconds = time.monotonic() - started
-        results.set_float_custom_property(artifacts.SECONDS, seconds)
+        results.set_float_custom_property(artifact_files.SECONDS, seconds)
         _logger.info("tuning: done in %.1f s, trials in %s", seconds, results.uri)

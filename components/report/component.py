@@ -6,7 +6,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, artifacts, configuration
 from components.contracts.code_digest import MODEL_ROOMS, code_digest
 from components.report import executor, run_record
 from components.report.config import ReportConfig
@@ -37,9 +37,9 @@ class ReportSpec(ComponentSpec):
     """Artifacts of a run, and the report of the run whose model is in use, in; a page out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
-        artifacts.PIPELINE_CONFIG: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.PIPELINE_CONFIG: ExecutionParameter(type=str),
     }
     INPUTS = {
         **{name: ChannelParameter(type=kind) for name, kind in _REQUIRED.items()},
@@ -115,10 +115,10 @@ class Report(base_component.BaseComponent):
         spec = ReportSpec(
             **{
                 **{name: channel for name, channel in inputs.items() if channel is not None},
-                artifacts.CONFIG: configuration.to_parameter(config),
+                artifact_files.CONFIG: configuration.to_parameter(config),
                 # Of all rooms that the page names: an edit of theirs is part of what changed.
-                artifacts.CODE_DIGEST: code_digest("report", *MODEL_ROOMS),
-                artifacts.PIPELINE_CONFIG: pipeline_config,
+                artifact_files.CODE_DIGEST: code_digest("report", *MODEL_ROOMS),
+                artifact_files.PIPELINE_CONFIG: pipeline_config,
                 executor.REPORT: types.Channel(type=artifacts.Report),
             }
         )

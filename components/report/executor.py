@@ -12,7 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.code_digest import model_code_digests
 from components.contracts.installed_versions import installed_versions
 from components.report import run_record
@@ -37,19 +37,19 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Write the page of the run that ``input_dict`` belongs to."""
         started = time.monotonic()
-        config = configuration.from_json(ReportConfig, exec_properties[artifacts.CONFIG], "Report config")
+        config = configuration.from_json(ReportConfig, exec_properties[artifact_files.CONFIG], "Report config")
         inputs = {name: artifact_utils.get_single_instance(found) for name, found in input_dict.items() if found}
         before = inputs.pop(BASELINE_REPORT, None)
         report = artifact_utils.get_single_instance(output_dict[REPORT])
         _logger.info("report: from %s", ", ".join(f"{name} {artifact.uri}" for name, artifact in inputs.items()))
         run = (self._context and self._context.pipeline_run_id) or "unnamed"
-        trace = _trace(run, inputs, json.loads(exec_properties[artifacts.PIPELINE_CONFIG]))
+        trace = _trace(run, inputs, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG]))
         record = run_record.read_record(read, trace)
         page = render_page(record, config, _baseline(before.uri) if before else None).encode("utf-8")
         io_utils.write_string_file(
-            f"{report.uri}/{artifacts.RUN_FILE}", json.dumps(dataclasses.asdict(trace), indent=1)
+            f"{report.uri}/{artifact_files.RUN_FILE}", json.dumps(dataclasses.asdict(trace), indent=1)
         )
-        path = f"{report.uri}/{artifacts.REPORT_FILE}"
+        path = f"{report.uri}/{artifact_files.REPORT_FILE}"
         io_utils.write_bytes_file(path, page)
         _describe(report, inputs[run_record.BLESSING], len(page), time.monotonic() - started)
         _logger.info("report: %d bytes, %.1f s, %s", len(page), time.monotonic() - started, path)
@@ -70,9 +70,9 @@ def _trace(run: str, inputs: dict[str, types.Artifact], settings: dict[str, Any]
         run=run,
         folders=folders,
         seconds={
-            name: artifact.get_float_custom_property(artifacts.SECONDS)
+            name: artifact.get_float_custom_property(artifact_files.SECONDS)
             for name, artifact in inputs.items()
-            if artifact.has_custom_property(artifacts.SECONDS)
+            if artifact.has_custom_property(artifact_files.SECONDS)
         },
         settings=settings,
         versions=installed_versions(),
@@ -91,7 +91,7 @@ def _baseline(uri: str) -> RunRecord | None:
 
 def _describe(report: types.Artifact, blessing: types.Artifact, size: int, seconds: float) -> None:
     """By verdict and content a later run finds the report of the model in use."""
-    for key in (artifacts.CONTENT_DIGEST, artifacts.VERDICT):
+    for key in (artifact_files.CONTENT_DIGEST, artifact_files.VERDICT):
         report.set_string_custom_property(key, blessing.get_string_custom_property(key))
-    report.set_float_custom_property(artifacts.SECONDS, seconds)
+    report.set_float_custom_property(artifact_files.SECONDS, seconds)
     report.set_int_custom_property("bytes", size)

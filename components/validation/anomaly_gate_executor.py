@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.contracts import artifacts, files, span_artifacts
+from components.contracts import artifact_files, files, span_artifacts
 from components.validation import anomalies as anomaly_text
 from components.validation import drift
 
@@ -49,13 +49,13 @@ class Executor(base_executor.BaseExecutor):
         drifted = artifact_utils.get_single_instance(input_dict[DRIFT])
         found = anomaly_text.sentences(_read(validated)) + drift.sentences(_read_drift(drifted))
         if found:
-            page_uri = os.path.join(validated.uri, artifacts.ANOMALIES_PAGE)
+            page_uri = os.path.join(validated.uri, artifact_files.ANOMALIES_PAGE)
             with fileio.open(page_uri, "w") as file:
                 file.write(anomaly_text.page(found))
             raise AnomaliesFoundError(anomaly_text.error_message(found, page_uri))
         clearance = artifact_utils.get_single_instance(output_dict[CLEARANCE])
         span_artifacts.copy_identity(artifact_utils.get_single_instance(input_dict[STATISTICS]), clearance)
-        clearance.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        clearance.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         _logger.info("AnomalyGate found no anomaly")
 
 
@@ -69,4 +69,4 @@ def _read(validated: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
 
 
 def _read_drift(drifted: types.Artifact) -> dict[str, Any]:
-    return files.read_json(os.path.join(drifted.uri, artifacts.DRIFT_FILE))
+    return files.read_json(os.path.join(drifted.uri, artifact_files.DRIFT_FILE))

@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, artifacts, configuration, records
 from components.contracts.code_digest import code_digest
 from components.validation import anomaly_gate_executor, drift_executor, schema_executor, statistics_executor
 from components.validation.config import ValidationConfig
@@ -21,7 +21,7 @@ class StatisticsGenSpec(standard_component_specs.StatisticsGenSpec):
 
     PARAMETERS = {
         **standard_component_specs.StatisticsGenSpec.PARAMETERS,
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
 
 
@@ -37,7 +37,7 @@ class StatisticsGen(TfxStatisticsGen):
                 standard_component_specs.EXAMPLES_KEY: examples,
                 standard_component_specs.EXCLUDE_SPLITS_KEY: json_utils.dumps([]),
                 standard_component_specs.STATISTICS_KEY: types.Channel(type=standard_artifacts.ExampleStatistics),
-                artifacts.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CODE_DIGEST: code_digest("validation"),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
@@ -57,8 +57,8 @@ class DistributionValidatorSpec(ComponentSpec):
     """Statistics of a span and, except for the first, of the span before in; how far they are apart out."""
 
     PARAMETERS = {
-        artifacts.CONFIG: ExecutionParameter(type=str),
-        artifacts.CODE_DIGEST: ExecutionParameter(type=str),
+        artifact_files.CONFIG: ExecutionParameter(type=str),
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
     }
     INPUTS = {
         drift_executor.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
@@ -95,8 +95,8 @@ class DistributionValidator(TfxDistributionValidator):
                 drift_executor.BASELINE: baseline_statistics,
                 drift_executor.ACCEPTED: accepted_statistics,
                 drift_executor.ANOMALIES: types.Channel(type=standard_artifacts.ExampleAnomalies),
-                artifacts.CONFIG: configuration.to_parameter(config),
-                artifacts.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CONFIG: configuration.to_parameter(config),
+                artifact_files.CODE_DIGEST: code_digest("validation"),
             }
         )
         base_component.BaseComponent.__init__(self, spec=spec)
@@ -105,7 +105,7 @@ class DistributionValidator(TfxDistributionValidator):
 class AnomalyGateSpec(ComponentSpec):
     """What was found in a span in, a clearance out."""
 
-    PARAMETERS = {artifacts.CODE_DIGEST: ExecutionParameter(type=str)}
+    PARAMETERS = {artifact_files.CODE_DIGEST: ExecutionParameter(type=str)}
     INPUTS = {
         anomaly_gate_executor.STATISTICS: ChannelParameter(type=standard_artifacts.ExampleStatistics),
         anomaly_gate_executor.ANOMALIES: ChannelParameter(type=standard_artifacts.ExampleAnomalies),
@@ -130,7 +130,7 @@ class AnomalyGate(base_component.BaseComponent):
         """
         spec = AnomalyGateSpec(
             **{
-                artifacts.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CODE_DIGEST: code_digest("validation"),
                 anomaly_gate_executor.STATISTICS: statistics,
                 anomaly_gate_executor.ANOMALIES: anomalies,
                 anomaly_gate_executor.DRIFT: drift,

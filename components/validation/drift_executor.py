@@ -18,7 +18,7 @@ from tfx.proto import distribution_validator_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifacts, configuration, drift_record, files, records
+from components.contracts import artifact_files, artifacts, configuration, drift_record, files, records
 from components.validation import drift
 from components.validation.config import ValidationConfig
 
@@ -41,7 +41,9 @@ class Executor(tfx_executor.Executor):
     ) -> None:
         """Run TFX's DistributionValidator on the splits that both spans have enough images of."""
         started = time.monotonic()
-        config = configuration.from_json(ValidationConfig, exec_properties[artifacts.CONFIG], "DistributionValidator")
+        config = configuration.from_json(
+            ValidationConfig, exec_properties[artifact_files.CONFIG], "DistributionValidator"
+        )
         current = artifact_utils.get_single_instance(input_dict[STATISTICS])
         before = next(iter(input_dict.get(BASELINE, [])), None)
         splits = _both(before, current) if before else {}
@@ -70,8 +72,8 @@ class Executor(tfx_executor.Executor):
             drift_record.NOTES: notes,
             drift_record.COMPARISONS: compared,
         }
-        files.write_json(os.path.join(found.uri, artifacts.DRIFT_FILE), record)
-        found.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        files.write_json(os.path.join(found.uri, artifact_files.DRIFT_FILE), record)
+        found.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         for sentence in notes:
             _logger.info("DistributionValidator: %s", sentence)
         _logger.info("DistributionValidator compared %d distributions, %s", len(compared), found.uri)

@@ -8,7 +8,7 @@ import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 
 INFERRED = "inferred"
 SCHEMA = "schema"
@@ -30,7 +30,7 @@ class SchemaInUse(resolver.ResolverStrategy):
 
 def choose(schemas: list[types.Artifact]) -> types.Artifact:
     """The schema accepted last, or else the oldest."""
-    accepted = [schema for schema in schemas if schema.has_custom_property(artifacts.ACCEPTED_AT)]
+    accepted = [schema for schema in schemas if schema.has_custom_property(artifact_files.ACCEPTED_AT)]
     if accepted:
-        return max(accepted, key=lambda schema: (schema.get_int_custom_property(artifacts.ACCEPTED_AT), schema.id))
+        return max(accepted, key=lambda schema: (schema.get_int_custom_property(artifact_files.ACCEPTED_AT), schema.id))
     return min(schemas, key=lambda schema: schema.id)

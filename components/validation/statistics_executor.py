@@ -12,7 +12,7 @@ from tfx import types
 from tfx.components.statistics_gen import executor as statistics_gen_executor
 from tfx.types import artifact_utils, standard_component_specs
 
-from components.contracts import artifacts, records, span_artifacts
+from components.contracts import artifact_files, records, span_artifacts
 
 
 class Executor(statistics_gen_executor.Executor):
@@ -33,4 +33,4 @@ class Executor(statistics_gen_executor.Executor):
         span_artifacts.copy_identity(
             artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY]), statistics
         )
-        statistics.set_float_custom_property(artifacts.SECONDS, time.monotonic() - started)
+        statistics.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)

@@ -8,7 +8,7 @@ import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 
-from components.contracts import artifacts, span_artifacts
+from components.contracts import artifact_files, span_artifacts
 
 STATISTICS = "statistics"
 BASELINE = "baseline_statistics"
@@ -32,7 +32,7 @@ class PreviousStatistics(resolver.ResolverStrategy):
         accepted = [
             statistics
             for statistics in input_dict.get(ACCEPTED, [])
-            if statistics.has_custom_property(artifacts.ACCEPTED_AT)
+            if statistics.has_custom_property(artifact_files.ACCEPTED_AT)
             and span_artifacts.content_of(statistics) == span_artifacts.content_of(current)
         ]
         return {

@@ -5,7 +5,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.code_digest import code_digest
 from components.window import executor
 
@@ -13,7 +13,7 @@ from components.window import executor
 class TrainingWindowSpec(ComponentSpec):
     """Examples of several spans in, one data set out."""
 
-    PARAMETERS = {artifacts.CODE_DIGEST: ExecutionParameter(type=str)}
+    PARAMETERS = {artifact_files.CODE_DIGEST: ExecutionParameter(type=str)}
     INPUTS = {executor.EXAMPLES: ChannelParameter(type=standard_artifacts.Examples)}
     OUTPUTS = {executor.WINDOW: ChannelParameter(type=standard_artifacts.Examples)}
 
@@ -38,7 +38,7 @@ class TrainingWindow(base_beam_component.BaseBeamComponent):
             **{
                 executor.EXAMPLES: examples,
                 executor.WINDOW: types.Channel(type=standard_artifacts.Examples),
-                artifacts.CODE_DIGEST: code_digest("window"),
+                artifact_files.CODE_DIGEST: code_digest("window"),
             }
         )
         super().__init__(spec=spec)

@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.contracts import artifacts, records, window_record
+from components.contracts import artifact_files, artifacts, records, window_record
 from components.contracts.files import write_json
 from components.window import beam_transforms, merging
 
@@ -127,6 +127,6 @@ def _publish(window: types.Artifact, summary: dict[str, Any], seconds: float) ->
     for split, number in summary[window_record.RECORDS].items():
         artifacts.set_record_count(window, split, number)
     artifacts.set_data_span(window, summary[window_record.SPANS][0][window_record.SPAN])
-    window.set_float_custom_property(artifacts.SECONDS, seconds)
+    window.set_float_custom_property(artifact_files.SECONDS, seconds)
     tf.io.gfile.rmtree(os.path.join(window.uri, _SCRATCH_FOLDER))
-    write_json(os.path.join(window.uri, artifacts.WINDOW_FILE), summary)
+    write_json(os.path.join(window.uri, artifact_files.WINDOW_FILE), summary)

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import artifacts, evidence, ingestion_record
+from components.contracts import artifact_files, evidence, ingestion_record
 from components.contracts.files import read_bytes, read_json
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
@@ -53,17 +53,17 @@ class Outcome:
 def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineConfig) -> Outcome:
     """Collect the outcome from the artifacts of a finished run and copy its report to ``workdir.report``."""
     blessing = results["Gate"].output("blessing")
-    verdict = read_json(os.path.join(blessing.uri, artifacts.VERDICT_FILE))
+    verdict = read_json(os.path.join(blessing.uri, artifact_files.VERDICT_FILE))
     ingestion = read_json(
-        os.path.join(results["ImageExampleGen"].output("examples").uri, artifacts.INGESTION_SUMMARY_FILE)
+        os.path.join(results["ImageExampleGen"].output("examples").uri, artifact_files.INGESTION_SUMMARY_FILE)
     )
-    report = os.path.join(results["Report"].output("report").uri, artifacts.REPORT_FILE)
+    report = os.path.join(results["Report"].output("report").uri, artifact_files.REPORT_FILE)
     workdir.report.write_bytes(read_bytes(report))
     name, reason, model = _verdict_now(results, verdict, workdir, config)
     return Outcome(
         verdict=name,
         reason=reason,
-        probe=read_json(os.path.join(results["LinearProbe"].output("probe_report").uri, artifacts.PROBE_FILE)),
+        probe=read_json(os.path.join(results["LinearProbe"].output("probe_report").uri, artifact_files.PROBE_FILE)),
         test_split="; ".join(
             check[evidence.TEXT]
             for check in verdict[evidence.CHECKS]

@@ -11,7 +11,7 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.contracts import artifacts
+from components.contracts import artifact_files, artifacts
 from components.validation import schema_resolver
 from pipeline.metadata import connection as metadata_connection
 from pipeline.workdir import Workdir
@@ -90,7 +90,7 @@ def accept(runs: Runs) -> str:
         schema = _latest(handle, runs, standard_artifacts.Schema, "SchemaGen")
         statistics = _latest(handle, runs, standard_artifacts.ExampleStatistics, "StatisticsGen")
         for artifact in (schema, statistics):
-            artifact.set_int_custom_property(artifacts.ACCEPTED_AT, int(time.time()))
+            artifact.set_int_custom_property(artifact_files.ACCEPTED_AT, int(time.time()))
         handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
     told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it."
     span = artifacts.data_span(statistics)

@@ -4,7 +4,7 @@ import ml_metadata as mlmd
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from components.contracts import artifacts
+from components.contracts import artifact_files, artifacts
 
 
 class Series:
@@ -40,8 +40,8 @@ class Series:
 
     def _put(self, artifact, span, content, series):
         artifacts.set_data_span(artifact, span)
-        artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, content)
-        artifact.set_string_custom_property(artifacts.SERIES_DIGEST, series)
+        artifact.set_string_custom_property(artifact_files.CONTENT_DIGEST, content)
+        artifact.set_string_custom_property(artifact_files.SERIES_DIGEST, series)
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
         [artifact.id] = self.store.put_artifacts([artifact.mlmd_artifact])
         return artifact

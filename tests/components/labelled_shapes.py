@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.images import Color, ImageConfig
 from components.preprocessing import transform_module
 from tests.components.tf_examples import make_example, write_examples
@@ -53,7 +53,7 @@ def write_transform_graph(encoded_images: list[bytes], labels: list[str], image_
     ]
     preprocessing_fn = functools.partial(
         transform_module.preprocessing_fn,
-        custom_config={artifacts.IMAGE_CONFIG: configuration.to_json(image_config)},
+        custom_config={artifact_files.IMAGE_CONFIG: configuration.to_json(image_config)},
     )
     with (
         beam.Pipeline(runner="FnApiRunner") as pipeline,
@@ -110,9 +110,9 @@ def make_workplace(root: pathlib.Path, train_per_class: int = 40, test_per_class
     labels = [example.features.feature[records.LABEL].bytes_list.value[0].decode() for example in splits[records.TRAIN]]
     write_transform_graph(images, labels, IMAGE_CONFIG, str(root / "transform_graph"))
     (root / "encoder").mkdir()
-    small_encoder(0).save(root / "encoder" / artifacts.INITIAL_ENCODER_FILE)
-    _trained_encoder(images, labels).save(root / "encoder" / artifacts.ENCODER_FILE)
-    small_projection_head().save(root / "encoder" / artifacts.PROJECTION_HEAD_FILE)
+    small_encoder(0).save(root / "encoder" / artifact_files.INITIAL_ENCODER_FILE)
+    _trained_encoder(images, labels).save(root / "encoder" / artifact_files.ENCODER_FILE)
+    small_projection_head().save(root / "encoder" / artifact_files.PROJECTION_HEAD_FILE)
     return Workplace(root / "examples", root / "encoder", root / "transform_graph")
 
 

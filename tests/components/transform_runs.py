@@ -6,7 +6,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.images import ImageConfig
 from components.preprocessing import executor
 from components.validation.schema_executor import declare_tensors
@@ -30,7 +30,7 @@ def run_transform(
         {"transform_graph": [graph]},
         {
             "preprocessing_fn": "components.preprocessing.transform_module.preprocessing_fn",
-            artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
+            artifact_files.IMAGE_CONFIG: configuration.to_json(image_config),
             "disable_statistics": 1,
         },
     )

@@ -17,7 +17,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.augmentation import executor, view_records
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, records
+from components.contracts import artifact_files, records
 from components.contracts.configuration import to_json
 from components.contracts.images import ImageConfig
 from components.ingestion.beam import decoding
@@ -60,14 +60,14 @@ def run(root, output, beam_args):
         unique_id="1",
     )
     parameters = {
-        artifacts.CONFIG: to_json(ViewsConfig(views_per_image=2, eval_fraction=0.2)),
-        artifacts.IMAGE_CONFIG: to_json(IMAGE_CONFIG),
+        artifact_files.CONFIG: to_json(ViewsConfig(views_per_image=2, eval_fraction=0.2)),
+        artifact_files.IMAGE_CONFIG: to_json(IMAGE_CONFIG),
     }
     executor.Executor(context).Do({executor.EXAMPLES: [examples]}, {executor.VIEWS_OUTPUT: [views]}, parameters)
     return {
         str(path.relative_to(output)): path.read_bytes()
         for path in output.rglob("*")
-        if path.is_file() and path.name != artifacts.INGESTION_SUMMARY_FILE
+        if path.is_file() and path.name != artifact_files.INGESTION_SUMMARY_FILE
     }
 
 

@@ -14,7 +14,7 @@ import pytest
 from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
-from components.contracts import artifacts, baseline_record, evidence
+from components.contracts import artifact_files, baseline_record, evidence
 from components.export import registry
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
@@ -102,7 +102,7 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
     assert _versions(workplace) == [1]
     assert len(finished.results) == 19
     (written,) = finished.results["Baselines"].outputs["baselines"]
-    found = json.loads(pathlib.Path(written.uri, artifacts.BASELINES_FILE).read_text())
+    found = json.loads(pathlib.Path(written.uri, artifact_files.BASELINES_FILE).read_text())
     methods = found[baseline_record.METHODS]
     assert list(methods) == ["linear_probe", "random_encoder", "raw_pixels", "from_scratch", "frozen"]
     # What LinearProbe said of itself is what is counted here from its predictions.

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.contracts import artifacts, drift_record, evidence, records, window_record
+from components.contracts import artifact_files, drift_record, evidence, records, window_record
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
 from pipeline.workdir import Workdir
@@ -83,9 +83,9 @@ def test_the_first_span_is_a_window_of_one_and_has_nothing_before_it(workplace):
     _write_span(workplace, 1, train=range(4, 20), test=range(4))
     finished = _run(workplace)
     assert len(finished.results) == 20
-    window = _read(finished, "TrainingWindow", "window", artifacts.WINDOW_FILE)
+    window = _read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
     assert window[window_record.RECORDS] == {"train": 160, "test": 40}
-    drift = _read(finished, "DistributionValidator", "anomalies", artifacts.DRIFT_FILE)
+    drift = _read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
     assert drift[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
     assert "nothing to compare with" in pathlib.Path(finished.outcome.report).read_text()
 
@@ -94,7 +94,7 @@ def test_the_second_span_is_compared_and_trained_on_together_with_the_first(work
     # Images 0 to 3 are in test in span 1 and in train here; 10 to 19 are in both spans.
     _write_span(workplace, 2, train=[*range(4), *range(10, 28)], test=range(28, 32))
     finished = _run(workplace, runner="beam")
-    window = _read(finished, "TrainingWindow", "window", artifacts.WINDOW_FILE)
+    window = _read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
     assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [2, 1]
     assert window[window_record.RECORDS] == {"train": 240, "test": 80}
     assert (window[window_record.ALSO_IN_TEST], window[window_record.DUPLICATES]) == (40, 100)
@@ -104,12 +104,12 @@ def test_the_second_span_is_compared_and_trained_on_together_with_the_first(work
     views = [_digests(finished, "ViewGen", "views", split, "") for split in ("train", "eval")]
     assert views[0] | views[1] == train
     assert finished.outcome.probe[evidence.COUNTS] == {"train": 240, "test": 80}
-    drift = _read(finished, "DistributionValidator", "anomalies", artifacts.DRIFT_FILE)
+    drift = _read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
     assert drift[drift_record.BASELINE_SPAN] == 1
     assert {comparison[drift_record.FEATURE] for comparison in drift[drift_record.COMPARISONS]} == set(
         records.STATISTICS_FEATURES
     )
-    statistics = _read(finished, "ImageExampleGen", "examples", artifacts.INGESTION_SUMMARY_FILE)
+    statistics = _read(finished, "ImageExampleGen", "examples", artifact_files.INGESTION_SUMMARY_FILE)
     assert statistics["records"] == {"train": 220, "test": 40}  # what StatisticsGen looks at: the new span alone
 
 
@@ -132,8 +132,8 @@ def test_darker_images_stop_the_run_until_a_person_accepts_them(workplace, capfd
     assert cli.main(["schema", "accept", "--workdir", str(workplace / "work")]) == 0
     assert "distributions of span 3" in capfd.readouterr().out
     finished = _run(workplace)
-    drift = _read(finished, "DistributionValidator", "anomalies", artifacts.DRIFT_FILE)
+    drift = _read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
     assert drift[drift_record.ACCEPTED] and drift[drift_record.BASELINE_SPAN] == 2
     assert "drifted, accepted" in pathlib.Path(finished.outcome.report).read_text()
-    window = _read(finished, "TrainingWindow", "window", artifacts.WINDOW_FILE)
+    window = _read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
     assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [3, 2]

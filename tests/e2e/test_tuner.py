@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.export import registry
 from pipeline import config as pipeline_config
 from pipeline import local_runner
@@ -65,13 +65,13 @@ def before_the_kill(workplace):
 def test_what_was_found_is_trained_with_and_recorded_everywhere(workplace, before_the_kill):
     finished = _run(workplace)
     assert finished.results["Tuner"].state == "COMPLETE"
-    search = _read(finished, "Tuner", "tuner_results", artifacts.TUNING_FILE)
+    search = _read(finished, "Tuner", "tuner_results", artifact_files.TUNING_FILE)
     assert len(search["trials"]) == 3
     by_folder = dict(zip(search["checkpoint_directories"], search["trials"], strict=True))
     for folder, result in before_the_kill.items():
         assert by_folder[folder]["seconds"] == result["seconds"]  # of the killed run: not trained again
     values = search["trials"][search["best"] - 1]["values"]
-    pretraining = _read(finished, "Trainer", "model", "Format-Serving", artifacts.PRETRAINING_FILE)
+    pretraining = _read(finished, "Trainer", "model", "Format-Serving", artifact_files.PRETRAINING_FILE)
     assert pretraining["tuned"] == values
     assert pretraining["config"]["optimizer"]["learning_rate"] == values["learning_rate"]
     assert pretraining["config"]["epochs"] == 3

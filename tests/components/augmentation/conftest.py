@@ -17,7 +17,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from components.augmentation import executor
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import Color, ImageConfig
 
@@ -79,8 +79,8 @@ def run_view_gen(examples, output_dir, config, image_config=SMALL, beam_args=())
         unique_id="1",
     )
     parameters = {
-        artifacts.CONFIG: configuration.to_json(config),
-        artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
+        artifact_files.CONFIG: configuration.to_json(config),
+        artifact_files.IMAGE_CONFIG: configuration.to_json(image_config),
     }
     inputs = examples if isinstance(examples, list) else [examples]
     executor.Executor(context).Do({executor.EXAMPLES: inputs}, {executor.VIEWS_OUTPUT: [views]}, parameters)
@@ -101,7 +101,7 @@ def read_views(views, split):
 
 
 def read_summary(views):
-    return json.loads(pathlib.Path(views.uri, artifacts.VIEWS_SUMMARY_FILE).read_text())
+    return json.loads(pathlib.Path(views.uri, artifact_files.VIEWS_SUMMARY_FILE).read_text())
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from tfx.types import standard_artifacts
 
 from components.augmentation.component import ViewGen
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 
@@ -13,9 +13,9 @@ def test_component_hands_over_configs_and_the_digest_of_its_code():
     config, image_config = ViewsConfig(views_per_image=4), ImageConfig(size_px=32)
     component = ViewGen(types.Channel(type=standard_artifacts.Examples), config, image_config)
     assert component.exec_properties == {
-        artifacts.CONFIG: configuration.to_json(config),
-        artifacts.IMAGE_CONFIG: configuration.to_json(image_config),
-        artifacts.CODE_DIGEST: code_digest("augmentation"),
+        artifact_files.CONFIG: configuration.to_json(config),
+        artifact_files.IMAGE_CONFIG: configuration.to_json(image_config),
+        artifact_files.CODE_DIGEST: code_digest("augmentation"),
     }
     assert component.outputs["views"].type is standard_artifacts.Examples
     assert list(component.inputs) == ["examples"]

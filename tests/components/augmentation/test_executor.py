@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 
 from components.augmentation import executor
 from components.augmentation.config import ViewFormat, ViewsConfig
-from components.contracts import artifacts, records
+from components.contracts import artifact_files, artifacts, records
 from components.contracts.images import Color, ImageConfig
 from components.simclr.augmentation.policies import CropPolicy
 
@@ -74,10 +74,10 @@ def test_artifact_says_what_it_holds(views, view_gen):
     assert summary["bytes"] == on_disk - 16 * (len(train) + len(held_out))  # TFRecord adds 16 bytes to each
     assert artifact_utils.decode_split_names(views.split_names) == [records.TRAIN, records.EVAL]
     assert examples_utils.get_payload_format(views) == example_gen_pb2.FORMAT_TF_EXAMPLE
-    assert views.get_string_custom_property(artifacts.CONTENT_DIGEST) == summary[artifacts.CONTENT_DIGEST]
+    assert views.get_string_custom_property(artifact_files.CONTENT_DIGEST) == summary[artifact_files.CONTENT_DIGEST]
     assert views.get_int_custom_property(executor.TRAIN_RECORDS) == len(train)
     assert views.get_int_custom_property(executor.EVAL_RECORDS) == len(held_out)
-    assert views.get_float_custom_property(artifacts.SECONDS) > 0
+    assert views.get_float_custom_property(artifact_files.SECONDS) > 0
 
 
 def test_a_group_is_not_on_both_sides(view_gen, image_records, tmp_path):
@@ -115,8 +115,8 @@ def test_a_group_is_not_on_both_sides(view_gen, image_records, tmp_path):
 def test_nothing_but_shards_and_summary_is_left(views):
     names = {path.relative_to(views.uri).as_posix() for path in pathlib.Path(views.uri).rglob("*") if path.is_file()}
     train = {f"Split-train/views-0000{number}-00000.tfrecord" for number in range(3)}  # one of each input file
-    eval_shards = names - train - {artifacts.VIEWS_SUMMARY_FILE}
-    assert train < names and artifacts.VIEWS_SUMMARY_FILE in names
+    eval_shards = names - train - {artifact_files.VIEWS_SUMMARY_FILE}
+    assert train < names and artifact_files.VIEWS_SUMMARY_FILE in names
     assert eval_shards and eval_shards <= {f"Split-eval/views-0000{number}-00000.tfrecord" for number in range(2)}
     assert not pathlib.Path(views.uri, ".incomplete").exists()
 
@@ -165,7 +165,7 @@ def test_another_seed_changes_the_crops_and_not_what_is_held_out(views, view_gen
     first, second = (view_gen.read(artifact, records.TRAIN) for artifact in (views, other))
     assert set(first) == set(second)
     assert all(first[digest] != second[digest] for digest in first)
-    digests = {view_gen.summary(artifact)[artifacts.CONTENT_DIGEST] for artifact in (views, other)}
+    digests = {view_gen.summary(artifact)[artifact_files.CONTENT_DIGEST] for artifact in (views, other)}
     assert len(digests) == 2
 
 
@@ -249,7 +249,7 @@ def test_missing_files_are_noticed(view_gen, image_records, tmp_path):
     sorted(pathlib.Path(examples.uri, "Split-train").iterdir())[0].unlink()
     with pytest.raises(ValueError, match=rf"12 images expected in {examples.uri}, found 7"):
         view_gen.run(examples, tmp_path / "out", TWO_VIEWS)
-    assert not (tmp_path / "out" / artifacts.VIEWS_SUMMARY_FILE).exists()
+    assert not (tmp_path / "out" / artifact_files.VIEWS_SUMMARY_FILE).exists()
 
 
 def test_a_repeated_attempt_replaces_what_a_killed_one_left(views, view_gen, examples, tmp_path):
@@ -266,7 +266,7 @@ def test_a_repeated_attempt_replaces_what_a_killed_one_left(views, view_gen, exa
 def test_too_many_bytes_are_refused_before_writing(view_gen, examples, tmp_path):
     with pytest.raises(ValueError, match=r"more than views\.max_view_bytes allows \(10,000\)"):
         view_gen.run(examples, tmp_path, ViewsConfig(views_per_image=64, max_view_bytes=10_000))
-    assert not list(tmp_path.glob("Split-*/*")) and not (tmp_path / artifacts.VIEWS_SUMMARY_FILE).exists()
+    assert not list(tmp_path.glob("Split-*/*")) and not (tmp_path / artifact_files.VIEWS_SUMMARY_FILE).exists()
 
 
 def test_the_estimate_is_close(views, view_gen, examples, tmp_path, caplog):
@@ -306,7 +306,7 @@ def test_a_damaged_image_is_an_error_that_names_it(view_gen, image_records, tmp_
     config = ViewsConfig(views_per_image=views_per_image)
     with pytest.raises(Exception, match=digest):
         view_gen.run(examples, tmp_path / "out", config)
-    assert not (tmp_path / "out" / artifacts.VIEWS_SUMMARY_FILE).exists()
+    assert not (tmp_path / "out" / artifact_files.VIEWS_SUMMARY_FILE).exists()
 
 
 def test_a_damaged_file_is_an_error_that_names_it(view_gen, image_records, tmp_path):
@@ -320,5 +320,5 @@ def test_a_damaged_file_is_an_error_that_names_it(view_gen, image_records, tmp_p
 
 
 def test_summary_is_json_that_people_can_read(views):
-    text = pathlib.Path(views.uri, artifacts.VIEWS_SUMMARY_FILE).read_text()
+    text = pathlib.Path(views.uri, artifact_files.VIEWS_SUMMARY_FILE).read_text()
     assert json.loads(text) and len(text.splitlines()) > 5

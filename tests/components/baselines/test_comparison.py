@@ -10,7 +10,7 @@ import pytest
 from components.baselines import comparison, images
 from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline, BaselinesConfig
-from components.contracts import artifacts, configuration, evidence, files
+from components.contracts import artifact_files, configuration, evidence, files
 from components.contracts import baseline_record as record
 from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
@@ -50,14 +50,14 @@ def _write_encoder(folder: pathlib.Path) -> None:
     """A Trainer's model: an encoder, as it is built, that saw 160 images."""
     config = pretraining_settings()
     encoder, _ = build_models(config, ImageShape(16, 1, MEAN, STD))
-    files.write_bytes(f"{folder}/{artifacts.ENCODER_FILE}", keras_files.to_bytes(encoder))
+    files.write_bytes(f"{folder}/{artifact_files.ENCODER_FILE}", keras_files.to_bytes(encoder))
     settings = {"total_steps": 10, "images_per_step": 16}
     content = {
         "config": configuration.to_mapping(config),
         "settings": settings,
         "weights_digest": weights_digest(encoder),
     }
-    files.write_json(f"{folder}/{artifacts.PRETRAINING_FILE}", content)
+    files.write_json(f"{folder}/{artifact_files.PRETRAINING_FILE}", content)
 
 
 def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathlib.Path) -> None:
@@ -79,13 +79,13 @@ def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathl
         evidence.ENCODER_DIGEST: "of the encoder",
         evidence.FEATURES: {evidence.ENCODER: {evidence.FRACTIONS: fractions}},
     }
-    files.write_json(f"{folder}/{artifacts.PROBE_FILE}", content)
+    files.write_json(f"{folder}/{artifact_files.PROBE_FILE}", content)
     predicted = {
         evidence.predicted_by(evidence.ENCODER, position): part.scores.argmax(axis=2)
         for position, part in enumerate(found.fractions)
     }
     arrays = {evidence.TEST_DIGESTS: test.digests, evidence.TEST_LABELS: labels[1], **predicted}
-    files.write_arrays(f"{folder}/{artifacts.TEST_PREDICTIONS_FILE}", arrays)
+    files.write_arrays(f"{folder}/{artifact_files.TEST_PREDICTIONS_FILE}", arrays)
 
 
 @pytest.fixture(scope="module")
@@ -148,11 +148,11 @@ def test_methods_and_draws_differ(inputs, found):
 
 def test_test_labels_decide_nothing(inputs, found, tmp_path):
     shuffled = dataclasses.replace(inputs, probe_dir=str(tmp_path / "probe"), checkpoints_root=str(tmp_path / "work"))
-    for name in (artifacts.PROBE_FILE, artifacts.TEST_PREDICTIONS_FILE):
+    for name in (artifact_files.PROBE_FILE, artifact_files.TEST_PREDICTIONS_FILE):
         files.write_bytes(f"{shuffled.probe_dir}/{name}", pathlib.Path(inputs.probe_dir, name).read_bytes())
-    arrays = files.read_arrays(f"{inputs.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}")
+    arrays = files.read_arrays(f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}")
     arrays[evidence.TEST_LABELS] = (arrays[evidence.TEST_LABELS] + 1) % 3
-    files.write_arrays(f"{shuffled.probe_dir}/{artifacts.TEST_PREDICTIONS_FILE}", arrays)
+    files.write_arrays(f"{shuffled.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}", arrays)
     again = comparison.compare(shuffled, protocol_of(Baseline.FROZEN))
     assert numbers_of(again)[record.FROZEN] != numbers_of(found)[record.FROZEN]
     first, second = (pathlib.Path(one[record.CHECKPOINT_DIRECTORY], record.FROZEN) for one in (found, again))
@@ -194,7 +194,7 @@ def test_other_settings_have_another_place(inputs):
         dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, seed=1)),
         dataclasses.replace(PROTOCOL, linear_evaluation=dataclasses.replace(EVALUATION, seed=1)),
     ):
-        pretraining = files.read_json(f"{inputs.encoder_dir}/{artifacts.PRETRAINING_FILE}")
+        pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
         nothing = images.LabelledImages(*[np.array(["a"])] * 3, None, np.array([0]))
         found.add(comparison._work_directory(inputs, protocol, pretraining, nothing, nothing))
     assert len(found) == 3

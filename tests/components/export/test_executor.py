@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts, signatures
+from components.contracts import artifact_files, artifacts, signatures
 from components.contracts.code_digest import code_digest
 from components.contracts.images import ImageConfig
 from components.export import registry
@@ -58,7 +58,7 @@ class Workplace:
         model = standard_artifacts.Model()
         model.uri = str(self.root / "model" / digest[:4])
         shutil.copytree(self._saved_models[digest], f"{model.uri}/Format-Serving", dirs_exist_ok=True)
-        model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+        model.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
         artifacts.set_data_span(model, span)
         return model
 
@@ -75,18 +75,22 @@ class Workplace:
             "warnings": ["few images"],
             "test_split": {"test_split_digest": "e" * 64, "earlier_blessings": 3},
         }
-        pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).write_text(json.dumps(content))
+        pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).write_text(json.dumps(content))
         blessing.set_int_custom_property("blessed", int(verdict in ("blessed", "unchanged")))
-        blessing.set_string_custom_property(artifacts.VERDICT, verdict)
-        blessing.set_string_custom_property(artifacts.REASON, reason)
+        blessing.set_string_custom_property(artifact_files.VERDICT, verdict)
+        blessing.set_string_custom_property(artifact_files.REASON, reason)
         return blessing
 
     def evidence(self) -> dict:
         """The artifacts whose content goes with a version, each with its one file that is read."""
         contents = {
-            "examples": (standard_artifacts.Examples, artifacts.INGESTION_SUMMARY_FILE, INGESTION),
-            "pretrained_model": (standard_artifacts.Model, f"Format-Serving/{artifacts.PRETRAINING_FILE}", PRETRAINING),
-            "probe_report": (artifacts.ProbeReport, artifacts.PROBE_FILE, PROBE),
+            "examples": (standard_artifacts.Examples, artifact_files.INGESTION_SUMMARY_FILE, INGESTION),
+            "pretrained_model": (
+                standard_artifacts.Model,
+                f"Format-Serving/{artifact_files.PRETRAINING_FILE}",
+                PRETRAINING,
+            ),
+            "probe_report": (artifacts.ProbeReport, artifact_files.PROBE_FILE, PROBE),
         }
         found = {}
         for name, (kind, file, content) in contents.items():
@@ -119,7 +123,7 @@ class Workplace:
         }
         pushed.uri = str(self.root / "pushed" / str(self._runs))
         Executor().Do(inputs, {"pushed_model": [pushed]}, dict(pusher.exec_properties))
-        return pushed, json.loads(pathlib.Path(pushed.uri, artifacts.PUSH_FILE).read_text())
+        return pushed, json.loads(pathlib.Path(pushed.uri, artifact_files.PUSH_FILE).read_text())
 
 
 @pytest.fixture
@@ -135,9 +139,9 @@ def test_a_blessed_model_is_pushed_as_it_was_evaluated(workplace):
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert pushed.get_string_custom_property("pushed_version") == "1"
-    assert pushed.get_int_custom_property(artifacts.VERSION) == 1
-    assert pushed.get_string_custom_property(artifacts.CONTENT_DIGEST) == DIGEST
-    assert pushed.get_float_custom_property(artifacts.SECONDS) > 0
+    assert pushed.get_int_custom_property(artifact_files.VERSION) == 1
+    assert pushed.get_string_custom_property(artifact_files.CONTENT_DIGEST) == DIGEST
+    assert pushed.get_float_custom_property(artifact_files.SECONDS) > 0
 
     evaluated = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving")
     for path in [path for path in evaluated.rglob("*") if path.is_file()]:
@@ -302,7 +306,7 @@ def test_a_saved_model_with_another_identity_is_refused(workplace):
 def test_evidence_that_is_missing_stops_the_push(workplace, monkeypatch):
     def without_evidence(verdict, reason):
         blessing = Workplace.blessing(workplace, verdict, reason)
-        pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).unlink()
+        pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).unlink()
         return blessing
 
     monkeypatch.setattr(workplace, "blessing", without_evidence)

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from components.contracts import artifacts, evidence, features_record, records
+from components.contracts import artifact_files, evidence, features_record, records
 from components.features import extraction, frozen_features, stored
 from components.features.config import FeaturesConfig
 from tests.components.labelled_shapes import image_record
@@ -33,7 +33,7 @@ def extracted(workplace, tmp_path_factory) -> tuple[pathlib.Path, frozen_feature
 def test_what_is_read_is_what_the_encoder_gives(workplace, extracted):
     folder, written = extracted
     preparation = extraction.Preparation(str(workplace.transform_graph_dir))
-    encoder = frozen_features.load_model(str(workplace.encoder_dir), artifacts.ENCODER_FILE)
+    encoder = frozen_features.load_model(str(workplace.encoder_dir), artifact_files.ENCODER_FILE)
     encoders = {"direct": lambda pixels: encoder(pixels, training=False)}
     for split, count in COUNTS.items():
         found = stored.read(str(folder), split)
@@ -48,7 +48,7 @@ def test_what_is_read_is_what_the_encoder_gives(workplace, extracted):
             assert getattr(found, name).tolist() == getattr(direct, name).tolist()
     assert written.counts == COUNTS
     assert written.bytes == sum(path.stat().st_size - 128 for path in folder.glob("*/*.npy"))  # without NumPy's header
-    summary = json.loads((folder / artifacts.FEATURES_FILE).read_text())
+    summary = json.loads((folder / artifact_files.FEATURES_FILE).read_text())
     assert summary[features_record.ENCODER_DIGEST] == written.encoder_digest
     assert summary[features_record.CONFIG]["raw_pixels_max_px"] == 6
 
@@ -75,7 +75,7 @@ def test_an_encoder_that_changes_is_noticed(workplace, tmp_path, monkeypatch):
     monkeypatch.setattr(frozen_features, "_frozen", lambda encoder: lambda pixels: encoder(pixels, training=True))
     with pytest.raises(ValueError, match="the encoder changed while it was used"):
         frozen_features.extract(make_inputs(workplace), str(tmp_path), FeaturesConfig())
-    assert not (tmp_path / artifacts.FEATURES_FILE).exists()
+    assert not (tmp_path / artifact_files.FEATURES_FILE).exists()
 
 
 def test_a_split_without_labels_is_named(workplace, tmp_path):

@@ -10,7 +10,7 @@ from tfx.dsl.compiler import compiler
 from tfx.orchestration import data_types
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.configuration import to_json
 from components.contracts.images import ImageConfig
 from components.ingestion.component import ImageExampleGen
@@ -27,9 +27,9 @@ def test_spec():
     assert node.outputs["examples"].type is standard_artifacts.Examples
     properties = node.exec_properties
     assert properties["input_base"] == "/data"
-    assert properties[artifacts.CONFIG] == to_json(config)
-    assert properties[artifacts.IMAGE_CONFIG] == to_json(IMAGE_CONFIG)
-    assert len(properties[artifacts.CODE_DIGEST]) == 64
+    assert properties[artifact_files.CONFIG] == to_json(config)
+    assert properties[artifact_files.IMAGE_CONFIG] == to_json(IMAGE_CONFIG)
+    assert len(properties[artifact_files.CODE_DIGEST]) == 64
 
 
 def test_refuses_bad_arguments():
@@ -54,7 +54,7 @@ def test_run_time_parameters_and_the_driver_reach_the_ir(tmp_path):
     ir = compiler.Compiler().compile(make_pipeline(node, tmp_path))
     [compiled] = (each.pipeline_node for each in ir.nodes)
     assert compiled.parameters.parameters["input_base"].runtime_parameter.name == "data-root"
-    assert compiled.parameters.parameters[artifacts.CONFIG].runtime_parameter.name == "ingestion"
+    assert compiled.parameters.parameters[artifact_files.CONFIG].runtime_parameter.name == "ingestion"
     assert "components.ingestion.driver.ImageExampleGenDriver" in str(ir.deployment_config)
 
 
@@ -84,13 +84,13 @@ def test_runs_in_a_pipeline_and_comes_from_the_cache(make_files, tmp_path, monke
         assert states == [complete, cached][: attempt + 1]
         [(uri, split_names, values)] = found
     assert json.loads(split_names) == ["train", "test", "unlabeled"]
-    assert values["span"] == values[artifacts.DATA_SPAN] == 7
+    assert values["span"] == values[artifact_files.DATA_SPAN] == 7
     assert (values["records_train"], values["records_test"], values["records_unlabeled"]) == (8, 2, 1)
     assert values["refused_unknown_format"] == 1
     assert (values["payload_format"], values["file_format"]) == ("FORMAT_TF_EXAMPLE", "tfrecords_gzip")
-    summary = json.loads((uri / artifacts.INGESTION_SUMMARY_FILE).read_text())
-    assert values[artifacts.CONTENT_DIGEST] == summary["content_digest"]
-    assert values[artifacts.SECONDS] > 0
+    summary = json.loads((uri / artifact_files.INGESTION_SUMMARY_FILE).read_text())
+    assert values[artifact_files.CONTENT_DIGEST] == summary["content_digest"]
+    assert values[artifact_files.SECONDS] > 0
     assert values["bytes_train"] == summary["bytes"]["train"] > 0
     assert summary["root"] == str(root / "span-7")
 
@@ -110,7 +110,7 @@ def test_a_manifest_with_spans_runs_in_a_pipeline(make_files, tmp_path):
     assert (values["span"], values["version"]) == (19782, 3)
     assert values["records_train"] + values["records_test"] == 50
     assert (values["refused_unreadable"], values.get("refused_group_conflict")) == (1, None)
-    summary = json.loads((uri / artifacts.INGESTION_SUMMARY_FILE).read_text())
+    summary = json.loads((uri / artifact_files.INGESTION_SUMMARY_FILE).read_text())
     assert summary["root"] == str(tmp_path / "data/2024-02-29/v3")
     assert summary["source"] == "manifest"
 

@@ -7,7 +7,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.contracts.configuration import to_json
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
@@ -21,7 +21,7 @@ def resolve(root, config=None, span=None):
         config = dataclasses.replace(config, span=span)
     properties = {
         standard_component_specs.INPUT_BASE_KEY: str(root),
-        artifacts.CONFIG: to_json(config),
+        artifact_files.CONFIG: to_json(config),
     }
     pipeline = data_types.PipelineInfo("", "")
     component = data_types.ComponentInfo("", "", pipeline)

@@ -17,7 +17,7 @@ import tensorflow as tf
 from apache_beam.runners.portability.fn_api_runner import execution
 from PIL import Image
 
-from components.contracts import artifacts, records
+from components.contracts import artifact_files, records
 from components.contracts.images import Color, ImageConfig
 from components.ingestion import staging, work_order
 from components.ingestion.beam import decoding, transforms
@@ -64,7 +64,7 @@ def quarantine(output):
 
 
 def quarantine_entries(output):
-    lines = (pathlib.Path(output) / artifacts.QUARANTINE_FILE).read_text().splitlines()
+    lines = (pathlib.Path(output) / artifact_files.QUARANTINE_FILE).read_text().splitlines()
     return {entry["path"]: entry for entry in map(json.loads, lines)}
 
 
@@ -73,7 +73,7 @@ def contents(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in pathlib.Path(folder).rglob("*")
-        if path.is_file() and path.name != artifacts.INGESTION_SUMMARY_FILE
+        if path.is_file() and path.name != artifact_files.INGESTION_SUMMARY_FILE
     }
 
 
@@ -96,10 +96,10 @@ def test_rows_in_rows_out(ingested, make_photo):
     assert summary["records"] == {"train": 11, "test": 4, "unlabeled": 3}
     assert summary["classes"] == {"train": {"cat": 6, "dog": 5}, "test": {"cat": 2, "dog": 2}}
     assert summary["warnings"] == []
-    assert json.loads((output / artifacts.INGESTION_SUMMARY_FILE).read_text()) == summary
+    assert json.loads((output / artifact_files.INGESTION_SUMMARY_FILE).read_text()) == summary
     assert sorted(os.listdir(output)) == [
         "Split-test", "Split-train", "Split-unlabeled",
-        artifacts.INGESTION_SUMMARY_FILE, artifacts.NEAR_DUPLICATES_FILE, artifacts.QUARANTINE_FILE,
+        artifact_files.INGESTION_SUMMARY_FILE, artifact_files.NEAR_DUPLICATES_FILE, artifact_files.QUARANTINE_FILE,
     ]  # fmt: skip
 
 
@@ -314,7 +314,7 @@ def test_an_image_that_vanishes_on_the_way_is_noticed(ingested, tmp_path, monkey
 def test_data_that_can_not_be_used(make_files, tmp_path, files, error, message):
     with pytest.raises(error, match=message):
         run(make_files(files), tmp_path / "out")
-    assert artifacts.INGESTION_SUMMARY_FILE not in os.listdir(tmp_path / "out")
+    assert artifact_files.INGESTION_SUMMARY_FILE not in os.listdir(tmp_path / "out")
 
 
 def test_a_missing_folder(tmp_path):
@@ -420,9 +420,9 @@ def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkey
     assert set(read(tmp_path / "out", "train")).isdisjoint(removed)
     if mode is NearDuplicates.OFF:
         assert (summary["near_duplicates"], summary["warnings"]) == (0, [])
-        assert not (tmp_path / "out" / artifacts.NEAR_DUPLICATES_FILE).exists()
+        assert not (tmp_path / "out" / artifact_files.NEAR_DUPLICATES_FILE).exists()
         return
-    lines = (tmp_path / "out" / artifacts.NEAR_DUPLICATES_FILE).read_text().splitlines()
+    lines = (tmp_path / "out" / artifact_files.NEAR_DUPLICATES_FILE).read_text().splitlines()
     found = [json.loads(line) for line in lines]
     assert {pair["path"]: pair["test_path"] for pair in found} == pairs
     assert all(pair["bits"] <= 6 and pair["split"] in ("train", "unlabeled") for pair in found)

@@ -13,7 +13,7 @@ from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.types import Channel, standard_artifacts
 
-from components.contracts import artifacts, evidence
+from components.contracts import artifact_files, artifacts, evidence
 from components.linear_evaluation import blessing_resolver
 from components.linear_evaluation.blessing_resolver import (
     BlessedBaseline,
@@ -26,7 +26,7 @@ from components.linear_evaluation.blessing_resolver import (
 def make_model(number: int, digest: str) -> standard_artifacts.Model:
     model = standard_artifacts.Model()
     model.id, model.uri = number, f"/models/{number}"
-    model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    model.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
     return model
 
 
@@ -40,7 +40,7 @@ class History:
     def model(self, digest: str, span: int | None = None, test_split: str = "t") -> types.Artifact:
         number = 100 + len(self.models)
         self.models[number] = make_model(number, digest)
-        self.models[number].set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, test_split)
+        self.models[number].set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, test_split)
         artifacts.set_data_span(self.models[number], span)
         return self.models[number]
 
@@ -62,9 +62,9 @@ class History:
 
 
 def describe(blessing, candidate, baseline, in_force, verdict: str) -> None:
-    blessing.set_string_custom_property(artifacts.VERDICT, verdict)
+    blessing.set_string_custom_property(artifact_files.VERDICT, verdict)
     artifacts.set_data_span(blessing, artifacts.data_span(candidate))
-    for key in (artifacts.CONTENT_DIGEST, artifacts.TEST_SPLIT_DIGEST):
+    for key in (artifact_files.CONTENT_DIGEST, artifact_files.TEST_SPLIT_DIGEST):
         blessing.set_string_custom_property(key, candidate.get_string_custom_property(key))
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
     if baseline:
@@ -123,8 +123,8 @@ def test_going_back_compares_with_the_model_in_use():
 def test_a_model_of_other_classes_is_no_baseline_but_stays_in_force():
     history = History()
     first, grown = history.model("a"), history.model("b")
-    first.set_string_custom_property(artifacts.CLASSES_DIGEST, "cat, dog")
-    grown.set_string_custom_property(artifacts.CLASSES_DIGEST, "cat, cow, dog")
+    first.set_string_custom_property(artifact_files.CLASSES_DIGEST, "cat, dog")
+    grown.set_string_custom_property(artifact_files.CLASSES_DIGEST, "cat, cow, dog")
     in_force = history.judge(first, evidence.BLESSED)
     assert history.resolve(grown) == (None, in_force)
     history.judge(grown, evidence.BLESSED)
@@ -187,8 +187,8 @@ def test_an_unchanged_run_counts_what_the_first_one_did():
 def make_report(number: int, digest: str, verdict: str) -> artifacts.Report:
     report = artifacts.Report()
     report.id = number
-    report.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
-    report.set_string_custom_property(artifacts.VERDICT, verdict)
+    report.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
+    report.set_string_custom_property(artifact_files.VERDICT, verdict)
     return report
 
 
@@ -242,8 +242,8 @@ def test_a_candidate_without_identity_is_refused():
 
 @component
 def Candidate(model: OutputArtifact[standard_artifacts.Model], digest: Parameter[str], code: Parameter[str]):
-    model.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
-    model.set_string_custom_property(artifacts.TEST_SPLIT_DIGEST, "t")
+    model.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
+    model.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, "t")
     model.set_string_custom_property("code", code)
 
 
@@ -310,7 +310,7 @@ class Runs:
         events = store.get_events_by_execution_ids([execution_id])
         ids = [event.artifact_id for event in events if event.path.steps[0].key == "model"]
         found = store.get_artifacts_by_id(ids)
-        return found[0].custom_properties[artifacts.CONTENT_DIGEST].string_value if found else "none"
+        return found[0].custom_properties[artifact_files.CONTENT_DIGEST].string_value if found else "none"
 
 
 def test_a_real_pipeline_resolves_and_caches_as_the_rule_says(tmp_path):

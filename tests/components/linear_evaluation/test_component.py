@@ -15,7 +15,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
 
-from components.contracts import artifacts, configuration, evidence, records
+from components.contracts import artifact_files, artifacts, configuration, evidence, records
 from components.features.component import FeatureExtractor
 from components.features.config import FeaturesConfig
 from components.linear_evaluation import evaluation_result
@@ -43,9 +43,9 @@ class Runs:
         if not encoder_dir.exists():
             (encoder_dir / "Format-Serving").mkdir(parents=True)
             for name, source in (
-                (artifacts.ENCODER_FILE, encoder_file),
-                (artifacts.INITIAL_ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE),
-                (artifacts.PROJECTION_HEAD_FILE, artifacts.PROJECTION_HEAD_FILE),
+                (artifact_files.ENCODER_FILE, encoder_file),
+                (artifact_files.INITIAL_ENCODER_FILE, artifact_files.INITIAL_ENCODER_FILE),
+                (artifact_files.PROJECTION_HEAD_FILE, artifact_files.PROJECTION_HEAD_FILE),
             ):
                 shutil.copy(self._workplace.encoder_dir / source, encoder_dir / "Format-Serving" / name)
         LocalDagRunner().run(
@@ -129,7 +129,7 @@ class Runs:
             found = [
                 artifact
                 for artifact in handle.store.get_artifacts_by_type(kind.TYPE_NAME)
-                if kind is not standard_artifacts.ModelBlessing or artifacts.VERDICT in artifact.custom_properties
+                if kind is not standard_artifacts.ModelBlessing or artifact_files.VERDICT in artifact.custom_properties
             ]
         newest = max(found, key=lambda artifact: artifact.id)
         artifact = kind()
@@ -139,7 +139,7 @@ class Runs:
 
 def stored_accuracies(report_dir: str) -> dict:
     """Accuracy over all test images and by class, counted from the stored predictions."""
-    with np.load(pathlib.Path(report_dir, artifacts.TEST_PREDICTIONS_FILE)) as stored:
+    with np.load(pathlib.Path(report_dir, artifact_files.TEST_PREDICTIONS_FILE)) as stored:
         right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
         names = stored[evidence.TEST_CLASS_NAMES][stored[evidence.TEST_LABELS]]
     return {None: right.mean(), **{name: right[names == name].mean() for name in set(names.tolist())}}
@@ -148,11 +148,11 @@ def stored_accuracies(report_dir: str) -> dict:
 def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     runs = Runs(tmp_path, workplace)
     steps = ("FeatureExtractor", "LinearProbe", "Evaluator", "Gate", "Pusher")
-    states = runs.run(artifacts.ENCODER_FILE)
+    states = runs.run(artifact_files.ENCODER_FILE)
     assert {name: states[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
     report = runs.latest(artifacts.ProbeReport)
     blessing = runs.latest(standard_artifacts.ModelBlessing)
-    assert blessing.get_string_custom_property(artifacts.VERDICT) == evidence.BLESSED
+    assert blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED
     assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 1
 
     # TFMA, which read the records and ran the SavedModel itself, counts what the probe counted.
@@ -164,19 +164,19 @@ def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     assert (found.images, found.baseline_accuracy) == (90, None)
     good_accuracy = found.accuracy
 
-    again = runs.run(artifacts.ENCODER_FILE)
+    again = runs.run(artifact_files.ENCODER_FILE)
     assert {name: again[name] for name in steps} == dict.fromkeys(steps, "CACHED")
 
-    worse = runs.run(artifacts.INITIAL_ENCODER_FILE)
+    worse = runs.run(artifact_files.INITIAL_ENCODER_FILE)
     assert {name: worse[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
     blessing = runs.latest(standard_artifacts.ModelBlessing)
-    assert blessing.get_string_custom_property(artifacts.VERDICT) == evidence.NOT_BLESSED
+    assert blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.NOT_BLESSED
     assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 0
-    verdict = json.loads(pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).read_text())
+    verdict = json.loads(pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).read_text())
     assert "below the model in use" in verdict[evidence.REASON]
     assert "the untrained encoder's" in verdict[evidence.REASON]
     assert verdict[evidence.TEST_SPLIT] == {
-        evidence.TEST_SPLIT_DIGEST: report.get_string_custom_property(artifacts.TEST_SPLIT_DIGEST),
+        evidence.TEST_SPLIT_DIGEST: report.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST),
         evidence.EARLIER_BLESSINGS: 1,
     }
     assert verdict[evidence.BASELINE][evidence.ACCURACY] == pytest.approx(good_accuracy)
@@ -194,8 +194,8 @@ def test_parameters_are_canonical_and_carry_the_code():
         config=CONFIG,
         image_config=IMAGE_CONFIG,
     )
-    assert probe.exec_properties[artifacts.CONFIG] == configuration.to_json(CONFIG)
-    assert len(probe.exec_properties[artifacts.CODE_DIGEST]) == 64
+    assert probe.exec_properties[artifact_files.CONFIG] == configuration.to_json(CONFIG)
+    assert len(probe.exec_properties[artifact_files.CODE_DIGEST]) == 64
     assert {key: channel.type for key, channel in probe.outputs.items()} == {
         "model": standard_artifacts.Model,
         "probe_report": artifacts.ProbeReport,

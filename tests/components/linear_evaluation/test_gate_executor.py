@@ -8,7 +8,7 @@ from tfx.components.evaluator import constants
 from tfx.components.pusher import executor as pusher_executor
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts, configuration, evidence, signatures
+from components.contracts import artifact_files, artifacts, configuration, evidence, signatures
 from components.linear_evaluation import blessing_resolver, gate, gate_evidence, gate_executor
 from components.linear_evaluation.config import GateConfig
 
@@ -17,7 +17,7 @@ def make_artifact(kind, number: int, uri: pathlib.Path, digest: str = ""):
     artifact = kind()
     artifact.id, artifact.uri = number, str(uri)
     uri.mkdir(parents=True, exist_ok=True)
-    artifact.set_string_custom_property(artifacts.CONTENT_DIGEST, digest)
+    artifact.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
     return artifact
 
 
@@ -47,9 +47,9 @@ def test_the_span_goes_from_the_model_into_blessing_and_evidence(inputs, tmp_pat
 
 
 def run_gate(inputs, blessing) -> dict:
-    parameters = {artifacts.CONFIG: configuration.to_json(GateConfig()), artifacts.CODE_DIGEST: "x"}
+    parameters = {artifact_files.CONFIG: configuration.to_json(GateConfig()), artifact_files.CODE_DIGEST: "x"}
     gate_executor.Executor().Do(inputs, {"blessing": [blessing]}, parameters)
-    return json.loads(pathlib.Path(blessing.uri, artifacts.VERDICT_FILE).read_text())
+    return json.loads(pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).read_text())
 
 
 def is_pushed(blessing) -> bool:
@@ -60,14 +60,19 @@ def test_empty_evidence_closes_the_gate_without_an_error(inputs, tmp_path):
     blessing = make_artifact(standard_artifacts.ModelBlessing, 7, tmp_path / "blessing")
     (tmp_path / "blessing" / "BLESSED").touch()  # of a killed attempt
     written = run_gate(inputs, blessing)
-    assert written[evidence.VERDICT] == evidence.NOT_BLESSED == blessing.get_string_custom_property(artifacts.VERDICT)
+    assert (
+        written[evidence.VERDICT] == evidence.NOT_BLESSED == blessing.get_string_custom_property(artifact_files.VERDICT)
+    )
     assert [reason.partition(" cannot")[0] for reason in written[evidence.REASONS]] == [
         "the probe report",
         "the test predictions",
         "the Evaluator's result",
     ]
-    assert blessing.get_string_custom_property(artifacts.REASON) == written[evidence.REASON]
-    assert sorted(path.name for path in (tmp_path / "blessing").iterdir()) == ["NOT_BLESSED", artifacts.VERDICT_FILE]
+    assert blessing.get_string_custom_property(artifact_files.REASON) == written[evidence.REASON]
+    assert sorted(path.name for path in (tmp_path / "blessing").iterdir()) == [
+        "NOT_BLESSED",
+        artifact_files.VERDICT_FILE,
+    ]
     assert not is_pushed(blessing)
 
 
@@ -111,8 +116,8 @@ def test_the_blessing_is_one_of_tfx(inputs, tmp_path, monkeypatch, verdict, push
         blessing_resolver.IN_FORCE_ID: 4 if has_baseline else 0,
     }
     assert {key: blessing.get_int_custom_property(key) for key in numbers} == numbers
-    assert blessing.get_string_custom_property(artifacts.CONTENT_DIGEST) == "a" * 64
-    assert blessing.get_float_custom_property(artifacts.SECONDS) > 0
+    assert blessing.get_string_custom_property(artifact_files.CONTENT_DIGEST) == "a" * 64
+    assert blessing.get_float_custom_property(artifact_files.SECONDS) > 0
     assert written[evidence.CHECKS] == [
         {"name": "min_accuracy", "value": 0.9, "threshold": 0.8, "passed": pushed, "text": "because"}
     ]

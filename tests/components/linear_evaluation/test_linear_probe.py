@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts import artifacts, evidence, records, signatures
+from components.contracts import artifact_files, evidence, records, signatures
 from components.features import frozen_features
 from components.features.config import FeaturesConfig
 from components.linear_evaluation import linear_probe
@@ -58,7 +58,7 @@ def outcome(workplace, features_dir, tmp_path_factory):
 
 def test_the_report_holds_every_kind_of_features(outcome):
     root, report = outcome
-    assert json.loads((root / "report" / artifacts.PROBE_FILE).read_text()) == json.loads(json.dumps(report))
+    assert json.loads((root / "report" / artifact_files.PROBE_FILE).read_text()) == json.loads(json.dumps(report))
     assert report[evidence.CLASS_NAMES] == list(CLASSES)
     assert report[evidence.COUNTS] == {"train": 120, "test": 90}
     assert list(report[evidence.FEATURES]) == [evidence.ENCODER, evidence.RANDOM_ENCODER, evidence.RAW_PIXELS]
@@ -73,7 +73,7 @@ def test_the_report_holds_every_kind_of_features(outcome):
 
 def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(workplace, outcome):
     root, report = outcome
-    with np.load(root / "report" / artifacts.TEST_PREDICTIONS_FILE) as stored:
+    with np.load(root / "report" / artifact_files.TEST_PREDICTIONS_FILE) as stored:
         stored = dict(stored)
     right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
     assert right.mean() == pytest.approx(report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY])
@@ -103,7 +103,7 @@ def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(wor
 
 def test_pictures_belong_to_their_images(outcome):
     root, _ = outcome
-    with np.load(root / "report" / artifacts.TEST_PREDICTIONS_FILE) as stored:
+    with np.load(root / "report" / artifact_files.TEST_PREDICTIONS_FILE) as stored:
         stored = dict(stored)
     assert stored[evidence.THUMBNAILS].shape == (20, 12, 12, 1)
     assert stored[evidence.THUMBNAILS].dtype == np.uint8
@@ -139,7 +139,7 @@ def test_the_same_inputs_give_the_same_model(workplace, outcome, tmp_path):
 def test_features_of_another_encoder_are_noticed(workplace, features_dir, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(workplace.encoder_dir, other)
-    shutil.copy(other / artifacts.INITIAL_ENCODER_FILE, other / artifacts.ENCODER_FILE)
+    shutil.copy(other / artifact_files.INITIAL_ENCODER_FILE, other / artifact_files.ENCODER_FILE)
     with pytest.raises(ValueError, match=r"the features in .* are of an encoder with digest \w+, but .*other has"):
         linear_probe.run_probe(
             make_inputs(workplace, features_dir, encoder_dir=str(other)),

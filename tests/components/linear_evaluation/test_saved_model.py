@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts import artifacts, evidence, signatures
+from components.contracts import artifact_files, evidence, signatures
 from components.features import extraction
 from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
@@ -66,8 +66,8 @@ def make_golden(parts: saved_model.ServedParts, workplace, count: int) -> saved_
 def parts(workplace):
     graph = str(workplace.transform_graph_dir)
     mean, std = moments.channel_moments(graph)
-    encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
-    head = keras.saving.load_model(workplace.encoder_dir / artifacts.PROJECTION_HEAD_FILE, compile=False)
+    encoder = keras.saving.load_model(workplace.encoder_dir / artifact_files.ENCODER_FILE, compile=False)
+    head = keras.saving.load_model(workplace.encoder_dir / artifact_files.PROJECTION_HEAD_FILE, compile=False)
     return saved_model.ServedParts(encoder, head, make_head(16, 3), mean, std, list(CLASSES), IMAGE_CONFIG)
 
 
@@ -204,7 +204,7 @@ def test_leftovers_are_gone_and_facts_are_there(parts, exported):
 
 
 def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):
-    again = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
+    again = keras.saving.load_model(workplace.encoder_dir / artifact_files.ENCODER_FILE, compile=False)
     same = dataclasses.replace(parts, encoder=again)
     assert same.content_digest() == parts.content_digest()
     head = LinearHead(parts.head.kernel.copy(), parts.head.bias + np.float32(1e-3))
@@ -226,7 +226,7 @@ def _shifted(head: keras.Model) -> keras.Model:
 
 
 def test_batch_norm_statistics_are_content(parts, workplace):
-    encoder = keras.saving.load_model(workplace.encoder_dir / artifacts.ENCODER_FILE, compile=False)
+    encoder = keras.saving.load_model(workplace.encoder_dir / artifact_files.ENCODER_FILE, compile=False)
     norm = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.BatchNormalization))
     norm.moving_mean.assign_add(np.full(norm.moving_mean.shape, 0.01, np.float32))
     assert dataclasses.replace(parts, encoder=encoder).content_digest() != parts.content_digest()

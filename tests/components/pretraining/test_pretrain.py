@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-from components.contracts import artifacts, configuration
+from components.contracts import artifact_files, configuration
 from components.contracts.images import Color, ImageConfig
 from components.pretraining import checkpoints, devices, pretrain
 from components.pretraining.config import PretrainingConfig
@@ -44,7 +44,7 @@ def load(folder: pathlib.Path, name: str) -> keras.Model:
 
 def test_describes_the_run(finished, settings):
     folder, description = finished
-    assert json.loads((folder / "model" / artifacts.PRETRAINING_FILE).read_text()) == description
+    assert json.loads((folder / "model" / artifact_files.PRETRAINING_FILE).read_text()) == description
     assert description["settings"]["total_steps"] == 8  # 40 images, batches of 16: two whole ones, four epochs
     assert description["settings"]["negatives_per_anchor"] == 30
     assert description["settings"]["chance_loss"] == pytest.approx(math.log(31))
@@ -62,7 +62,11 @@ def test_writes_models_of_the_promised_shapes(finished):
     pixels = np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
     encoder, initial, head = (
         load(folder, name)
-        for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE)
+        for name in (
+            artifact_files.ENCODER_FILE,
+            artifact_files.INITIAL_ENCODER_FILE,
+            artifact_files.PROJECTION_HEAD_FILE,
+        )
     )
     width = description["settings"]["representation_width"]
     representations = encoder.predict(pixels, verbose=0)
@@ -79,7 +83,11 @@ def test_kept_head_layers_are_the_end_of_both_encoders(views, settings, tmp_path
     assert description["settings"]["representation_width"] == 32
     encoder, initial, rest = (
         load(tmp_path, name)
-        for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE)
+        for name in (
+            artifact_files.ENCODER_FILE,
+            artifact_files.INITIAL_ENCODER_FILE,
+            artifact_files.PROJECTION_HEAD_FILE,
+        )
     )
     pixels = np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
     for model in (encoder, initial):
@@ -93,7 +101,7 @@ def test_kept_head_layers_are_the_end_of_both_encoders(views, settings, tmp_path
 
 def test_batch_norm_statistics_are_estimated_everywhere(finished):
     folder, _ = finished
-    for name in (artifacts.ENCODER_FILE, artifacts.INITIAL_ENCODER_FILE, artifacts.PROJECTION_HEAD_FILE):
+    for name in (artifact_files.ENCODER_FILE, artifact_files.INITIAL_ENCODER_FILE, artifact_files.PROJECTION_HEAD_FILE):
         norms = [layer for layer in load(folder, name).layers if isinstance(layer, keras.layers.BatchNormalization)]
         assert norms
         assert all(np.any(np.asarray(norm.moving_mean) != 0) for norm in norms)
@@ -102,7 +110,7 @@ def test_batch_norm_statistics_are_estimated_everywhere(finished):
 
 def test_grid_shows_eight_images_in_six_views(finished):
     folder, _ = finished
-    grid = cv2.imread(str(folder / "model" / artifacts.VIEW_GRID_FILE), cv2.IMREAD_GRAYSCALE)
+    grid = cv2.imread(str(folder / "model" / artifact_files.VIEW_GRID_FILE), cv2.IMREAD_GRAYSCALE)
     assert grid.shape == (8 * 18, 6 * 18)
     assert grid.std() > 20
 
@@ -114,7 +122,7 @@ def test_encoder_loads_without_this_project(finished, tmp_path):
         "import sys, keras, numpy as np; m = keras.saving.load_model(sys.argv[1]); "
         "assert 'components' not in sys.modules; print(m(np.zeros((2, 16, 16, 1))).shape[0])"
     )
-    path = folder / "model" / artifacts.ENCODER_FILE
+    path = folder / "model" / artifact_files.ENCODER_FILE
     done = subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split()[-1] == "2"
 
@@ -138,14 +146,14 @@ def test_the_first_line_says_what_was_resolved(finished, views, settings, caplog
 
 
 def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_path):
-    task, summary = task_of(views, tmp_path), {artifacts.CONTENT_DIGEST: "a"}
+    task, summary = task_of(views, tmp_path), {artifact_files.CONTENT_DIGEST: "a"}
     config = config_of(settings())
     first = pretrain.checkpoint_directory(config, task, summary)
     moved = task_of(views, tmp_path)
     assert first == pretrain.checkpoint_directory(config, moved, summary)
     others = [
         pretrain.checkpoint_directory(config_of(settings(seed=1)), task, summary),
-        pretrain.checkpoint_directory(config, task, {artifacts.CONTENT_DIGEST: "b"}),
+        pretrain.checkpoint_directory(config, task, {artifact_files.CONTENT_DIGEST: "b"}),
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "mean": np.array([1.0])}), summary),
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "code_digest": "other"}), summary),
     ]
@@ -158,12 +166,15 @@ def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_p
 
 
 def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_path):
-    path = finished[0] / "model" / artifacts.ENCODER_FILE
+    path = finished[0] / "model" / artifact_files.ENCODER_FILE
     encoder = {"architecture": "small_cnn", "width_multiplier": 0.25, "initial_weights": str(path)}
     config = config_of(settings(epochs=2, encoder=encoder))
     description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
     assert description["config"]["encoder"]["initial_weights_digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    initial, earlier = load(tmp_path, artifacts.INITIAL_ENCODER_FILE), load(finished[0], artifacts.ENCODER_FILE)
+    initial, earlier = (
+        load(tmp_path, artifact_files.INITIAL_ENCODER_FILE),
+        load(finished[0], artifact_files.ENCODER_FILE),
+    )
     for found, expected in zip(initial.trainable_variables, earlier.trainable_variables, strict=True):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
     assert description["initial_encoder_digest"] == weights_digest(initial)
@@ -226,10 +237,11 @@ def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path, meth
     kill_in_the_middle(killed, tmp_path / "killed", step=14)
     digest = result(whole)
     assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "model" / artifacts.PRETRAINING_FILE).exists()
+    assert not (tmp_path / "killed" / "model" / artifact_files.PRETRAINING_FILE).exists()
     assert result(start(views, run, tmp_path / "killed")) == digest
     described = [
-        json.loads((tmp_path / name / "model" / artifacts.PRETRAINING_FILE).read_text()) for name in ("whole", "killed")
+        json.loads((tmp_path / name / "model" / artifact_files.PRETRAINING_FILE).read_text())
+        for name in ("whole", "killed")
     ]
     assert 14 <= described[1]["resumed_from_steps"][0] < 120
     assert described[0]["history"] == described[1]["history"]

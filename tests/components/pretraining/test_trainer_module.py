@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.pretraining import executor, pretrain
 from components.pretraining.config import PretrainingConfig
 
@@ -31,9 +31,9 @@ def run_trainer(views, transform_graph, settings: dict, root: pathlib.Path, exec
             "run_fn": "components.pretraining.trainer_module.run_fn",
             "train_args": proto_utils.proto_to_json(trainer_pb2.TrainArgs(splits=[records.TRAIN])),
             "eval_args": proto_utils.proto_to_json(trainer_pb2.EvalArgs(splits=[records.EVAL])),
-            artifacts.CONFIG: configuration.to_json(config),
-            artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
-            artifacts.CODE_DIGEST: "code",
+            artifact_files.CONFIG: configuration.to_json(config),
+            artifact_files.IMAGE_CONFIG: configuration.to_json(IMAGE),
+            artifact_files.CODE_DIGEST: "code",
         },
     )
     return pathlib.Path(model.uri) / "Format-Serving"
@@ -42,13 +42,13 @@ def run_trainer(views, transform_graph, settings: dict, root: pathlib.Path, exec
 def test_the_trainer_writes_the_promised_files(views, transform_graph, settings, tmp_path):
     folder = run_trainer(views, transform_graph, settings(), tmp_path, execution=7)
     assert {path.name for path in folder.iterdir()} == {
-        artifacts.ENCODER_FILE,
-        artifacts.INITIAL_ENCODER_FILE,
-        artifacts.PROJECTION_HEAD_FILE,
-        artifacts.PRETRAINING_FILE,
-        artifacts.VIEW_GRID_FILE,
+        artifact_files.ENCODER_FILE,
+        artifact_files.INITIAL_ENCODER_FILE,
+        artifact_files.PROJECTION_HEAD_FILE,
+        artifact_files.PRETRAINING_FILE,
+        artifact_files.VIEW_GRID_FILE,
     }
-    description = json.loads((folder / artifacts.PRETRAINING_FILE).read_text())
+    description = json.loads((folder / artifact_files.PRETRAINING_FILE).read_text())
     assert description["channel_mean"] == pytest.approx([np.mean(PIXELS)], abs=0.01)
     assert description["channel_std"] == pytest.approx([np.std(PIXELS)], abs=0.01)
     checkpoints = pathlib.Path(description["checkpoint_directory"])
@@ -61,7 +61,7 @@ def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_
     run = settings(epochs=2)
     run_trainer(views, transform_graph, run, tmp_path, execution=1)
     again, other = (
-        json.loads((run_trainer(views, transform_graph, s, tmp_path, n) / artifacts.PRETRAINING_FILE).read_text())
+        json.loads((run_trainer(views, transform_graph, s, tmp_path, n) / artifact_files.PRETRAINING_FILE).read_text())
         for n, s in ((2, run), (3, {**run, "seed": 5}))
     )
     assert again["resumed_from_steps"] == [4]

@@ -9,7 +9,7 @@ from tfx.types import Channel, standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 from tfx.utils import proto_utils
 
-from components.contracts import artifacts, configuration, records
+from components.contracts import artifact_files, configuration, records
 from components.contracts.configuration import ConfigError
 from components.pretraining import executor, tuner_executor
 from components.pretraining.config import PretrainingConfig
@@ -38,8 +38,8 @@ def parameters(**changes) -> dict:
     return {
         "train_args": proto_utils.proto_to_json(trainer_pb2.TrainArgs(splits=[records.TRAIN])),
         "eval_args": proto_utils.proto_to_json(trainer_pb2.EvalArgs(splits=[records.EVAL])),
-        artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
-        artifacts.CODE_DIGEST: "code",
+        artifact_files.IMAGE_CONFIG: configuration.to_json(IMAGE),
+        artifact_files.CODE_DIGEST: "code",
         **changes,
     }
 
@@ -80,16 +80,16 @@ def run_trainer(tuned, examples, pretraining, transform_graph, execution: int) -
         {"model": [model], "model_run": [model_run]},
         parameters(run_fn="components.pretraining.trainer_module.run_fn", config=configuration.to_json(pretraining)),
     )
-    return json.loads(pathlib.Path(model.uri, "Format-Serving", artifacts.PRETRAINING_FILE).read_text())
+    return json.loads(pathlib.Path(model.uri, "Format-Serving", artifact_files.PRETRAINING_FILE).read_text())
 
 
 def test_every_trial_is_written_down_and_checkpoints_are_below_the_root(tuned):
     root, outputs = tuned
     results = pathlib.Path(outputs["tuner_results"].uri)
-    record = json.loads((results / artifacts.TUNING_FILE).read_text())
+    record = json.loads((results / artifact_files.TUNING_FILE).read_text())
     assert [trial["trial"] for trial in record["trials"]] == [1, 2]
     assert {pathlib.Path(folder).parent for folder in record["checkpoint_directories"]} == {root / "checkpoints"}
-    assert outputs["tuner_results"].get_float_custom_property(artifacts.SECONDS) > 0
+    assert outputs["tuner_results"].get_float_custom_property(artifact_files.SECONDS) > 0
     # TFX's own table, best first.
     table = json.loads((results / "tuner_results.json").read_text())
     assert table[0]["score"] == max(trial["knn"] for trial in record["trials"])

@@ -8,7 +8,7 @@ import pytest
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts
+from components.contracts import artifact_files, artifacts
 from components.report.component import Report
 from components.report.config import ReportConfig
 from components.report.executor import Executor
@@ -44,28 +44,28 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
         found[name] = INPUTS[name]()
         found[name].uri = str(tmp_path / name)
         if name != "pretrained_model":  # TFX's Trainer writes no such property
-            found[name].set_float_custom_property(artifacts.SECONDS, 1.5)
+            found[name].set_float_custom_property(artifact_files.SECONDS, 1.5)
         (tmp_path / name).mkdir(parents=True)
     model = tmp_path / "pretrained_model" / "Format-Serving"
     model.mkdir()
     for path, content in (
-        (tmp_path / "examples" / artifacts.INGESTION_SUMMARY_FILE, record.ingestion),
-        (tmp_path / "drift" / artifacts.DRIFT_FILE, record.drift),
-        (tmp_path / "window" / artifacts.WINDOW_FILE, record.window),
-        (tmp_path / "views" / artifacts.VIEWS_SUMMARY_FILE, record.views),
-        (tmp_path / "tuner_results" / artifacts.TUNING_FILE, record.tuning),
-        (model / artifacts.PRETRAINING_FILE, record.pretraining),
-        (tmp_path / "probe_report" / artifacts.PROBE_FILE, record.probe),
-        (tmp_path / "blessing" / artifacts.VERDICT_FILE, record.verdict),
-        (tmp_path / "pushed_model" / artifacts.PUSH_FILE, record.push),
+        (tmp_path / "examples" / artifact_files.INGESTION_SUMMARY_FILE, record.ingestion),
+        (tmp_path / "drift" / artifact_files.DRIFT_FILE, record.drift),
+        (tmp_path / "window" / artifact_files.WINDOW_FILE, record.window),
+        (tmp_path / "views" / artifact_files.VIEWS_SUMMARY_FILE, record.views),
+        (tmp_path / "tuner_results" / artifact_files.TUNING_FILE, record.tuning),
+        (model / artifact_files.PRETRAINING_FILE, record.pretraining),
+        (tmp_path / "probe_report" / artifact_files.PROBE_FILE, record.probe),
+        (tmp_path / "blessing" / artifact_files.VERDICT_FILE, record.verdict),
+        (tmp_path / "pushed_model" / artifact_files.PUSH_FILE, record.push),
     ):
         path.write_text(json.dumps(content))
     lines = "".join(json.dumps(entry) + "\n" for entry in record.quarantine)
-    (tmp_path / "examples" / artifacts.QUARANTINE_FILE).write_text(lines)
-    (model / artifacts.VIEW_GRID_FILE).write_bytes(record.view_grid)
-    found["blessing"].set_string_custom_property(artifacts.VERDICT, "blessed")
-    found["blessing"].set_string_custom_property(artifacts.CONTENT_DIGEST, "c" * 64)
-    np.savez(tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE, **record.predictions)
+    (tmp_path / "examples" / artifact_files.QUARANTINE_FILE).write_text(lines)
+    (model / artifact_files.VIEW_GRID_FILE).write_bytes(record.view_grid)
+    found["blessing"].set_string_custom_property(artifact_files.VERDICT, "blessed")
+    found["blessing"].set_string_custom_property(artifact_files.CONTENT_DIGEST, "c" * 64)
+    np.savez(tmp_path / "probe_report" / artifact_files.TEST_PREDICTIONS_FILE, **record.predictions)
     return found
 
 
@@ -75,7 +75,7 @@ def write_report(inputs: dict[str, types.Artifact], folder: pathlib.Path) -> tup
     report = artifacts.Report()
     report.uri = str(folder)
     Executor().Do({name: [found] for name, found in inputs.items()}, {"report": [report]}, dict(step.exec_properties))
-    return report, (folder / artifacts.REPORT_FILE).read_text(encoding="utf-8")
+    return report, (folder / artifact_files.REPORT_FILE).read_text(encoding="utf-8")
 
 
 def test_the_page_tells_of_every_artifact(inputs, tmp_path):
@@ -98,14 +98,14 @@ def test_the_page_tells_of_every_artifact(inputs, tmp_path):
         assert text in page, text
     assert page.count('<th scope="row">ImageExampleGen</th><td class="number">1.5 s</td>') == 1
     assert "1 min 53 s" in page  # twelve steps and the 95 s of training
-    assert report.get_float_custom_property(artifacts.SECONDS) > 0
+    assert report.get_float_custom_property(artifact_files.SECONDS) > 0
     assert report.get_int_custom_property("bytes") == len(page.encode("utf-8"))
 
 
 def test_the_report_is_found_by_content_and_verdict(inputs, tmp_path):
     report, _ = write_report(inputs, tmp_path / "report")
-    assert report.get_string_custom_property(artifacts.CONTENT_DIGEST) == "c" * 64
-    assert report.get_string_custom_property(artifacts.VERDICT) == "blessed"
+    assert report.get_string_custom_property(artifact_files.CONTENT_DIGEST) == "c" * 64
+    assert report.get_string_custom_property(artifact_files.VERDICT) == "blessed"
 
 
 def test_a_later_run_is_compared_with_the_one_whose_model_is_in_use(inputs, tmp_path, earlier_record):
@@ -113,7 +113,7 @@ def test_a_later_run_is_compared_with_the_one_whose_model_is_in_use(inputs, tmp_
     before, _ = write_report(earlier, tmp_path / "earlier" / "report")
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
     assert "Wrong before, right now: 2" in page
-    probe = tmp_path / "earlier" / "probe_report" / artifacts.PROBE_FILE
+    probe = tmp_path / "earlier" / "probe_report" / artifact_files.PROBE_FILE
     probe.write_text(json.dumps({"as": "another version of the code writes it"}))
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
     assert "Wrong before, right now" not in page
@@ -132,20 +132,20 @@ def test_what_every_run_has_must_be_given(name):
 
 
 def test_a_file_that_is_missing_is_named(inputs, tmp_path):
-    (tmp_path / "probe_report" / artifacts.TEST_PREDICTIONS_FILE).unlink()
+    (tmp_path / "probe_report" / artifact_files.TEST_PREDICTIONS_FILE).unlink()
     with pytest.raises(ValueError, match=r"probe_report/test_predictions\.npz is missing"):
         write_report(inputs, tmp_path / "report")
 
 
 def test_what_a_killed_attempt_left_is_overwritten(inputs, tmp_path):
     (tmp_path / "report").mkdir()
-    (tmp_path / "report" / artifacts.REPORT_FILE).write_text("half a pa")
+    (tmp_path / "report" / artifact_files.REPORT_FILE).write_text("half a pa")
     _, page = write_report(inputs, tmp_path / "report")
     assert page.rstrip().endswith("</html>")
 
 
 def test_a_damaged_file_is_named(inputs, tmp_path):
-    (tmp_path / "blessing" / artifacts.VERDICT_FILE).write_text('{"verdict": ')
+    (tmp_path / "blessing" / artifact_files.VERDICT_FILE).write_text('{"verdict": ')
     with pytest.raises(ValueError, match=r"blessing/verdict\.json is no JSON"):
         write_report(inputs, tmp_path / "report")
 
@@ -154,4 +154,4 @@ def test_parameters_do_not_change_from_run_to_run():
     channels = {name: types.Channel(type=kind) for name, kind in INPUTS.items()}
     first, second = (Report(config=ReportConfig(), pipeline_config="{}", **channels).exec_properties for _ in range(2))
     assert first == second
-    assert set(first) == {artifacts.CONFIG, artifacts.CODE_DIGEST, "pipeline_config"}
+    assert set(first) == {artifact_files.CONFIG, artifact_files.CODE_DIGEST, "pipeline_config"}

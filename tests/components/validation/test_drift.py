@@ -10,7 +10,7 @@ import tensorflow_data_validation as tfdv
 from tfx.types import Channel, standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifacts, configuration, drift_record, records
+from components.contracts import artifact_files, artifacts, configuration, drift_record, records
 from components.validation import anomaly_gate_executor, drift_executor, statistics_resolver
 from components.validation.component import DistributionValidator
 from components.validation.config import ValidationConfig
@@ -36,7 +36,7 @@ def make_statistics(folder, span, frames):
     statistics.uri = str(folder)
     statistics.split_names = encode_split_names(list(frames))
     artifacts.set_data_span(statistics, span)
-    statistics.set_string_custom_property(artifacts.CONTENT_DIGEST, f"content {span}")
+    statistics.set_string_custom_property(artifact_files.CONTENT_DIGEST, f"content {span}")
     for split, frame in frames.items():
         path = pathlib.Path(folder) / f"Split-{split}" / "FeatureStats.pb"
         path.parent.mkdir(parents=True)
@@ -66,8 +66,8 @@ def compare(folder, current, before=None, accepted=None, config=CONFIG):
     folder.mkdir()
     inputs = {"statistics": [current], "baseline_statistics": [before] if before else []}
     inputs["accepted_statistics"] = [accepted] if accepted else []
-    drift_executor.Executor().Do(inputs, {"anomalies": [found]}, {artifacts.CONFIG: configuration.to_json(config)})
-    return found, json.loads((folder / artifacts.DRIFT_FILE).read_text())
+    drift_executor.Executor().Do(inputs, {"anomalies": [found]}, {artifact_files.CONFIG: configuration.to_json(config)})
+    return found, json.loads((folder / artifact_files.DRIFT_FILE).read_text())
 
 
 def judge(folder, statistics, drift):
@@ -93,7 +93,7 @@ def test_the_first_span_passes_and_says_that_nothing_was_compared(spans, tmp_pat
     assert (record[drift_record.BASELINE_SPAN], record[drift_record.COMPARISONS]) == (None, [])
     clearance = judge(tmp_path, spans["first"], found)
     assert artifacts.data_span(clearance) == 1
-    assert clearance.get_string_custom_property(artifacts.CONTENT_DIGEST) == "content 1"
+    assert clearance.get_string_custom_property(artifact_files.CONTENT_DIGEST) == "content 1"
 
 
 def test_a_span_like_the_one_before_passes(spans, tmp_path):
@@ -117,7 +117,7 @@ def test_another_mixture_of_classes_stops_the_run(spans, tmp_path):
     )
     with pytest.raises(anomaly_gate_executor.AnomaliesFoundError, match=message):
         judge(tmp_path, spans["labels"], found)
-    assert "feature label drifted" in (tmp_path / artifacts.ANOMALIES_PAGE).read_text()
+    assert "feature label drifted" in (tmp_path / artifact_files.ANOMALIES_PAGE).read_text()
 
 
 def test_darker_images_stop_the_run_labelled_or_not(spans, tmp_path):
@@ -163,7 +163,7 @@ def test_the_step_needs_no_baseline():
     statistics, before, accepted = (Channel(type=standard_artifacts.ExampleStatistics) for _ in range(3))
     step = DistributionValidator(statistics, before, accepted, CONFIG)
     assert step.spec.INPUTS["baseline_statistics"].optional
-    assert step.exec_properties[artifacts.CONFIG] == configuration.to_json(CONFIG)
+    assert step.exec_properties[artifact_files.CONFIG] == configuration.to_json(CONFIG)
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def resolve(make_series):
         )
         assert found["statistics"] == [current]
         return tuple(
-            chosen[0].get_string_custom_property(artifacts.CONTENT_DIGEST) if chosen else None
+            chosen[0].get_string_custom_property(artifact_files.CONTENT_DIGEST) if chosen else None
             for chosen in (found["baseline_statistics"], found["accepted_statistics"])
         )
 
@@ -215,7 +215,7 @@ def test_what_was_accepted_is_known_by_its_content(resolve):
     series, resolved = resolve
     series.add(1, "one")
     refused = series.add(2, "two", cleared=False)
-    refused.set_int_custom_property(artifacts.ACCEPTED_AT, 1)
+    refused.set_int_custom_property(artifact_files.ACCEPTED_AT, 1)
     assert resolved(refused) == ("one", "two")
     assert resolved(series.add(2, "two")) == ("one", "two")  # counted anew
     assert resolved(series.add(2, "other images")) == ("one", None)

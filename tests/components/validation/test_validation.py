@@ -12,7 +12,7 @@ from tfx.components.example_validator import executor as validator_executor
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifacts, drift_record, records
+from components.contracts import artifact_files, artifacts, drift_record, records
 from components.validation import anomalies, anomaly_gate_executor, schema_executor, schema_resolver
 
 _SPLITS = ["train", "test", "unlabeled"]
@@ -62,7 +62,7 @@ def _judge(found, folder):
     clearance.uri, drift.uri = str(folder), str(folder)
     folder.mkdir()
     record = {drift_record.ACCEPTED: False, drift_record.SPAN: 0, drift_record.BASELINE_SPAN: None}
-    (folder / artifacts.DRIFT_FILE).write_text(json.dumps({**record, drift_record.COMPARISONS: []}))
+    (folder / artifact_files.DRIFT_FILE).write_text(json.dumps({**record, drift_record.COMPARISONS: []}))
     inputs = {"anomalies": [found], "drift": [drift], "statistics": [statistics]}
     anomaly_gate_executor.Executor().Do(inputs, {"clearance": [clearance]}, {})
     return clearance
@@ -73,7 +73,7 @@ def test_data_like_before_passes(tmp_path, labels):
     schema = _infer(tmp_path / "schema", _statistics(tmp_path / "first", labels * 4))
     found = _validate(tmp_path / "anomalies", _statistics(tmp_path / "second", labels * 3), schema)
     clearance = _judge(found, tmp_path / "clearance")
-    assert clearance.get_float_custom_property(artifacts.SECONDS) >= 0
+    assert clearance.get_float_custom_property(artifact_files.SECONDS) >= 0
 
 
 @pytest.mark.parametrize(("known", "new"), [(["cat", "dog"], "horse"), (["0", "1"], "7")])
@@ -82,7 +82,7 @@ def test_a_new_class_stops_the_run_with_a_page(tmp_path, known, new):
     found = _validate(tmp_path / "anomalies", _statistics(tmp_path / "second", [*known, new]), schema)
     with pytest.raises(anomaly_gate_executor.AnomaliesFoundError, match=f"feature label.*{new}.*simclr schema accept"):
         _judge(found, tmp_path / "clearance")
-    page = (tmp_path / "anomalies" / artifacts.ANOMALIES_PAGE).read_text()
+    page = (tmp_path / "anomalies" / artifact_files.ANOMALIES_PAGE).read_text()
     assert "split train, feature label" in page
     assert "split test, feature label" in page
 
@@ -103,7 +103,7 @@ def _schema(identity, accepted_at=None):
     schema.mlmd_artifact.id = identity
     schema.mlmd_artifact.state = metadata_store_pb2.Artifact.LIVE
     if accepted_at is not None:
-        schema.set_int_custom_property(artifacts.ACCEPTED_AT, accepted_at)
+        schema.set_int_custom_property(artifact_files.ACCEPTED_AT, accepted_at)
     return schema
 
 

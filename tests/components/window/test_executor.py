@@ -15,7 +15,7 @@ from tfx.utils import proto_utils
 
 from components.augmentation import executor as view_gen_executor
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifacts, configuration, records, window_record
+from components.contracts import artifact_files, artifacts, configuration, records, window_record
 from components.contracts.images import Color, ImageConfig
 from components.features import extraction
 from components.ingestion import executor as ingestion_executor
@@ -61,8 +61,8 @@ def ingest(root, folder, span):
         "span": span,
         "input_base": str(root),
         "input_config": proto_utils.proto_to_json(example_gen_pb2.Input(splits=[split])),
-        artifacts.CONFIG: configuration.to_json(config),
-        artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
+        artifact_files.CONFIG: configuration.to_json(config),
+        artifact_files.IMAGE_CONFIG: configuration.to_json(IMAGE),
     }
     ingestion_executor.Executor(make_context(folder)).Do({}, {"examples": [examples]}, properties)
     return examples
@@ -126,7 +126,7 @@ def test_every_image_is_there_once_and_on_one_side(window):
 
 
 def test_the_record_says_what_was_left_out_of_which_span(window):
-    record = json.loads(pathlib.Path(window.uri, artifacts.WINDOW_FILE).read_text())
+    record = json.loads(pathlib.Path(window.uri, artifact_files.WINDOW_FILE).read_text())
     assert [span[window_record.SPAN] for span in record[window_record.SPANS]] == [3, 2, 1]
     assert record[window_record.RECORDS] == {"train": 28, "test": 12, "unlabeled": 4}
     # 0 and 2 of span 2, 24 of span 1 and 1 of span 3.
@@ -136,11 +136,11 @@ def test_the_record_says_what_was_left_out_of_which_span(window):
     assert record[window_record.LABEL_CONFLICTS] == 0
     assert window.get_int_custom_property("records_train") == 28
     assert artifacts.data_span(window) == 3
-    assert window.get_float_custom_property(artifacts.SECONDS) > 0
-    assert not window.has_custom_property(artifacts.SERIES_DIGEST)  # else the next window would take it for a span
+    assert window.get_float_custom_property(artifact_files.SECONDS) > 0
+    assert not window.has_custom_property(artifact_files.SERIES_DIGEST)  # else the next window would take it for a span
     assert {path.name for path in pathlib.Path(window.uri).iterdir()} == {
         *("Split-train", "Split-test", "Split-unlabeled"),
-        artifacts.WINDOW_FILE,
+        artifact_files.WINDOW_FILE,
     }
 
 
@@ -148,8 +148,8 @@ def test_transform_view_gen_and_probe_see_the_same_images(window, tmp_path):
     views = standard_artifacts.Examples()
     views.uri = str(tmp_path / "views")
     parameters = {
-        artifacts.CONFIG: configuration.to_json(ViewsConfig(views_per_image=2)),
-        artifacts.IMAGE_CONFIG: configuration.to_json(IMAGE),
+        artifact_files.CONFIG: configuration.to_json(ViewsConfig(views_per_image=2)),
+        artifact_files.IMAGE_CONFIG: configuration.to_json(IMAGE),
     }
     view_gen = view_gen_executor.Executor(make_context(views.uri))
     view_gen.Do({"examples": [window]}, {"views": [views]}, parameters)
@@ -175,7 +175,7 @@ def test_transform_view_gen_and_probe_see_the_same_images(window, tmp_path):
 
 
 def test_spans_of_one_source_are_one_series_and_another_setting_makes_another(spans):
-    series = {examples.get_string_custom_property(artifacts.SERIES_DIGEST) for examples in spans}
+    series = {examples.get_string_custom_property(artifact_files.SERIES_DIGEST) for examples in spans}
     assert len(series) == 1 and "" not in series
 
     def digest_of(root="/data", **changed):

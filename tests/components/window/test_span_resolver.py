@@ -3,7 +3,7 @@
 import pytest
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from components.window.span_resolver import SpansInWindow
 
 
@@ -18,7 +18,7 @@ def resolve(make_series):
             {"current": [current], "examples": list(series.given), "clearance": list(series.clearances)},
         )
         assert (found["current"], found["clearance"]) == ([current], [])
-        return [examples.get_string_custom_property(artifacts.CONTENT_DIGEST) for examples in found["examples"]]
+        return [examples.get_string_custom_property(artifact_files.CONTENT_DIGEST) for examples in found["examples"]]
 
     return series, resolved
 

@@ -8,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
-from components.contracts import artifacts
+from components.contracts import artifact_files
 from pipeline import cli
 from pipeline.metadata import connection as metadata_connection
 from pipeline.metadata import schema_review
@@ -60,7 +60,7 @@ def test_each_pipeline_has_its_own_schema(database, tmp_path, capsys):
     [accepted] = [
         artifact
         for artifact in metadata_store.MetadataStore(database).get_artifacts_by_type("ExampleStatistics")
-        if artifacts.ACCEPTED_AT in artifact.custom_properties
+        if artifact_files.ACCEPTED_AT in artifact.custom_properties
     ]
     assert "cats/StatisticsGen" in accepted.uri
 
