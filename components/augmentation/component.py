@@ -54,7 +54,7 @@ class ViewGen(base_beam_component.BaseBeamComponent):
                 executor.VIEWS_OUTPUT: types.Channel(type=standard_artifacts.Examples),
                 artifact_files.CONFIG: configuration.to_parameter(config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("augmentation"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
             }
         )
         super().__init__(spec=spec)

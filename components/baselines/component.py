@@ -69,9 +69,7 @@ class Baselines(base_component.BaseComponent):
                 executor.LINEAR_EVALUATION_CONFIG: configuration.to_parameter(linear_evaluation_config),
                 executor.VIEWS_CONFIG: configuration.to_parameter(views_config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest(
-                    "baselines", "features", "linear_evaluation", "preprocessing", "pretraining"
-                ),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,

@@ -1,44 +1,74 @@
-"""Digest of the source code a step runs, so that an edited component is not served from the cache.
+"""Digest of the source code that a step runs, so that a step whose code was edited is not served from the cache.
 
-TFX's cache key holds parameters and input artifacts but no code. Each component of this project therefore carries the
-digest of its own room, of ``simclr`` and of ``contracts`` as a parameter.
+TFX's cache key holds parameters and input artifacts but no code. Each step therefore has a parameter with the digest of
+exactly those files of this project that its executor can import. Drivers and resolvers do not count: they run every
+time, and their results are in the cache key.
 """
 
+import functools
 import hashlib
+import os
 import pathlib
+from collections.abc import Iterable
 
-_COMPONENTS = pathlib.Path(__file__).resolve().parent.parent
-_SHARED_ROOMS = ("contracts", "simclr")
-# The rooms that have a part in what a model is and is worth.
-MODEL_ROOMS = ("ingestion", "preprocessing", "augmentation", "pretraining", "features", "linear_evaluation", "export")
-_SUFFIXES = (".py", ".html", ".css", ".js")  # code and the page templates of the report
+from components.contracts.import_graph import ImportGraph
+
+DATA_SUFFIXES = (".css", ".html", ".js")  # of files that a package's modules open: the templates of the report
+# The executors of the steps that decide what a model is and what it is worth, by folder below ``components``.
+_MODEL_EXECUTORS = {
+    "ingestion": ("executor",),
+    "preprocessing": ("executor",),
+    "augmentation": ("executor",),
+    "pretraining": ("executor",),
+    "features": ("executor",),
+    "linear_evaluation": ("executor", "evaluator_executor", "gate_executor"),
+    "export": ("executor",),
+}
 
 
-def code_digest(*rooms: str) -> str:
-    """SHA-256 over names and contents of the source files of ``rooms`` and of the rooms all share.
+@functools.cache
+def _installed() -> ImportGraph:
+    """The code that this process runs: what is edited later counts in the next process, as it does in Python."""
+    return ImportGraph(pathlib.Path(__file__).resolve().parents[2])
+
+
+def code_digest(*executors: str, graph: ImportGraph | None = None) -> str:
+    """SHA-256 over names and contents of all files that these modules depend on.
 
     Args:
-        rooms: folder names under ``components``, such as ``"ingestion"``.
+        executors: dotted names of modules, such as ``"components.ingestion.executor"``.
+        graph: the code; None for the installed one.
 
     Returns:
         64 hex characters, the same wherever the project is installed.
 
     Raises:
-        ValueError: a room does not exist.
+        ValueError: a module does not exist, or what it imports is known only when it runs.
     """
+    graph = graph or _installed()
     hasher = hashlib.sha256()
-    for room in sorted({*rooms, *_SHARED_ROOMS}):
-        folder = _COMPONENTS / room
-        if not folder.is_dir():
-            raise ValueError(f"no room {room!r} in {_COMPONENTS}")
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in _SUFFIXES):
-            name = path.relative_to(_COMPONENTS).as_posix().encode()
-            hasher.update(len(name).to_bytes(8, "big") + name)
-            content = path.read_bytes()
-            hasher.update(len(content).to_bytes(8, "big") + content)
+    for file in _files(executors, graph):
+        for part in (file.encode(), graph.read(file)):
+            hasher.update(len(part).to_bytes(8, "big") + part)
     return hasher.hexdigest()
 
 
 def model_code_digests() -> dict[str, str]:
-    """Digest by room of ``MODEL_ROOMS``."""
-    return {room: code_digest(room) for room in MODEL_ROOMS}
+    """Digest by folder of what the steps in it run; folders in the order of the data."""
+    return {
+        folder: code_digest(*(f"components.{folder}.{name}" for name in names))
+        for folder, names in _MODEL_EXECUTORS.items()
+    }
+
+
+def _files(executors: Iterable[str], graph: ImportGraph) -> list[str]:
+    """The source files of all modules reached, and the data files in the packages reached, sorted by name."""
+    sources = {graph.files[module] for module in graph.reachable(executors)}
+    folders = {source.rpartition("/")[0] for source in sources}
+    data = {
+        f"{folder}/{name}"
+        for folder in folders
+        for name in os.listdir(graph.root / folder)
+        if name.endswith(DATA_SUFFIXES)
+    }
+    return sorted(sources | data)

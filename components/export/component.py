@@ -78,7 +78,7 @@ class Pusher(TfxPusher):
                 standard_component_specs.PUSHED_MODEL_KEY: types.Channel(type=standard_artifacts.PushedModel),
                 artifact_files.CONFIG: configuration.to_parameter(config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("export"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
                 executor.INGESTION_CONFIG: configuration.to_parameter(ingestion_config),
                 artifact_files.PIPELINE_CONFIG: pipeline_config,
                 executor.REGISTRY: registry,

@@ -54,7 +54,7 @@ class FeatureExtractor(base_component.BaseComponent):
         spec = FeatureExtractorSpec(
             **{
                 artifact_files.CONFIG: configuration.to_parameter(config),
-                artifact_files.CODE_DIGEST: code_digest("features", "preprocessing"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,

@@ -67,7 +67,7 @@ class ImageExampleGen(component.FileBasedExampleGen):
                 standard_component_specs.EXAMPLES_KEY: channel.Channel(type=standard_artifacts.Examples),
                 artifact_files.CONFIG: to_parameter(config),
                 artifact_files.IMAGE_CONFIG: to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("ingestion"),
+                artifact_files.CODE_DIGEST: code_digest(Executor.__module__),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

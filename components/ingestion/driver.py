@@ -18,7 +18,7 @@ from components.contracts.configuration import from_json
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading import listing
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 class ImageInputProcessor(input_processor.FileBasedInputProcessor):

@@ -25,7 +25,7 @@ from components.ingestion.decoding.decoder import decoding_rules
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.findings import read_findings
 from components.ingestion.planning import Plan, make_plan
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 from components.ingestion.summary import check, check_groups, count_reasons, summarize, warnings
 from components.ingestion.work_order import WorkOrder, read_near
 

@@ -12,8 +12,6 @@ from components.contracts.images import ImageConfig
 from components.linear_evaluation import executor, gate_executor
 from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
 
-ROOM = "linear_evaluation"
-
 
 class LinearProbeSpec(ComponentSpec):
     """Features, with the images, encoder and transform graph they are from, in; SavedModel and numbers out."""
@@ -68,7 +66,7 @@ class LinearProbe(base_component.BaseComponent):
             **{
                 artifact_files.CONFIG: configuration.to_parameter(config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest(ROOM, "features", "preprocessing"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
                 executor.EXAMPLES: examples,
                 executor.ENCODER: encoder,
                 executor.TRANSFORM_GRAPH: transform_graph,
@@ -129,7 +127,7 @@ class Gate(base_component.BaseComponent):
         spec = GateSpec(
             **{
                 artifact_files.CONFIG: configuration.to_parameter(config),
-                artifact_files.CODE_DIGEST: code_digest(ROOM),
+                artifact_files.CODE_DIGEST: code_digest(gate_executor.__name__),
                 gate_executor.EVALUATION: evaluation,
                 gate_executor.PROBE_REPORT: probe_report,
                 gate_executor.MODEL: model,

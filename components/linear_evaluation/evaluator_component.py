@@ -55,7 +55,7 @@ class Evaluator(TfxEvaluator):
                 standard_component_specs.EVALUATION_KEY: types.Channel(type=standard_artifacts.ModelEvaluation),
                 standard_component_specs.BLESSING_KEY: types.Channel(type=standard_artifacts.ModelBlessing),
                 artifact_files.CONFIG: configuration.to_parameter(config),
-                artifact_files.CODE_DIGEST: code_digest("linear_evaluation"),
+                artifact_files.CODE_DIGEST: code_digest(evaluator_executor.__name__),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

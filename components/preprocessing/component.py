@@ -40,14 +40,12 @@ class Transform(TfxTransform):
             **{
                 standard_component_specs.EXAMPLES_KEY: examples,
                 standard_component_specs.SCHEMA_KEY: schema,
-                standard_component_specs.PREPROCESSING_FN_KEY: (
-                    "components.preprocessing.transform_module.preprocessing_fn"
-                ),
+                standard_component_specs.PREPROCESSING_FN_KEY: executor.PREPROCESSING_FN,
                 standard_component_specs.FORCE_TF_COMPAT_V1_KEY: 0,
                 standard_component_specs.DISABLE_STATISTICS_KEY: 1,
                 standard_component_specs.TRANSFORM_GRAPH_KEY: types.Channel(type=standard_artifacts.TransformGraph),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("preprocessing"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)

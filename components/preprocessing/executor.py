@@ -14,6 +14,9 @@ from tfx.utils import json_utils, proto_utils
 
 from components.contracts import artifact_files, records
 
+# TFX loads this by name.
+PREPROCESSING_FN = "components.preprocessing.transform_module.preprocessing_fn"
+
 
 class Executor(transform_executor.Executor):
     """Full pass over what pretraining may see; test images have no part in the moments."""

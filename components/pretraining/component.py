@@ -55,14 +55,14 @@ class Trainer(TfxTrainer):
                 **tuned,
                 standard_component_specs.EXAMPLES_KEY: views,
                 standard_component_specs.TRANSFORM_GRAPH_KEY: transform_graph,
-                standard_component_specs.RUN_FN_KEY: "components.pretraining.trainer_module.run_fn",
+                standard_component_specs.RUN_FN_KEY: executor.RUN_FN,
                 standard_component_specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=[records.TRAIN]),
                 standard_component_specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=[records.EVAL]),
                 standard_component_specs.MODEL_KEY: types.Channel(type=standard_artifacts.Model),
                 standard_component_specs.MODEL_RUN_KEY: types.Channel(type=standard_artifacts.ModelRun),
                 artifact_files.CONFIG: configuration.to_parameter(config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
             }
         )
         base_component.BaseComponent.__init__(self, spec=spec)

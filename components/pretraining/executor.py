@@ -9,6 +9,7 @@ from tfx.utils import json_utils
 
 from components.contracts import artifact_files
 
+RUN_FN = "components.pretraining.trainer_module.run_fn"  # TFX loads it by name
 _PARAMETERS = (artifact_files.CONFIG, artifact_files.IMAGE_CONFIG, artifact_files.CODE_DIGEST)
 
 

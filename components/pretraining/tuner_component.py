@@ -56,7 +56,7 @@ class Tuner(TfxTuner):
             **{
                 standard_component_specs.EXAMPLES_KEY: views,
                 standard_component_specs.TRANSFORM_GRAPH_KEY: transform_graph,
-                standard_component_specs.TUNER_FN_KEY: "components.pretraining.tuner_module.tuner_fn",
+                standard_component_specs.TUNER_FN_KEY: tuner_executor.TUNER_FN,
                 standard_component_specs.TRAIN_ARGS_KEY: trainer_pb2.TrainArgs(splits=[records.TRAIN]),
                 standard_component_specs.EVAL_ARGS_KEY: trainer_pb2.EvalArgs(splits=[records.EVAL]),
                 standard_component_specs.BEST_HYPERPARAMETERS_KEY: types.Channel(
@@ -65,7 +65,7 @@ class Tuner(TfxTuner):
                 standard_component_specs.TUNER_RESULTS_KEY: results,
                 artifact_files.CONFIG: configuration.to_parameter(config),
                 artifact_files.IMAGE_CONFIG: configuration.to_parameter(image_config),
-                artifact_files.CODE_DIGEST: code_digest("pretraining", "preprocessing"),
+                artifact_files.CODE_DIGEST: code_digest(tuner_executor.__name__),
                 tuner_executor.PRETRAINING_CONFIG: configuration.to_parameter(pretraining_config),
             }
         )

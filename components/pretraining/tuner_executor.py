@@ -11,6 +11,8 @@ from tfx.utils import json_utils
 
 from components.contracts import artifact_files, files
 
+TUNER_FN = "components.pretraining.tuner_module.tuner_fn"  # TFX loads it by name
+
 # Keys of execution parameters.
 PRETRAINING_CONFIG = "pretraining_config"  # canonical JSON of PretrainingConfig
 

@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.contracts import artifact_files, artifacts, configuration
-from components.contracts.code_digest import MODEL_ROOMS, code_digest
+from components.contracts.code_digest import code_digest
 from components.report import executor, run_record
 from components.report.config import ReportConfig
 
@@ -116,8 +116,7 @@ class Report(base_component.BaseComponent):
             **{
                 **{name: channel for name, channel in inputs.items() if channel is not None},
                 artifact_files.CONFIG: configuration.to_parameter(config),
-                # Of all rooms that the page names: an edit of theirs is part of what changed.
-                artifact_files.CODE_DIGEST: code_digest("report", *MODEL_ROOMS),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
                 artifact_files.PIPELINE_CONFIG: pipeline_config,
                 executor.REPORT: types.Channel(type=artifacts.Report),
             }

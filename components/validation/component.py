@@ -37,20 +37,39 @@ class StatisticsGen(TfxStatisticsGen):
                 standard_component_specs.EXAMPLES_KEY: examples,
                 standard_component_specs.EXCLUDE_SPLITS_KEY: json_utils.dumps([]),
                 standard_component_specs.STATISTICS_KEY: types.Channel(type=standard_artifacts.ExampleStatistics),
-                artifact_files.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CODE_DIGEST: code_digest(statistics_executor.__name__),
             }
         )
         base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
 
 
+class SchemaGenSpec(standard_component_specs.SchemaGenSpec):
+    """TFX's spec and the code digest."""
+
+    PARAMETERS = {
+        **standard_component_specs.SchemaGenSpec.PARAMETERS,
+        artifact_files.CODE_DIGEST: ExecutionParameter(type=str),
+    }
+
+
 class SchemaGen(TfxSchemaGen):
     """Statistics in, schema out; the unlabelled split, whose records have no label, has no say in it."""
 
+    SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(schema_executor.Executor)
 
     def __init__(self, statistics: types.BaseChannel):
-        # Without inferred shapes the label stays a sparse column, which may be absent.
-        super().__init__(statistics=statistics, infer_feature_shape=False, exclude_splits=[records.UNLABELED])
+        spec = SchemaGenSpec(
+            **{
+                standard_component_specs.STATISTICS_KEY: statistics,
+                # Without inferred shapes the label stays a sparse column, which may be absent.
+                standard_component_specs.INFER_FEATURE_SHAPE_KEY: 0,
+                standard_component_specs.EXCLUDE_SPLITS_KEY: json_utils.dumps([records.UNLABELED]),
+                standard_component_specs.SCHEMA_KEY: types.Channel(type=standard_artifacts.Schema),
+                artifact_files.CODE_DIGEST: code_digest(schema_executor.__name__),
+            }
+        )
+        base_component.BaseComponent.__init__(self, spec=spec)
 
 
 class DistributionValidatorSpec(ComponentSpec):
@@ -96,7 +115,7 @@ class DistributionValidator(TfxDistributionValidator):
                 drift_executor.ACCEPTED: accepted_statistics,
                 drift_executor.ANOMALIES: types.Channel(type=standard_artifacts.ExampleAnomalies),
                 artifact_files.CONFIG: configuration.to_parameter(config),
-                artifact_files.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CODE_DIGEST: code_digest(drift_executor.__name__),
             }
         )
         base_component.BaseComponent.__init__(self, spec=spec)
@@ -130,7 +149,7 @@ class AnomalyGate(base_component.BaseComponent):
         """
         spec = AnomalyGateSpec(
             **{
-                artifact_files.CODE_DIGEST: code_digest("validation"),
+                artifact_files.CODE_DIGEST: code_digest(anomaly_gate_executor.__name__),
                 anomaly_gate_executor.STATISTICS: statistics,
                 anomaly_gate_executor.ANOMALIES: anomalies,
                 anomaly_gate_executor.DRIFT: drift,

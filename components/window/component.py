@@ -38,7 +38,7 @@ class TrainingWindow(base_beam_component.BaseBeamComponent):
             **{
                 executor.EXAMPLES: examples,
                 executor.WINDOW: types.Channel(type=standard_artifacts.Examples),
-                artifact_files.CODE_DIGEST: code_digest("window"),
+                artifact_files.CODE_DIGEST: code_digest(executor.__name__),
             }
         )
         super().__init__(spec=spec)

@@ -21,7 +21,8 @@ from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage
 from components.ingestion.decoding.stored_record import make_records
 from components.ingestion.findings import COUNT, REFUSAL, finding
 from components.ingestion.near_duplicates import perceptual_hashes
-from components.ingestion.reading.source import Item, SourceImage, open_source
+from components.ingestion.reading.plug_ins import open_source
+from components.ingestion.reading.source import Item, SourceImage
 from components.ingestion.splits import Copy, bucket_index, bucket_of_group
 from components.ingestion.staging import Place, StagingReader, StagingWriter
 from components.ingestion.work_order import NAMESPACE, WorkOrder, to_bytes

@@ -1,16 +1,14 @@
 """What every source of images does: list its units of work, tell whether they changed, and load them.
 
 A source is one file in ``sources/``; the setting ``ingestion.source`` is its name. It holds a class with the methods of
-``Source`` and names it ``open_source``.
+``Source`` and names it ``open_source``; ``plug_ins`` finds it.
 """
 
-import importlib
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import Refusal
 
 
@@ -62,8 +60,3 @@ class Source(Protocol):
             RefusedImage: the file can't be read; only where the unit is one image.
             SourceError: the file is damaged, or not what it was when it was listed.
         """
-
-
-def open_source(root: str, config: IngestionConfig) -> Source:
-    """The source that ``config.source`` names, on the data root ``root``; nothing is read yet."""
-    return importlib.import_module(f"components.ingestion.reading.sources.{config.source}").open_source(root, config)

@@ -15,7 +15,7 @@ def test_component_hands_over_configs_and_the_digest_of_its_code():
     assert component.exec_properties == {
         artifact_files.CONFIG: configuration.to_json(config),
         artifact_files.IMAGE_CONFIG: configuration.to_json(image_config),
-        artifact_files.CODE_DIGEST: code_digest("augmentation"),
+        artifact_files.CODE_DIGEST: code_digest("components.augmentation.executor"),
     }
     assert component.outputs["views"].type is standard_artifacts.Examples
     assert list(component.inputs) == ["examples"]

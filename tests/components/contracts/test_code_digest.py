@@ -1,42 +1,195 @@
-"""An edited file changes the digest of its room and of every room where it is shared."""
+"""Which steps an edit runs again: those whose executor can import the edited file, and those that use their output."""
 
 import pathlib
 import shutil
+from typing import NamedTuple
 
 import pytest
+from tfx.dsl.components.common.resolver import Resolver
 
-from components.contracts import code_digest as module
+from components.contracts import artifact_files
+from components.contracts.code_digest import DATA_SUFFIXES, code_digest, model_code_digests
+from components.contracts.import_graph import ImportGraph
+from pipeline import config as pipeline_config
+from pipeline import graph
+
+_ROOT = pathlib.Path(__file__).parents[3]
+_ALL_STEPS = ("ingestion.span_pattern=span-{SPAN}", "training_spans=2", "tuning.enabled=true", "baselines.enabled=true")
+
+_AFTER_PROBE = "Evaluator Gate Pusher Report"
+_AFTER_TRAINER = f"FeatureExtractor LinearProbe Baselines {_AFTER_PROBE}"
+_AFTER_VIEWS = f"Tuner Trainer {_AFTER_TRAINER}"
+_AFTER_SCHEMA = f"ExampleValidator AnomalyGate Transform {_AFTER_VIEWS}"
+_AFTER_IMAGES = f"StatisticsGen SchemaGen DistributionValidator TrainingWindow ViewGen {_AFTER_SCHEMA}"
+_ALL = f"ImageExampleGen {_AFTER_IMAGES}"
+_NONE = ""
+
+# The edited file, the steps whose code it is, and the steps that then run again because their inputs are new.
+_TABLE = [
+    ("components/ingestion/decoding/decoder.py", "ImageExampleGen Pusher", _AFTER_IMAGES),
+    ("components/ingestion/splits.py", "ImageExampleGen", _AFTER_IMAGES),
+    ("components/ingestion/beam/writing.py", "ImageExampleGen", _AFTER_IMAGES),
+    ("components/ingestion/reading/sources/digits.py", "ImageExampleGen", _AFTER_IMAGES),
+    ("components/ingestion/driver.py", _NONE, _NONE),
+    ("components/ingestion/component.py", _NONE, _NONE),
+    (
+        "components/validation/statistics_executor.py",
+        "StatisticsGen",
+        f"SchemaGen DistributionValidator {_AFTER_SCHEMA}",
+    ),
+    ("components/validation/schema_executor.py", "SchemaGen", _AFTER_SCHEMA),
+    ("components/validation/drift_executor.py", "DistributionValidator", "AnomalyGate Report"),
+    ("components/validation/anomalies.py", "AnomalyGate", _NONE),
+    ("components/validation/schema_resolver.py", _NONE, _NONE),
+    ("components/window/merging.py", "TrainingWindow", f"Transform ViewGen {_AFTER_VIEWS}"),
+    ("components/preprocessing/transform_module.py", "Transform", _AFTER_VIEWS),
+    (
+        "components/preprocessing/image_preparation.py",
+        "Transform Tuner Trainer LinearProbe Baselines Pusher",
+        _AFTER_VIEWS,
+    ),
+    ("components/augmentation/shards.py", "ViewGen", _AFTER_VIEWS),
+    ("components/simclr/augmentation/uint8_engine.py", "ViewGen Tuner Trainer Baselines", _AFTER_VIEWS),
+    ("components/simclr/augmentation/tensor_engine.py", "Tuner Trainer Baselines", _AFTER_TRAINER),
+    ("components/simclr/methods/byol.py", "Tuner Trainer Baselines", _AFTER_TRAINER),
+    ("components/simclr/encoders/resnet.py", "Tuner Trainer FeatureExtractor LinearProbe Baselines", _AFTER_TRAINER),
+    ("components/simclr/in_memory.py", _NONE, _NONE),
+    ("components/pretraining/tuner_module.py", "Tuner", f"Trainer {_AFTER_TRAINER}"),
+    ("components/pretraining/trainer_module.py", "Tuner Trainer", _AFTER_TRAINER),
+    ("components/pretraining/training.py", "Tuner Trainer", _AFTER_TRAINER),
+    ("components/features/frozen_features.py", "FeatureExtractor LinearProbe", f"Baselines {_AFTER_PROBE}"),
+    ("components/linear_evaluation/saved_model.py", "LinearProbe", f"Baselines {_AFTER_PROBE}"),
+    ("components/linear_evaluation/evaluator_executor.py", "Evaluator", "Gate Pusher Report"),
+    ("components/linear_evaluation/gate.py", "Gate", "Pusher Report"),
+    ("components/baselines/fitting.py", "Baselines", "Report"),
+    ("components/export/publishing.py", "Pusher", "Report"),
+    ("components/export/consumer.py", _NONE, _NONE),
+    ("components/report/page.py", "Report", _NONE),
+    ("components/report/report.html", "Report", _NONE),
+    ("components/report/report.css", "Report", _NONE),
+    ("components/report/report.js", "Report", _NONE),
+    ("components/report/component.py", _NONE, _NONE),
+    ("components/transfer/segmentation.py", _NONE, _NONE),
+    ("components/contracts/import_graph.py", "Pusher Report", _NONE),
+    (
+        "components/contracts/records.py",
+        _ALL.replace("ExampleValidator ", ""),
+        "ExampleValidator",
+    ),  # TFX's own executor
+    ("components/__init__.py", _ALL.replace("ExampleValidator ", ""), "ExampleValidator"),
+    ("pipeline/graph.py", _NONE, _NONE),
+    ("pipeline/run_node.py", _NONE, _NONE),
+    ("pipeline/kfp/compilation.py", _NONE, _NONE),
+    ("pipeline/configs/digits.yaml", _NONE, _NONE),
+]
 
 
-@pytest.fixture
-def components(tmp_path, monkeypatch):
-    copy = tmp_path / "components"
-    shutil.copytree(pathlib.Path(module.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(module, "_COMPONENTS", copy)
-    return copy
+class Step(NamedTuple):
+    executor: str | None  # dotted name of the module; None for a resolver, which runs every time
+    digest: str | None  # the parameter of the step
+    producers: frozenset[str]  # names of the steps whose outputs it uses
 
 
-def test_an_edit_changes_its_own_room_only(components):
-    before = [module.code_digest(room) for room in ("validation", "preprocessing")]
-    (components / "validation" / "anomalies.py").open("a").write("# edited\n")
-    after = [module.code_digest(room) for room in ("validation", "preprocessing")]
-    assert after[0] != before[0]
-    assert after[1] == before[1]
+@pytest.fixture(scope="module")
+def steps():
+    """Every step that a run can have, by name, in the order of the graph."""
+    nodes = graph.create_pipeline(pipeline_config.load("digits", _ALL_STEPS)).components
+    return {
+        node.id: Step(
+            None if isinstance(node, Resolver) else node.executor_spec.executor_class.__module__,
+            node.exec_properties.get(artifact_files.CODE_DIGEST),
+            frozenset(name for channel in node.inputs.values() for name in channel.get_data_dependent_node_ids()),
+        )
+        for node in nodes
+    }
 
 
-@pytest.mark.parametrize("shared", ["contracts/records.py", "simclr/draws.py"])
-def test_an_edit_of_a_shared_room_changes_every_room(components, shared):
-    before = module.code_digest("validation")
-    (components / shared).open("a").write("# edited\n")
-    assert module.code_digest("validation") != before
+@pytest.fixture(scope="module")
+def executors(steps):
+    return {name: step.executor for name, step in steps.items() if step.digest}
 
 
-def test_a_renamed_file_counts(components):
-    before = module.code_digest("validation")
-    (components / "validation" / "anomalies.py").rename(components / "validation" / "renamed.py")
-    assert module.code_digest("validation") != before
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of the code; whoever edits it puts it back."""
+    root = tmp_path_factory.mktemp("copy")
+    for package in ("components", "pipeline"):
+        shutil.copytree(_ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
 
 
-def test_an_unknown_room_is_an_error():
-    with pytest.raises(ValueError, match="no room 'kitchen'"):
-        module.code_digest("kitchen")
+def digests(executors, root):
+    code = ImportGraph(root)
+    return {name: code_digest(executor, graph=code) for name, executor in executors.items()}
+
+
+@pytest.fixture(scope="module")
+def unedited(executors, tree):
+    return digests(executors, tree)
+
+
+@pytest.mark.parametrize(("file", "whose_code", "with_new_inputs"), _TABLE, ids=[row[0] for row in _TABLE])
+def test_an_edit_runs_these_steps_again(file, whose_code, with_new_inputs, steps, executors, tree, unedited):
+    path = tree / file
+    content = path.read_bytes()
+    path.write_bytes(content + b"\n")
+    try:
+        edited = digests(executors, tree)
+    finally:
+        path.write_bytes(content)
+    changed = {name for name in edited if edited[name] != unedited[name]}
+    assert changed == set(whose_code.split())
+    again = set(changed)
+    for name, step in steps.items():
+        if step.producers & again:
+            again.add(name)
+    assert {name for name in again if steps[name].executor} == {*whose_code.split(), *with_new_inputs.split()}
+
+
+def test_the_table_has_a_row_for_every_folder():
+    folders = {path.parent.name for path in (_ROOT / "components").glob("*/__init__.py")}
+    assert folders == {parts[1] for parts in (pathlib.Path(row[0]).parts for row in _TABLE) if len(parts) > 2} - {
+        "kfp",
+        "configs",
+    }
+
+
+def test_every_step_with_an_executor_of_this_project_has_its_digest(steps):
+    for name, step in steps.items():
+        is_ours = (step.executor or "").startswith("components.")
+        assert step.digest == (code_digest(step.executor) if is_ours else None), name
+
+
+def test_a_copy_elsewhere_has_the_same_digests(steps, unedited):
+    assert unedited == {name: step.digest for name, step in steps.items() if step.digest}
+
+
+def test_a_new_source_and_a_renamed_file_count(tree):
+    def digest():
+        return code_digest("components.ingestion.executor", graph=ImportGraph(tree))
+
+    before = digest()
+    sources = tree / "components/ingestion/reading/sources"
+    (sources / "added.py").write_text("")
+    added = digest()
+    (sources / "added.py").rename(sources / "renamed.py")
+    renamed = digest()
+    (sources / "renamed.py").unlink()
+    assert len({before, added, renamed}) == 3
+    assert digest() == before
+
+
+def test_an_unknown_module_is_an_error():
+    with pytest.raises(ValueError, match=r"no module 'components\.kitchen\.executor'"):
+        code_digest("components.kitchen.executor")
+
+
+def test_the_digests_of_a_model_are_those_of_its_steps(steps):
+    digests = model_code_digests()
+    assert (digests["pretraining"], digests["export"]) == (steps["Trainer"].digest, steps["Pusher"].digest)
+
+
+def test_no_kind_of_file_is_left_out():
+    """A data file of a kind that the digest does not know would change without a step running again."""
+    files = (path for path in (_ROOT / "components").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    assert {path.suffix for path in files} == {".py", *DATA_SUFFIXES}

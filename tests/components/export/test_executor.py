@@ -218,7 +218,7 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
     assert record["settings"] == {"pretraining": {"epochs": 7}}
     assert record["pretraining"]["tuned"] == {"learning_rate": 0.00123}
     assert record["results"] == PROBE and record["verdict"]["verdict"] == "blessed"
-    assert record["code_digests"]["pretraining"] == code_digest("pretraining")
+    assert record["code_digests"]["pretraining"] == code_digest("components.pretraining.executor")
     assert record["libraries"]["tensorflow"] == tf.__version__
     card = (version / registry.MODEL_CARD_FILE).read_text()
     for text in (

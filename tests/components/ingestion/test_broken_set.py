@@ -19,7 +19,7 @@ from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.ingest import ingest
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 DATA = pathlib.Path(os.environ.get(VARIABLE, "."))
 pytestmark = pytest.mark.skipif(

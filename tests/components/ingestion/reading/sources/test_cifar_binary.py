@@ -3,7 +3,7 @@ import pytest
 
 from components.ingestion.config import CifarLabel, IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 from components.ingestion.reading.sources.cifar_binary import CIFAR_10
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

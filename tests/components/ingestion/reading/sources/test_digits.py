@@ -2,7 +2,7 @@ import numpy as np
 from sklearn import datasets
 
 from components.ingestion.config import IngestionConfig
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def test_holds_all_digits_spread_over_the_levels_of_gray():

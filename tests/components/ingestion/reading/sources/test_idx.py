@@ -6,7 +6,7 @@ import pytest
 
 from components.ingestion.config import IngestionConfig, ValidationPart
 from components.ingestion.decoding.refusals import SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def idx(values, kind=0x08, shape=None):

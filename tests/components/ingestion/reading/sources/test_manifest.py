@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from components.ingestion.config import IngestionConfig, ManifestConfig, ValidationPart
 from components.ingestion.decoding.refusals import RefusedImage, SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 ROWS = [
     {"path": "a/1.jpg", "label": "cat", "split": "train", "group": "p1", "note": "x"},

@@ -3,7 +3,7 @@ import pytest
 
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def pixels(number, seed=0, shape=(28, 28, 3), dtype=np.uint8):

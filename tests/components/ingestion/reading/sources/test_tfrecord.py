@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from components.ingestion.config import IngestionConfig, TFRecordConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def example(**features):

@@ -6,7 +6,7 @@ import pytest
 
 from components.ingestion.config import IngestionConfig, WebDatasetConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def write(path, members, format=tarfile.GNU_FORMAT):

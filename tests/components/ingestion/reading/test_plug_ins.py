@@ -8,7 +8,7 @@ from components.contracts.images import ImageConfig
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.decoder import decode_image_bytes, decode_pixels, decoding_rules
 from components.ingestion.reading import sources
-from components.ingestion.reading.source import open_source
+from components.ingestion.reading.plug_ins import open_source
 
 
 def read(root, config):
