@@ -1,91 +1,127 @@
-"""Arrows point one way: the logic of a room never needs TFX, and no room but contracts and simclr serves another."""
+"""What may import what, declared once: pipeline → component → executor → logic → simclr and contracts.
 
-import ast
+Read from the import statements of every module, those inside functions included. ``ARCHITECTURE.md`` draws the same.
+"""
+
 import pathlib
-import subprocess
-import sys
+from collections.abc import Iterator
 
-import pytest
+from components.contracts.import_graph import ImportGraph
 
-_ROOT = pathlib.Path(__file__).parents[1]
-_COMPONENTS = _ROOT / "components"
-# The files of a room that may know TFX: its doors, and what TFX itself calls by path.
-_DOORS = (
-    "component",
+_GRAPH = ImportGraph(pathlib.Path(__file__).parents[1])
+_OF_COMPONENTS = [module for module in _GRAPH.files if module.count(".") > 1 and module.startswith("components.")]
+
+# What each folder of ``components`` uses of the others: a folder, or one module of it. All may use ``contracts``.
+_ARROWS = {
+    "augmentation": {"simclr"},
+    "baselines": {
+        "augmentation.config",
+        "features.extraction",
+        "linear_evaluation",
+        "preprocessing",
+        "pretraining",
+        "simclr",
+    },
+    "export": {"ingestion.config", "ingestion.decoding", "preprocessing.image_preparation", "simclr.encoders"},
+    "features": {"simclr.encoders"},
+    "linear_evaluation": {"features", "preprocessing", "simclr.encoders", "simclr.knn"},
+    "pretraining": {"preprocessing", "simclr"},
+    "transfer": {"preprocessing.image_preparation", "simclr.config", "simclr.encoders"},
+}
+# The modules that know TFX. Components declare the steps; the others run them, or are called by TFX.
+_COMPONENTS = {"component", "linear_evaluation.evaluator_component", "pretraining.tuner_component"}
+_EXECUTORS = {
     "executor",
-    "driver",
-    "resolver",
-    "artifacts",
-    "beam_transforms",
-    "evaluator_config",
-    "trainer_module",
-    "tuner_module",
-)
-# Ingestion's decoder, with its settings and its way to store an image, is the consumer's too, and the deterministic
-# transform is shared by probe and serving.
-_OPEN_ROOMS = {"contracts", "simclr", "preprocessing"}
-_OPEN_MODULES = {
-    "components.ingestion.config",
-    "components.ingestion.decoding.decoder",
-    "components.ingestion.decoding.refusals",
-    "components.ingestion.decoding.stored_record",
+    "contracts.artifacts",
+    "contracts.span_artifacts",
+    "ingestion.driver",
+    "linear_evaluation.blessing_resolver",
+    "linear_evaluation.evaluator_executor",
+    "linear_evaluation.gate_executor",
+    "pretraining.trainer_module",
+    "pretraining.tuner_executor",
+    "pretraining.tuner_module",
+    "validation.anomaly_gate_executor",
+    "validation.drift_executor",
+    "validation.schema_executor",
+    "validation.schema_resolver",
+    "validation.statistics_executor",
+    "validation.statistics_resolver",
+    "window.span_resolver",
 }
-# The probe reads what feature extraction wrote. What is trained for comparison sees what pretraining saw, and is judged
-# as the probe is, so it uses their pieces. The code digests of their components name the rooms that they use.
-_OPEN_TO = {
-    "linear_evaluation": ("components.features",),
-    "baselines": (
-        "components.augmentation.config",
-        "components.features",
-        "components.linear_evaluation",
-        "components.pretraining",
-    ),
-}
+_LOGIC, _EXECUTOR, _COMPONENT = range(3)
+_TFX = {"tfx", "ml_metadata"}
+_FRAMEWORKS = {*_TFX, "apache_beam", "keras", "tensorflow"}  # slow to import: reading a config needs none of them
 
 
-def _logic_modules():
-    for path in sorted(_COMPONENTS.rglob("*.py")):
-        if not any(path.stem.endswith(door) for door in _DOORS):
-            yield ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__")
+def _folder(module: str) -> str:
+    return module.split(".")[1]
 
 
-def test_logic_imports_without_tfx():
-    blocker = (
-        "import importlib, sys\n"
-        "class Blocker:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'tfx' or name.startswith('tfx.'):\n"
-        "            raise ImportError('the logic imports ' + name)\n"
-        "sys.meta_path.insert(0, Blocker())\n"
-        "for name in sys.argv[1:]:\n"
-        "    try:\n"
-        "        importlib.import_module(name)\n"
-        "    except ImportError as error:\n"
-        "        sys.exit(f'{name}: {error}')\n"
-    )
-    finished = subprocess.run(
-        [sys.executable, "-c", blocker, *_logic_modules()], cwd=_ROOT, capture_output=True, text=True
-    )
-    assert finished.returncode == 0, finished.stderr[-2000:]
+def _layer(module: str) -> int:
+    names = {module.removeprefix("components."), module.removeprefix(f"components.{_folder(module)}.")}
+    return _COMPONENT if names & _COMPONENTS else _EXECUTOR if names & _EXECUTORS else _LOGIC
 
 
-def _imports(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+def _is_arrow(folder: str, module: str) -> bool:
+    return any(f"{module}.".startswith(f"components.{used}.") for used in _ARROWS.get(folder, ()))
 
 
-@pytest.mark.parametrize("path", sorted(_COMPONENTS.rglob("*.py")), ids=lambda path: str(path.relative_to(_COMPONENTS)))
-def test_rooms_import_only_contracts_and_the_method(path):
-    room = path.relative_to(_COMPONENTS).parts[0]
-    for name in _imports(path):
-        if not name.startswith(("components.", "pipeline")):
-            continue
-        assert not name.startswith("pipeline"), f"{path}: a room may not know the graph"
-        other = name.split(".")[1]
-        is_open = other in _OPEN_ROOMS or any(
-            name.startswith(module) for module in (*_OPEN_MODULES, *_OPEN_TO.get(room, ()))
-        )
-        assert other == room or is_open, f"{path} imports {name}"
+def _objections(module: str) -> Iterator[str]:
+    """What is wrong with the imports of a module in ``components``."""
+    folder, layer = _folder(module), _layer(module)
+    for name in _GRAPH.imports(module):
+        if name.partition(".")[0] in ("pipeline", "benchmarks", "tests"):
+            yield f"{name}: a step may not know who uses it"
+        elif name.partition(".")[0] in _TFX and layer == _LOGIC:
+            yield f"{name}: logic does not know TFX"
+        elif name.partition(".")[0] == "apache_beam" and folder == "simclr":
+            yield f"{name}: the method does not know Beam"
+        elif name.startswith("components."):
+            if _folder(name) not in (folder, "contracts") and not _is_arrow(folder, name):
+                yield f"{name}: {folder} has no arrow to it"
+            if _folder(name) not in (folder, "contracts") and _layer(name) != _LOGIC:
+                yield f"{name}: only the logic of another folder is for others"
+            if _layer(name) > layer or _layer(name) == _COMPONENT:
+                yield f"{name}: arrows within a folder point from component to executor to logic"
+
+
+def test_every_import_follows_an_arrow():
+    assert [f"{module} imports {why}" for module in _OF_COMPONENTS for why in _objections(module)] == []
+
+
+def test_every_arrow_and_every_name_is_used():
+    used = {(_folder(module), name) for module in _OF_COMPONENTS for name in _GRAPH.imports(module)}
+    unused = {
+        (folder, arrow)
+        for folder, arrows in _ARROWS.items()
+        for arrow in arrows
+        if not any(folder == user and f"{name}.".startswith(f"components.{arrow}.") for user, name in used)
+    }
+    assert unused == set()
+    in_folders = {name.removeprefix(f"components.{_folder(name)}.") for name in _OF_COMPONENTS}
+    assert {*_COMPONENTS, *_EXECUTORS} <= {name.removeprefix("components.") for name in _OF_COMPONENTS} | in_folders
+
+
+def test_reading_a_config_imports_no_framework():
+    configs = [name for name in _OF_COMPONENTS if name.rpartition(".")[2] in ("config", "tuning_config")]
+    assert len(configs) > 10
+    imported = {name.partition(".")[0] for module in _GRAPH.reachable(configs) for name in _GRAPH.imports(module)}
+    assert not imported & _FRAMEWORKS
+
+
+def test_the_parts_of_the_pipeline_are_no_circle():
+    arrows = {}
+    for module in _GRAPH.files:
+        if module.startswith("pipeline."):
+            names = {_part(name) for name in _GRAPH.imports(module) if name.startswith("pipeline.")}
+            arrows.setdefault(_part(module), set()).update(names - {_part(module)})
+    while leaves := {part for part, names in arrows.items() if not names & arrows.keys()}:
+        for part in leaves:
+            del arrows[part]
+    assert arrows == {}
+
+
+def _part(module: str) -> str:
+    """The folder of ``pipeline`` that a module lies in, or the module itself if it lies at the top."""
+    return ".".join(module.split(".")[:2])
