@@ -11,6 +11,12 @@ def test_every_named_config_loads(name):
     assert pipeline_config.load(name).pipeline_name
 
 
+def test_no_two_named_configs_share_a_pipeline_name():
+    """The image holds a graph per name."""
+    names = [pipeline_config.load(name).pipeline_name for name in pipeline_config.named_configs()]
+    assert len(names) == len(set(names))
+
+
 def test_a_resolved_config_loads_to_itself(tmp_path):
     resolved = pipeline_config.load("digits", ("pretraining.epochs=20",))
     path = tmp_path / "resolved.yaml"
