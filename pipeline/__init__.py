@@ -1,1 +1,1 @@
-"""The graph, the settings of its rooms joined, and the places it runs."""
+"""The graph, all settings, and the ways to run the graph."""

@@ -1,4 +1,7 @@
-"""The commands people type. Imports lazily: TFX takes ten seconds and more, ``--help`` and a config error about one."""
+"""The commands people type.
+
+Commands import lazily: TFX takes ten seconds and more, while ``--help`` or a config error should take about one.
+"""
 
 import argparse
 import os
@@ -16,16 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        arguments: of the command line; by default those of the process.
+        arguments: the words of the command line; by default those of this process.
 
     Returns:
-        0 for success, 1 for a failed run or a refused request, 2 for wrong usage or a config that can't be used, 3 for
-        a run without a blessing where ``--require-blessing`` asks for one.
+        0 for success, 1 for a failed run or a refused request, 2 for wrong usage or a config that can't be used, 3 if
+        ``--require-blessing`` was given and the model is not blessed.
     """
     parsed = _parser().parse_args(arguments)
     from components.contracts.configuration import ConfigError
 
-    # TensorFlow's C++ log starts before any Python setting of ours could be read.
+    # TensorFlow's C++ code reads this variable when it is loaded, before any Python setting could take effect.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         return parsed.command(parsed)
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return _EXIT_USAGE
     except KeyboardInterrupt:
-        sys.stderr.write("Interrupted. The same command goes on from where this one stopped.\n")
+        sys.stderr.write("Interrupted. Run the same command to continue from here.\n")
         return 130
     except Exception as error:
         sys.stderr.write(f"Error: {_cause(error)}\n")
@@ -41,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost message; Beam wraps what a step raised, and adds where it was."""
+    """The innermost message; Beam wraps the exception of a step and appends the name of the transform."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).partition(" [while running ")[0] or type(error).__name__

@@ -1,6 +1,6 @@
-"""The rooms' configs joined: loaded from YAML, overridden, cross-checked, frozen.
+"""All settings: loaded from YAML, overridden, checked against each other, frozen.
 
-A YAML file says only what differs from the defaults in the rooms' dataclasses; ``--set`` overrides single values.
+A YAML file holds only what differs from the defaults in the steps' dataclasses; ``--set`` overrides single values.
 """
 
 import dataclasses
@@ -36,19 +36,19 @@ CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
 
 
 class BundledData(str, enum.Enum):
-    """Data that a run can write out for itself."""
+    """Data that comes with the installed packages; a run writes it to files."""
 
     DIGITS = "digits"
 
 
 @configuration.configuration
 class BeamConfig:
-    """How the Beam pipelines inside the steps run."""
+    """How the steps run their Beam pipelines."""
 
     pipeline_args: tuple[str, ...] = Field(
-        # Beam's default local runner would first build Prism, a binary that it downloads. Workers inside the process
-        # have no use for an image, but where none is named, TFX repacks itself for remote workers in every step, and
-        # changes the process's directory to do so.
+        # Beam's default local runner would first download and build Prism. Workers inside the process need no image,
+        # but unless one is named, TFX packs itself for remote workers in every step and changes the working directory
+        # of the process to do so.
         ("--runner=FnApiRunner", "--sdk_container_image=in-process"),
         min_length=1,
         description="Beam options of all steps; part of the cache key, so nothing that changes from run to run",
@@ -64,19 +64,20 @@ class BeamConfig:
 
 @configuration.configuration
 class PipelineConfig:
-    """Everything that can be set; places and identities are arguments of the commands."""
+    """All settings. Places and identities are arguments of the commands."""
 
     pipeline_name: str = Field(
         "simclr", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="name in ML Metadata and on Kubeflow"
     )
     bundled_data: BundledData | None = Field(
-        None, description="data written out under the work directory where a run names none; null: it must"
+        None,
+        description="data for runs without --data, written into the work directory; null: a run must name its data",
     )
     training_spans: int = Field(
         1,
         ge=1,
         le=255,
-        description="spans that are trained on: the new one and those before it; built into the compiled graph",
+        description="spans to train on: the new one and those before it; built into the compiled graph",
     )
     image: ImageConfig = Field(ImageConfig(), description="what the encoder sees")
     ingestion: IngestionConfig = Field(IngestionConfig(), description="image files to split, stored records")
@@ -119,7 +120,7 @@ class PipelineConfig:
 
 
 def named_configs() -> list[str]:
-    """Names that ``load`` accepts beside paths."""
+    """Names that ``load`` accepts instead of paths."""
     return sorted(path.stem for path in CONFIGS_FOLDER.glob("*.yaml"))
 
 
@@ -159,12 +160,12 @@ def _find(name_or_path: str) -> pathlib.Path:
 
 
 def to_yaml(config: PipelineConfig) -> str:
-    """The resolved config, every default written out; ``load`` of it gives the same config."""
+    """The config with every default written out; ``load`` of this text gives the same config."""
     return yaml.safe_dump(configuration.to_mapping(config), sort_keys=False, allow_unicode=True)
 
 
 def describe(config: PipelineConfig) -> list[tuple[str, str, str]]:
-    """Every setting as (dotted key, value in ``config``, description), in the order of the rooms."""
+    """Every setting as (dotted key, value in ``config``, description), in the order of the fields."""
     return list(_describe(config, ""))
 
 

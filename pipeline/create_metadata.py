@@ -1,6 +1,6 @@
-"""Creates ML Metadata's database and schema once, before the first run; harmless when they are there.
+"""Creates ML Metadata's database and schema before the first run; changes nothing if they exist.
 
-Takes the connection from the environment, as every node does; the exit code is 0 once the database can be used.
+The connection comes from the environment, as for every node. The exit code is 0 once the database can be used.
 """
 
 import logging
@@ -11,14 +11,14 @@ from pipeline.node import process
 
 _logger = logging.getLogger(__name__)
 
-_PATIENCE_SECONDS = 300  # a database that is deployed at the same time first has to start
+_PATIENCE_SECONDS = 300  # the database may be deployed at the same time and has to start first
 
 
 def main() -> int:
     """Create what is missing.
 
     Returns:
-        0 where the database can be used now, 1 where it cannot be reached, 2 where the connection cannot be read.
+        0 if the database can be used, 1 if it cannot be reached, 2 if the connection in the environment is wrong.
     """
     process.configure_logging()
     from pipeline.metadata import connection as metadata_connection

@@ -33,7 +33,7 @@ from pipeline.config import PipelineConfig
 _Window = tuple[Resolver, TrainingWindow] | tuple[()]
 _Tuner = tuple[Tuner] | tuple[()]
 _Baselines = tuple[Baselines] | tuple[()]
-_Rooms = dict[str, RuntimeParameter]  # the rooms' configs, by name of the room
+_Rooms = dict[str, RuntimeParameter]  # a run-time parameter for each config of a step, by its name in PipelineConfig
 
 
 def create_pipeline(
@@ -42,13 +42,13 @@ def create_pipeline(
     """Wire the steps.
 
     Args:
-        config: of which the graph itself has the name, the Beam options, how many spans are trained on and whether
-            there are a Tuner and baselines. The rooms' settings and the places are run-time parameters
-            (``run_parameters``), each a whole execution property: one graph serves every run.
-        connection: of ML Metadata; None where whoever runs a node brings it.
+        config: the graph takes from it the name, the Beam options, the number of spans to train on and whether there
+            are a Tuner and baselines. The settings of the steps and the places are run-time parameters
+            (``run_parameters``), each a whole execution property, so one graph serves every run.
+        connection: of ML Metadata; None if the process that runs a node brings its own.
 
     Returns:
-        The pipeline; the same values give the same executions, so that an unchanged run comes from the cache.
+        The pipeline. The same values give the same executions, so an unchanged run comes from the cache.
     """
     rooms = {room: RuntimeParameter(room, str) for room in run_parameters.ROOMS}
     data = _data(rooms)
@@ -60,7 +60,7 @@ def create_pipeline(
     consumers = _consumers(rooms, data, window, encoder, verdict, baselines)
     return pipeline.Pipeline(
         pipeline_name=config.pipeline_name,
-        pipeline_root="",  # a run-time parameter, as the compiler makes it
+        pipeline_root="",  # TFX's compiler makes it a run-time parameter
         components=[*data, *window, *encoder.nodes, *verdict, *baselines, *consumers],
         enable_cache=True,
         metadata_connection_config=connection,
@@ -69,7 +69,7 @@ def create_pipeline(
 
 
 class _Data(NamedTuple):
-    """Images, and whether they are as expected."""
+    """The images, and the checks whether they are as expected."""
 
     examples: ImageExampleGen
     statistics: StatisticsGen
@@ -86,7 +86,7 @@ class _Data(NamedTuple):
 
 
 class _Encoder(NamedTuple):
-    """What the encoder learns from, and the encoder."""
+    """The encoder, and the steps that prepare what it learns from."""
 
     transform: Transform
     views: ViewGen
@@ -103,7 +103,7 @@ class _Encoder(NamedTuple):
 
 
 class _Verdict(NamedTuple):
-    """What the encoder is worth, and whether it is to be used."""
+    """The steps that measure the encoder and decide whether it is used."""
 
     features: FeatureExtractor
     probe: LinearProbe
@@ -146,7 +146,7 @@ def _data(rooms: _Rooms) -> _Data:
 
 
 def _previous_statistics(statistics: StatisticsGen) -> Resolver:
-    # A channel that named its producer would hold this run's artifacts only.
+    # Without a producer: a channel with one would hold only the artifacts of this run.
     of_all_runs = Channel(type=standard_artifacts.ExampleStatistics)
     return Resolver(
         strategy_class=statistics_resolver.PreviousStatistics,
@@ -160,7 +160,7 @@ def _previous_statistics(statistics: StatisticsGen) -> Resolver:
 
 
 def _window(data: _Data, spans: int) -> _Window:
-    """What makes one data set of the last spans; nothing where only the new one is trained on."""
+    """The steps that join the last spans into one data set; none if training uses the new span only."""
     if spans == 1:
         return ()
     in_window = Resolver(

@@ -1,6 +1,6 @@
-"""The graph as TFX's intermediate representation (IR): compiled, written, read, and its run-time parameters bound.
+"""The graph as TFX's intermediate representation (IR): compile, write and read it, and bind its run-time parameters.
 
-The same code gives the same text, whose digest (``ir_file``) tells whether a compiled pipeline and an image belong
+The same code gives the same text. Its digest (``ir_file``) shows whether a compiled pipeline and an image belong
 together.
 """
 
@@ -21,11 +21,11 @@ from pipeline.config import PipelineConfig
 def compile_graph(
     config: PipelineConfig, connection: metadata_store_pb2.ConnectionConfig | None = None
 ) -> pipeline_pb2.Pipeline:
-    """The graph with its run-time parameters open.
+    """Compile the graph, with its run-time parameters open.
 
     Args:
-        config: its name and Beam options are built in, nothing else.
-        connection: of ML Metadata, for the local runners; without it the IR holds no place at all.
+        config: see ``graph.create_pipeline`` for the settings that are built into the graph.
+        connection: of ML Metadata, for the local runners; None leaves every place out of the IR.
     """
     return compiler.Compiler().compile(graph.create_pipeline(config, connection))
 
@@ -50,7 +50,7 @@ def bind(ir: pipeline_pb2.Pipeline, run_id: str, pipeline_root: str, values: Map
 
 
 def to_text(ir: pipeline_pb2.Pipeline) -> str:
-    """Canonical JSON: equal graphs are equal texts."""
+    """Canonical JSON: equal graphs give equal texts."""
     return json.dumps(json.loads(json_format.MessageToJson(ir)), indent=1, sort_keys=True) + "\n"
 
 

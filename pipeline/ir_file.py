@@ -1,4 +1,4 @@
-"""The file that holds a compiled graph: read, its digest checked, and looked at without TFX."""
+"""Reads the file of a compiled graph without TFX, and checks its digest."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ def read(path: pathlib.Path, expected_digest: str) -> str:
     """The compiled graph in ``path``.
 
     Raises:
-        ConfigError: there is none, or it is not the one that the run was compiled from.
+        ConfigError: there is no such file, or the run was compiled from another graph.
     """
     try:
         text = path.read_text(encoding="utf-8")

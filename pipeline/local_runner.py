@@ -1,4 +1,4 @@
-"""Short door: one run on this machine, with a log file and a console. Light until the run itself begins."""
+"""One run on this machine, with a log file and a console. Imports TFX only when the run begins."""
 
 import contextlib
 import datetime
@@ -23,23 +23,23 @@ _logger = logging.getLogger(__name__)
 
 
 class RunnerKind(str, enum.Enum):
-    """Which of TFX's local runners walks the graph."""
+    """Which of TFX's local runners runs the graph."""
 
     LOCAL = "local"
     BEAM = "beam"
 
 
 class WorkdirInUseError(RuntimeError):
-    """Another run is going on in the work directory."""
+    """Another run is using the work directory."""
 
 
 def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "FinishedRun":
-    """Run the graph once, showing on standard error what happens; all else goes to a log file in the work directory.
+    """Run the graph once. Progress goes to standard error, everything else to a log file in the work directory.
 
     Raises:
-        WorkdirInUseError: another run is going on in ``workdir``.
+        WorkdirInUseError: another run is using ``workdir``.
         RunFailedError: a node is neither complete nor cached.
-        Exception: whatever a node raised; the log file holds all of it.
+        Exception: whatever a node raised; the traceback is in the log file.
     """
     run_id = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     log = workdir.log(run_id)
@@ -51,7 +51,7 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
 
             return local_run.execute(config, workdir, _runner(runner), run_id, console)
         except BaseException:
-            _logger.exception("The run %s failed", run_id)
+            _logger.exception("Run %s failed", run_id)
             console.line(f"✗ {log} holds the whole log")
             raise
 
@@ -64,7 +64,7 @@ def _runner(kind: RunnerKind) -> "LocalDagRunner | BeamDagRunner":
     from apache_beam.options.pipeline_options import StandardOptions
     from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 
-    # The pipeline that walks the graph takes its runner from here alone; any other local runner builds Prism first.
+    # BeamDagRunner's own pipeline takes its runner from here only; any other local runner would build Prism first.
     StandardOptions.DEFAULT_RUNNER = "FnApiRunner"
     return BeamDagRunner()
 
@@ -77,6 +77,6 @@ def _sole_use(workdir: pathlib.Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            sentence = f"another run is going on in {workdir}; wait for it, or name another --workdir"
+            sentence = f"another run is using {workdir}; wait until it ends, or name another --workdir"
             raise WorkdirInUseError(sentence) from error
         yield

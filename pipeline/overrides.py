@@ -1,4 +1,4 @@
-"""What ``--set`` says: single settings over those of a file."""
+"""``--set``: single settings that replace those of a file."""
 
 import copy
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from components.contracts.configuration import ConfigError
 
 
 def override(mapping: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """``mapping`` with other values.
+    """A copy of ``mapping`` with some values replaced.
 
     Args:
-        mapping: settings, in groups of any depth; stays as it is.
+        mapping: settings, in groups of any depth; not changed.
         overrides: ``dotted.key=value``, the value in YAML.
 
     Raises:
-        ConfigError: one is not of that form, its value is no YAML, or it names a group below a value.
+        ConfigError: an override has another form, its value is no YAML, or its key goes through a value.
     """
     result = copy.deepcopy(mapping)
     for entry in overrides:

@@ -1,7 +1,8 @@
-"""The container's door: one node of the compiled graph, in one process.
+"""Entry point of a container: runs one node of the compiled graph in this process.
 
-Arguments in, state in ML Metadata out; the exit code is 0 only where the node is complete or came from the cache. A
-retry with the same run id joins the same execution. With ``--check`` the node is only prepared: see ``NodeLaunch``.
+Its arguments name the run and all parameters; its result is the node's state in ML Metadata. The exit code is 0 only if
+the node is complete or came from the cache. A retry with the same run id joins the same execution. ``--check`` only
+prepares the node: see ``NodeLaunch``.
 """
 
 import argparse
@@ -25,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run or check one node.
 
     Returns:
-        0 for a node that is complete or from the cache (or, with ``--check``, an answer written), 1 for one that
-        failed, could not get its inputs or was skipped, 2 for parameters that can't be used.
+        0 if the node is complete or came from the cache (with ``--check``: if the answer is written), 1 if it failed,
+        could not get its inputs or was skipped, 2 for parameters that can't be used.
     """
     parsed = _parser().parse_args(arguments)
     if parsed.check or not parsed.gpus:
@@ -51,15 +52,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.run_node", description=__doc__.partition("\n")[0])
     process.add_run_arguments(parser)
     parser.add_argument("--node", required=True, help="id of the node")
-    parser.add_argument("--gpus", type=int, required=True, help="GPUs the node was given; 0 hides them all")
-    parser.add_argument("--training-lease", help="JSON of the terms on which a node that trains does so alone")
-    parser.add_argument("--check", type=pathlib.Path, metavar="FILE", help="only say here whether there is work")
+    parser.add_argument("--gpus", type=int, required=True, help="number of GPUs of the node; 0 hides all GPUs")
+    parser.add_argument(
+        "--training-lease", help="JSON of TrainingLease, for a node that trains: no other run trains then"
+    )
+    parser.add_argument(
+        "--check",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="only prepare the node and write to this file whether there is work",
+    )
     parser.add_argument("--pipeline-root", required=True, help="path or URI of artifacts and checkpoints")
     parser.add_argument("--registry", required=True, help="folder of the model registry")
     parser.add_argument("--data-root", required=True, help="path or URI of the images")
     parser.add_argument("--span-range", required=True, help="latest, a span number, or a date")
     for room in run_parameters.ROOMS:
-        parser.add_argument(f"--{room.replace('_', '-')}", required=True, help="JSON of this room's config")
+        parser.add_argument(f"--{room.replace('_', '-')}", required=True, help="JSON of this config")
     return parser
 
 
@@ -84,7 +92,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     process.configure_logging()
     if parsed.gpus and not parsed.check:
         process.require_gpus(parsed.node, parsed.gpus)
-    # Only now, because these imports take ten seconds and more.
+    # Imported here because that takes ten seconds and more, and a wrong parameter should fail before.
     from pipeline import intermediate_representation as representation
     from pipeline.metadata import connection as metadata_connection
     from pipeline.node import finished_checkpoints, leased_launch
@@ -95,7 +103,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     _logger.info("%s of run %s, ML Metadata in %s", parsed.node, parsed.run_id, metadata_connection.place(connection))
     metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
     ir = representation.from_text(text)
-    if parsed.node in settings.PRETRAINING_NODES:  # they alone need the file, and may have it mounted
+    if parsed.node in settings.PRETRAINING_NODES:  # only their pods need the file and may have it mounted
         config = initial_weights.pinned(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)

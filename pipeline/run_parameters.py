@@ -1,6 +1,6 @@
-"""What changes from run to run: the graph's run-time parameters, and the values that a config gives them.
+"""The graph's run-time parameters, and the values that a config gives them.
 
-The compiled graph leaves them open, so one graph serves every config of a pipeline; whoever runs it binds them all.
+The compiled graph leaves them open, so one graph serves every config of a pipeline. Each run binds all of them.
 """
 
 import dataclasses
@@ -14,13 +14,13 @@ from components.contracts import configuration
 from components.contracts.configuration import ConfigError
 from pipeline.config import PipelineConfig
 
-# What is built into the compiled graph, or only of use before a run.
+# Settings that are built into the compiled graph, or that matter only before a run.
 _NOT_OF_A_RUN = ("pipeline_name", "bundled_data", "training_spans", "beam")
 ROOMS = tuple(field.name for field in dataclasses.fields(PipelineConfig) if field.name not in _NOT_OF_A_RUN)
 
 DATA_ROOT = "data_root"
 REGISTRY = "registry"
-SETTINGS = "settings"  # all rooms together, for the report
+SETTINGS = "settings"  # all settings, for the report and the registry
 
 SPAN_RANGE = "span_range"
 LATEST = "latest"
@@ -30,19 +30,19 @@ _MACRO = re.compile(r"\[\[|\]\]|\{\{|\}\}")
 
 
 def bindings(config: PipelineConfig, data_root: str, registry: str) -> dict[str, str]:
-    """A value for every run-time parameter of the graph."""
+    """The value of every run-time parameter of the graph."""
     rooms = {room: configuration.to_json(getattr(config, room)) for room in ROOMS}
     settings = {"pipeline_name": config.pipeline_name, **{room: getattr(config, room) for room in ROOMS}}
     return {DATA_ROOT: data_root, REGISTRY: registry, SETTINGS: configuration.to_json(settings), **rooms}
 
 
 def read(pipeline_name: str, rooms: Mapping[str, str], span_range: str) -> PipelineConfig:
-    """The config that a run was given as parameters.
+    """Build the config from the parameters of a run.
 
     Args:
         pipeline_name: as in the compiled graph.
-        rooms: JSON of each room's config, complete: a setting left out is an error, because a default of the code
-            need not be what the pipeline was compiled with.
+        rooms: JSON of each step's config, by its name in PipelineConfig. Every setting must be there: the defaults of
+            this code may differ from those that the pipeline was compiled with.
         span_range: ``latest``, a span number, or a date as ``YYYY-MM-DD``.
 
     Raises:
@@ -57,25 +57,27 @@ def read(pipeline_name: str, rooms: Mapping[str, str], span_range: str) -> Pipel
     config = configuration.from_mapping(PipelineConfig, {"pipeline_name": pipeline_name, **given}, "run parameters")
     missing = [key for room in ROOMS for key in _left_out(given[room], getattr(config, room), room)]
     if missing:
-        raise ConfigError(f"run parameters: {', '.join(missing)}: missing; a room's parameter holds all its settings")
+        raise ConfigError(
+            f"run parameters: {', '.join(missing)}: missing; a parameter must hold all settings of its step"
+        )
     return config
 
 
 def read_span(text: str) -> int | None:
-    """Span number of a run, None for the latest.
+    """Parse the span of a run; None means the latest.
 
     Args:
         text: ``latest``, a number, or a date, whose span is its number of days since 1970-01-01.
 
     Raises:
-        ConfigError: something else, among it a macro that the server did not fill in.
+        ConfigError: something else, such as a macro that the server did not fill in.
     """
     if text == LATEST:
         return None
     if _MACRO.search(text):
         raise ConfigError(
-            f"parameter {SPAN_RANGE}: the server did not fill in the macro {text!r}; that takes a schedule (no single "
-            "run) and Kubeflow Pipelines newer than 2.16, in which its issue 12494 is closed; or use latest"
+            f"parameter {SPAN_RANGE}: the server did not fill in the macro {text!r}: it does so only in runs of a "
+            "schedule and only if Kubeflow Pipelines is newer than 2.16 (its issue 12494); or use latest"
         )
     if text.isdecimal():
         return int(text)
@@ -100,7 +102,7 @@ def _mapping(room: str, rooms: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _left_out(given: Any, config: Any, key: str) -> list[str]:
-    """Dotted keys of settings in ``config`` that ``given`` does not name."""
+    """Dotted keys of the settings in ``config`` that ``given`` lacks."""
     if not (isinstance(given, dict) and dataclasses.is_dataclass(config)):
         return []
     missing = []

@@ -1,7 +1,7 @@
-"""The last task of a remote run, whatever became of it: report, verdict and metrics, shown on the run's page.
+"""The last task of a remote run, which also runs after a failure: shows report, verdict and metrics on the run's page.
 
-States and artifacts come from ML Metadata. The files are KFP artifacts; the numbers of the metrics go through the
-executor output file, which is where the page takes them from.
+States and artifacts come from ML Metadata. The files are KFP artifacts. The numbers of the metrics go into the executor
+output file, because that is where the page reads them.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the three files and the executor output.
 
     Returns:
-        0 where a page could be written, also about a failed run, whose failed task makes the run red; 1 otherwise.
+        0 if the page was written, also for a failed run, which its failed task marks as failed already; 1 otherwise.
     """
     parsed = _parser().parse_args(arguments)
     process.hide_gpus()
@@ -84,7 +84,7 @@ def _write(parsed: argparse.Namespace, node_ids: Sequence[str], results: Mapping
 def _state(results: Mapping[str, "NodeResult"], node_id: str) -> str:
     if node_id not in results:
         return "not run"
-    # Nothing runs any more; TFX leaves this state to a node that was killed, or whose driver raised.
+    # Nothing is running now: TFX leaves this state if the node was killed or its driver raised.
     return _STOPPED if results[node_id].state == "RUNNING" else results[node_id].state
 
 
@@ -93,7 +93,7 @@ def _verdict_text(verdict: dict[str, Any] | None, bad: Mapping[str, str]) -> str
     if bad:
         lines += ["# The run failed", "", *(f"- {node_id}: {state}" for node_id, state in bad.items()), ""]
     if verdict is None:
-        lines += ["No verdict: the run did not come as far as the Gate."]
+        lines += ["No verdict: the run did not reach the Gate."]
     else:
         lines += [f"# {verdict[evidence.VERDICT]}", "", verdict[evidence.REASON], ""]
         lines += [f"- {check[evidence.TEXT]}" for check in verdict[evidence.CHECKS]]
@@ -102,7 +102,7 @@ def _verdict_text(verdict: dict[str, Any] | None, bad: Mapping[str, str]) -> str
 
 
 def _metrics(probe: dict[str, Any] | None, verdict: dict[str, Any] | None) -> dict[str, float]:
-    """Test accuracies by features and part of the labels, kNN, and whether the model is blessed (1) or not (0)."""
+    """Test accuracies by features and fraction of the labels, kNN, and whether the model is blessed (1) or not (0)."""
     metrics = {}
     for name, features in (probe or {}).get(evidence.FEATURES, {}).items():
         metrics[f"{name}_knn_accuracy"] = features[evidence.KNN_ACCURACY]
@@ -120,7 +120,7 @@ def _states_page(states_table: Mapping[str, str]) -> str:
     )
     return (
         "<!doctype html><html><head><meta charset='utf-8'><title>No report</title></head><body><h1>No report</h1>"
-        "<p>The run did not come as far as its report. What became of its steps:</p>"
+        "<p>The run did not reach its report. States of its steps:</p>"
         f"<table>{rows}</table></body></html>\n"
     )
 
@@ -131,7 +131,7 @@ def _json(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str
 
 
 def _file(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str) -> bytes | None:
-    """A file in a node's only output under ``key``; None where the node did not come to a good end."""
+    """A file in a node's only output under ``key``; None unless the node is complete or cached."""
     if node_id not in results or not results[node_id].is_good:
         return None
     from tfx.dsl.io import fileio

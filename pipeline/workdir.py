@@ -1,4 +1,4 @@
-"""Where a run keeps its things: the one place that knows the layout of a work directory."""
+"""The layout of a work directory; no other module knows it."""
 
 import dataclasses
 import pathlib
@@ -33,7 +33,7 @@ class Workdir:
 
     @property
     def bundled_data(self) -> pathlib.Path:
-        """Where bundled data is written out."""
+        """The bundled data, as files."""
         return self.path / "data"
 
     def log(self, run_id: str) -> pathlib.Path:

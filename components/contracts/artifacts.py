@@ -1,4 +1,4 @@
-"""The artifact types of this project, and the properties its steps read and write; ``artifact_files`` has the keys."""
+"""Artifact types of this project, and functions for artifact properties; their keys are in ``artifact_files``."""
 
 import os
 from collections.abc import Sequence
@@ -10,53 +10,53 @@ from components.contracts.artifact_files import DATA_SPAN
 
 
 def data_span(made: artifact.Artifact) -> int | None:
-    """The span that an artifact was made from, None where the data has no spans."""
+    """The span that an artifact was made from; None if the data has no spans."""
     return made.get_int_custom_property(DATA_SPAN) if made.has_custom_property(DATA_SPAN) else None
 
 
 def set_data_span(made: artifact.Artifact, span: int | None) -> None:
-    """Record what ``data_span`` gives."""
+    """Set the property that ``data_span`` reads."""
     if span is not None:
         made.set_int_custom_property(DATA_SPAN, span)
 
 
 def record_count(examples: artifact.Artifact, split: str) -> int | None:
-    """How many records a split was written with; None where whoever wrote it did not say."""
+    """Number of records in a split; None if the step that wrote it did not set it."""
     name = f"records_{split}"
     return examples.get_int_custom_property(name) if examples.has_custom_property(name) else None
 
 
 def set_record_count(examples: artifact.Artifact, split: str, number: int) -> None:
-    """Record what ``record_count`` gives."""
+    """Set the property that ``record_count`` reads."""
     examples.set_int_custom_property(f"records_{split}", number)
 
 
 def record_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
-    """Files of records of a split, over all artifacts, sorted."""
+    """Record files of a split in all artifacts, sorted."""
     uris = artifact_utils.get_split_uris(list(examples), split)
     return sorted(file for uri in uris for file in fileio.glob(os.path.join(uri, "*")))
 
 
 class Features(artifact.Artifact):
-    """What the frozen encoders make of the labelled images: ``features.json`` and a folder a split."""
+    """Features of the labelled images from the frozen encoders: ``features.json`` and a folder for each split."""
 
     TYPE_NAME = "Features"
 
 
 class ProbeReport(artifact.Artifact):
-    """What linear evaluation found: ``probe.json`` and ``test_predictions.npz``."""
+    """Results of linear evaluation: ``probe.json`` and ``test_predictions.npz``."""
 
     TYPE_NAME = "ProbeReport"
 
 
 class BaselineReport(artifact.Artifact):
-    """What other ways to the same classes are worth: ``baselines.json``."""
+    """Results of classifiers trained in other ways: ``baselines.json``."""
 
     TYPE_NAME = "BaselineReport"
 
 
 class AnomalyClearance(artifact.Artifact):
-    """Says that the statistics of a span hold no anomaly; exists only where they do not."""
+    """Says that the statistics of a span have no anomaly; only the AnomalyGate writes it."""
 
     TYPE_NAME = "AnomalyClearance"
 

@@ -1,7 +1,7 @@
 """Typed, frozen configuration: mappings in, dataclasses out, and canonical JSON back.
 
-Every room's config is a frozen dataclass with ``@configuration``; nothing else supplies defaults. Unknown keys, wrong
-types and values out of range are errors that name the dotted key.
+The config of every step is a frozen dataclass with ``@configuration``; nothing else supplies defaults. Unknown keys,
+wrong types and values out of range are errors that name the dotted key.
 """
 
 import dataclasses
@@ -67,10 +67,10 @@ def _sentence(cls: type, details: dict[str, Any], prefix: str) -> str:
 
 
 def _known_keys(kind: Any, location: Sequence[str | int]) -> list[str]:
-    """Of the dataclass at ``location`` in ``kind``, if there is one; numbers are places in a list."""
+    """Field names of the dataclass at ``location`` in ``kind``, if there is one; numbers are list indices."""
     for name in (part for part in location if isinstance(part, str)):
         hint = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
-        # Where it is optional or a list, what is meant is inside.
+        # An optional field or a list names its dataclass as a type argument.
         kind = next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
     return sorted(field.name for field in dataclasses.fields(kind)) if kind else []
 
@@ -94,12 +94,12 @@ def to_json(config: Any) -> str:
 
 
 def to_parameter(config: Any) -> Any:
-    """What a component stores of ``config``: canonical JSON, or a run-time parameter as it is, to be bound later."""
+    """The parameter that carries ``config``: canonical JSON, or unchanged if it is a run-time parameter."""
     return to_json(config) if dataclasses.is_dataclass(config) else config
 
 
 def from_json(cls: type[Config], text: str, source: str) -> Config:
-    """Inverse of ``to_json``; ``source`` is named in errors.
+    """Inverse of ``to_json``; errors name ``source``.
 
     Raises:
         ConfigError: as ``from_mapping``.

@@ -1,4 +1,4 @@
-"""The image every room agrees on: its size and its colours."""
+"""Size and colours of the images that all steps agree on."""
 
 import enum
 
@@ -8,7 +8,7 @@ from components.contracts.configuration import configuration
 
 
 class Color(str, enum.Enum):
-    """How stored images, views and the encoder's input are coloured."""
+    """Colours of stored images, views and the encoder's input."""
 
     RGB = "rgb"
     GRAY = "gray"
@@ -16,7 +16,7 @@ class Color(str, enum.Enum):
 
 @configuration
 class ImageConfig:
-    """What the encoder sees."""
+    """The images that the encoder sees."""
 
     size_px: int = Field(224, ge=8, le=1024, description="side of the square that the encoder sees")
     color: Color = Field(Color.RGB, description="rgb or gray; images are converted")

@@ -1,4 +1,4 @@
-"""Versions of the libraries whose behaviour shows in results, for the record."""
+"""Versions of the libraries that influence results; the report and the registry record them."""
 
 import importlib.metadata
 import platform
@@ -10,11 +10,11 @@ _LIBRARIES = (
 
 
 def installed_versions() -> dict[str, str]:
-    """Library -> version, Python among them; one that is not installed under its usual name is left out."""
+    """Version by library, Python included; without libraries that are not installed under their usual name."""
     versions = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:
             versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError:  # named differently in another build of it
+        except importlib.metadata.PackageNotFoundError:  # another build of the library may have another name
             continue
     return versions

@@ -1,6 +1,6 @@
-"""Progress of long work, told through logging, so that any front end can draw it.
+"""Progress of long work, reported through logging, so that any front end can show it.
 
-A room calls ``report_progress``; the command-line tool draws a bar from it, a pod's log shows it as lines.
+A step calls ``report_progress``. The command-line tool draws a bar; the log of a pod shows lines.
 """
 
 import logging
@@ -10,7 +10,7 @@ _logger = logging.getLogger(LOGGER_NAME)
 
 
 def report_progress(done: int, total: int, text: str) -> None:
-    """Say that ``done`` of ``total`` units are done.
+    """Report that ``done`` of ``total`` units are done.
 
     Args:
         done: 0 to ``total``.

@@ -1,7 +1,7 @@
-"""Typed records that one step writes as JSON and another one reads: frozen dataclasses in, files with a version out.
+"""Typed records: one step writes a frozen dataclass as JSON with a version, another step reads it back.
 
-A record is a frozen dataclass made by ``record(version)``. The version stands in the file, and a change of the fields
-raises it, so that a reader never guesses at the meaning of an older file.
+A record is a frozen dataclass made by ``record(version)``. The version is in the file, and whoever changes a field
+raises it, so a reader never has to guess what an older file means.
 """
 
 import json
@@ -19,14 +19,14 @@ _VERSION_ATTRIBUTE = "__format_version__"
 
 
 class RecordError(ValueError):
-    """A record file that cannot be used; the message names the file and, where there is one, the field."""
+    """A record file that cannot be used; the message names the file and, if one is wrong, the field."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def record(version: int) -> Callable[[type[Record]], type[Record]]:
     """Make a class the top level of a record file: frozen, keyword-only, checked.
 
-    The dataclasses of its fields are made by ``configuration.configuration``, as they have no version of their own.
+    Dataclasses inside it have no version of their own; ``configuration.configuration`` makes them.
 
     Args:
         version: >= 1; raised by one with every change of a field's name, type or meaning.
@@ -41,7 +41,7 @@ def record(version: int) -> Callable[[type[Record]], type[Record]]:
 
 
 def write_record(path: str, value: Any) -> None:
-    """Write a record to ``path``, whole or not at all; its folder is made."""
+    """Write a record to ``path``, whole or not at all; creates the folder."""
     files.write_json(path, {_VERSION_KEY: _version(type(value)), **configuration.to_mapping(value)})
 
 
@@ -61,7 +61,7 @@ def read_record(cls: type[Record], path: str) -> Record:
 
 
 def record_from_mapping(cls: type[Record], mapping: Any, source: str) -> Record:
-    """Build a record from the JSON value of a file; ``source`` is named in errors.
+    """Build a record from the JSON value of a file; errors name ``source``.
 
     Raises:
         RecordError: as ``read_record``.

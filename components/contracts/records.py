@@ -1,12 +1,12 @@
-"""Names and types of the features in the records that steps hand to each other.
+"""Names and types of the features in the records that steps pass on.
 
 An *image record* (ImageExampleGen) is one stored image with its light statistics. A *view record* (ViewGen) is one
 image as several crops, without a label in split ``train``, or one labelled unaugmented image in split ``eval``.
 """
 
 IMAGE = "image"  # bytes, PNG or JPEG, 8-bit RGB or gray: the stored image
-LABEL = "label"  # bytes, UTF-8 class name; absent where the image has none
-GROUP = "group"  # bytes, UTF-8: what it must not be told apart from, such as a patient; absent where it has none
+LABEL = "label"  # bytes, UTF-8 class name; absent if the image has none
+GROUP = "group"  # bytes, UTF-8, such as a patient: all images of a group are in the same split; absent if none
 # bytes, 64 lower-case hex characters: SHA-256 of height, width, channels and the stored pixels, before a JPEG encoding
 DIGEST = "digest"
 PATH = "path"  # bytes, UTF-8: where the image came from, relative to the data root
@@ -19,10 +19,10 @@ PIXEL_STD = "pixel_std"  # float32, 0 to 127.5, likewise
 
 VIEWS = "views"  # bytes list, PNG or JPEG: K crops of size_px x size_px (train), or the one stored image (K = 0, eval)
 
-# What StatisticsGen looks at: everything light, never the image bytes.
+# Features that StatisticsGen reads: all but the image bytes.
 STATISTICS_FEATURES = (HEIGHT, WIDTH, CHANNELS, ENCODED_BYTES, PIXEL_MEAN, PIXEL_STD, LABEL)
 
-# Splits of image records. UNLABELED is present only where there are images without labels.
+# Splits of image records. UNLABELED exists only if there are images without labels.
 TRAIN = "train"
 TEST = "test"
 UNLABELED = "unlabeled"

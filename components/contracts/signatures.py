@@ -1,4 +1,4 @@
-"""Names in the served SavedModel, which consumers and the Evaluator rely on."""
+"""Names of signatures, inputs, outputs and files in the served SavedModel; consumers and the Evaluator rely on them."""
 
 from components.contracts import records
 
@@ -8,24 +8,24 @@ EMBED_PIXELS = "embed_pixels"  # {PIXELS_INPUT: (n, h, w, c) uint8} -> {REPRESEN
 PROJECT = "project"  # {IMAGE_INPUT: (n,) bytes} -> {PROJECTION: (n, p) float32}, what pretraining compared
 CLASSIFY = "classify"  # {IMAGE_INPUT: (n,) bytes} -> {CLASSES: (n, k) bytes, SCORES: (n, k) float32}
 
-# TFMA feeds inputs by feature name, so the input must be called like the feature.
+# TFMA feeds inputs by feature name, so the input must have the name of the feature.
 IMAGE_INPUT = records.IMAGE
 PIXELS_INPUT = "pixels"
 REPRESENTATION = "representation"
 PROJECTION = "projection"
-# TFMA maps string labels to scores only where the outputs are exactly these two.
+# TFMA maps string labels to scores only if the outputs are exactly these two.
 CLASSES = "classes"
 SCORES = "scores"
 
-# Files inside the SavedModel, where TensorFlow Serving looks for nothing.
+# Files inside the SavedModel, in a folder that TensorFlow Serving ignores.
 MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # class names, image config, channel moments, digests
 # A trainable Keras model without custom objects: (n, size_px, size_px, c) float32 pixels, 0 to 255 -> (n, d) float32.
 ENCODER_FILE = "assets.extra/encoder.keras"
-# The same as a TFLite file, where the export was asked for one; its batch size is any.
+# The same encoder as a TFLite file, if ``export.tflite`` asks for one; any batch size.
 TFLITE_FILE = "assets.extra/encoder.tflite"
-GOLDEN_FILE = "assets.extra/golden.npz"  # inputs and what the model gave for them when it was exported
-RECORD_FILE = "assets.extra/record.json"  # how a version of the registry was made and what it is worth
-# What the model says of each test image, for the day when another model asks whether it is better.
+GOLDEN_FILE = "assets.extra/golden.npz"  # inputs, and the model's outputs for them at the time of the export
+RECORD_FILE = "assets.extra/record.json"  # how this version was made and how good it is
+# The model's prediction for each test image, for the paired comparison with a later model.
 PREDICTIONS_FILE = "assets.extra/test_predictions.npz"
 
 # Arrays of PREDICTIONS_FILE: m test images.

@@ -1,6 +1,6 @@
-"""Artifacts of spans: which belong to one series, which of a span is the newest, which span passed the AnomalyGate.
+"""Finds artifacts of earlier spans: of the same series, passed by the AnomalyGate, the newest of each span.
 
-Examples, statistics and clearances carry the same identity, so that no step follows lineage.
+Examples, statistics and clearances carry the same identity, so no step has to follow lineage in ML Metadata.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from components.contracts import artifact_files, artifacts
 
 
 def copy_identity(source: types.Artifact, target: types.Artifact) -> None:
-    """Say that ``target`` is about the span of ``source``: series, span and digest of the content."""
+    """Give ``target`` the identity of ``source``: series, span and digest of the content."""
     artifacts.set_data_span(target, artifacts.data_span(source))
     for key in (artifact_files.SERIES_DIGEST, artifact_files.CONTENT_DIGEST):
         target.set_string_custom_property(key, source.get_string_custom_property(key))
@@ -30,16 +30,17 @@ def cleared_before(
     candidates: Sequence[types.Artifact],
     clearances: Sequence[types.Artifact],
 ) -> list[types.Artifact]:
-    """What came before ``current`` in its series: one artifact of each earlier span that the AnomalyGate let pass.
+    """Artifacts before ``current`` in its series: one of each earlier span that passed the AnomalyGate.
 
     Args:
-        store: says when an artifact was given out last; one from the cache may be older than one it replaces again.
+        store: tells which execution last had an artifact as output. An artifact from the cache counts as new, although
+            it may be older than the artifact that it replaces.
         current: Examples or statistics of a run.
         candidates: artifacts of the same type, of all runs.
         clearances: of all runs.
 
     Returns:
-        The artifact given out last of each span, latest span first; none where the data has no spans.
+        The latest output of each span, latest span first; empty if the data has no spans.
     """
     span = artifacts.data_span(current)
     cleared = {content_of(clearance) for clearance in clearances}
@@ -52,15 +53,15 @@ def cleared_before(
         and artifacts.data_span(artifact) < span
         and content_of(artifact) in cleared
     ]
-    given_out = _last_executions(store, earlier)
+    last_output = _last_executions(store, earlier)
     newest: dict[int, types.Artifact] = {}
-    for artifact in sorted(earlier, key=lambda artifact: (given_out.get(artifact.id, 0), artifact.id)):
+    for artifact in sorted(earlier, key=lambda artifact: (last_output.get(artifact.id, 0), artifact.id)):
         newest[artifacts.data_span(artifact)] = artifact
     return [newest[span] for span in sorted(newest, reverse=True)]
 
 
 def _last_executions(store: mlmd.MetadataStore, found: Sequence[types.Artifact]) -> dict[int, int]:
-    """Id of the last execution that gave out an artifact, made or from the cache, by id of the artifact."""
+    """By artifact id: id of the last execution with that artifact as output, whether it ran or used the cache."""
     last: dict[int, int] = {}
     for event in store.get_events_by_artifact_ids([artifact.id for artifact in found]) if found else []:
         if event.type == metadata_store_pb2.Event.OUTPUT:

@@ -1,1 +1,1 @@
-"""The commands of ``simclr``: one module adds one command or one group of commands."""
+"""The commands of ``simclr``; each module adds one command or one group of commands."""

@@ -1,4 +1,4 @@
-"""Pieces of the command line that several groups of commands share."""
+"""Arguments and functions that several commands share."""
 
 import argparse
 import importlib
@@ -15,37 +15,39 @@ def add_command(
     command: Callable[[argparse.Namespace], int],
     text: str,
 ) -> argparse.ArgumentParser:
-    """Add a command, or an action of one, that calls ``command`` with what was parsed; ``text`` is its help."""
+    """Add a command, or an action of one, that calls ``command`` with the parsed arguments; ``text`` is its help."""
     parser = commands.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
     return parser
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--config`` and ``--set``."""
+    """Add ``--config`` and ``--set``."""
     parser.add_argument("--config", default="digits", help="name of a bundled config, or path of a YAML file")
     add_overrides(parser, "override one setting, such as pretraining.epochs=20; may be repeated")
 
 
 def add_overrides(parser: argparse.ArgumentParser, text: str) -> None:
-    """``--set``, as ``overrides.override`` reads it; ``text`` is its help."""
+    """Add ``--set`` for ``overrides.override``; ``text`` is its help."""
     parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help=text)
 
 
 def add_workdir(parser: argparse.ArgumentParser) -> None:
-    """``--workdir``, for commands about runs that took place."""
-    parser.add_argument("--workdir", type=pathlib.Path, required=True, help="of the runs, such as runs/digits")
+    """Add ``--workdir``, for commands about earlier runs."""
+    parser.add_argument(
+        "--workdir", type=pathlib.Path, required=True, help="work directory of the runs, such as runs/digits"
+    )
 
 
 def workdir_of(config: str) -> pathlib.Path:
-    """Where the runs of a config go unless somebody says otherwise: each in a folder of its own, as in `make run`."""
+    """Default work directory of a config, the same as in `make run`."""
     return pathlib.Path("runs", pathlib.Path(config).stem)
 
 
 def silence_libraries() -> None:
-    """Load TensorFlow, for short commands without a log file: what it says about GPUs and Python then stays unsaid.
+    """Load TensorFlow without its messages about GPUs and Python, for short commands that have no log file.
 
-    TensorFlow 2.21 heeds no variable while it is loaded, so standard error leads nowhere meanwhile.
+    No variable silences TensorFlow 2.21 while it is loaded, so standard error goes to /dev/null meanwhile.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     warnings.simplefilter("ignore", FutureWarning)

@@ -1,4 +1,4 @@
-"""``simclr config``: what a config says, every default written out."""
+"""``simclr config``: prints a config with every default written out."""
 
 import argparse
 import sys
@@ -8,11 +8,11 @@ from pipeline.commands import command_line
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the group."""
-    parser = commands.add_parser("config", help="Look at settings.", description="Look at settings.")
+    parser = commands.add_parser("config", help="Show settings.", description="Show settings.")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for name, command, text in (
-        ("show", _show, "Print the resolved config, every default written out."),
-        ("describe", _describe, "Print every setting with its value and what it means."),
+        ("show", _show, "Print the config with every default written out."),
+        ("describe", _describe, "Print every setting with its value and its meaning."),
     ):
         command_line.add_config_arguments(command_line.add_command(actions, name, command, text))
 

@@ -1,4 +1,4 @@
-"""``simclr embed``: image files in, a table of embeddings out. Imports lazily, as ``cli`` does."""
+"""``simclr embed``: turns image files into a table of embeddings. Imports lazily, as ``cli`` does."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ import sys
 from pipeline.commands import command_line
 
 _EXIT_NOTHING_EMBEDDED = 1
-_MAX_NAMED = 20  # refused files that are named one by one
+_MAX_NAMED = 20  # refused files beyond this number are only counted
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -13,7 +13,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     for name, command, add_arguments, text in (
         ("compile", _compile, _add_compile_arguments, "Write the graph and its Kubeflow pipeline."),
         ("submit", _submit, _add_submit_arguments, "Start a run on Kubeflow Pipelines."),
-        ("schedule", _schedule, _add_schedule_arguments, "Start runs again and again, never two at once."),
+        ("schedule", _schedule, _add_schedule_arguments, "Start runs on a schedule, never two at once."),
         ("backfill", _backfill, _add_backfill_arguments, "Run past spans in order, one at a time."),
         ("status", _status, _add_status_arguments, "List the latest runs on Kubeflow Pipelines."),
     ):
@@ -23,15 +23,17 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _add_compile_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``simclr compile`` beside the config's."""
-    parser.add_argument("--target", type=pathlib.Path, help="YAML file of a cluster; without it only the graph")
+    """Add the arguments of ``simclr compile``, without those of the config."""
+    parser.add_argument(
+        "--target", type=pathlib.Path, help="YAML file of a cluster; without it, only the graph is written"
+    )
     parser.add_argument(
         "--output", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="the KFP v2 pipeline to write"
     )
     parser.add_argument(
         "--graph",
         type=pathlib.Path,
-        help="the TFX IR to write, in a folder as <pipeline name>.json; by default <output>.ir.json",
+        help="the TFX IR to write; in a folder, <pipeline name>.json (default: <output>.ir.json)",
     )
 
 
@@ -62,10 +64,10 @@ def _compile(arguments: argparse.Namespace) -> int:
 
 
 def _add_submit_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``simclr submit`` beside the config's."""
+    """Add the arguments of ``simclr submit``, without those of the config."""
     _add_run_arguments(parser)
     _add_span_range(parser)
-    parser.add_argument("--name", help="of the run; by default that of the pipeline and the span")
+    parser.add_argument("--name", help="name of the run (default: pipeline name and span)")
 
 
 def _submit(arguments: argparse.Namespace) -> int:
@@ -80,12 +82,14 @@ def _submit(arguments: argparse.Namespace) -> int:
 
 
 def _add_schedule_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``simclr schedule`` beside the config's."""
+    """Add the arguments of ``simclr schedule``, without those of the config."""
     actions = ("create", "list", "pause", "resume", "delete")
-    parser.add_argument("action", nargs="?", choices=actions, default="create", help="by default create")
+    parser.add_argument("action", nargs="?", choices=actions, default="create", help="default: create")
     parser.add_argument("--cron", help='create: five fields, such as "0 2 * * MON"')
-    parser.add_argument("--catch-up", action="store_true", help="create: make up for times when the server was down")
-    parser.add_argument("--name", help="of the schedule; by default that of the pipeline")
+    parser.add_argument(
+        "--catch-up", action="store_true", help="create: run later what was due while the server was down"
+    )
+    parser.add_argument("--name", help="name of the schedule (default: name of the pipeline)")
     _add_run_arguments(parser)
     _add_span_range(parser)
 
@@ -116,16 +120,18 @@ def _schedule(arguments: argparse.Namespace) -> int:
 
 
 def _add_backfill_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``simclr backfill`` beside the config's."""
+    """Add the arguments of ``simclr backfill``, without those of the config."""
     parser.add_argument(
-        "--spans", required=True, metavar="FIRST..LAST", help="which spans, as numbers or dates, such as 12..19"
+        "--spans", required=True, metavar="FIRST..LAST", help="spans to run, as numbers or dates, such as 12..19"
     )
-    parser.add_argument("--push", action="store_true", help="let a model that is good enough replace the one in use")
+    parser.add_argument(
+        "--push", action="store_true", help="push a model that is good enough, so that it replaces the one in use"
+    )
     _add_run_arguments(parser)
 
 
 def _backfill(arguments: argparse.Namespace) -> int:
-    """Run past spans, one after the other; without ``--push`` their models are measured only."""
+    """Run past spans, one after the other; without ``--push`` their models are measured but not pushed."""
     from pipeline.kfp import backfill as row
 
     spans = row.read_spans(arguments.spans)
@@ -137,12 +143,12 @@ def _backfill(arguments: argparse.Namespace) -> int:
 
 def _tell(line: str) -> None:
     sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()  # hours may pass until the next
+    sys.stdout.flush()  # the next line may come hours later
 
 
 def _add_status_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``simclr status`` beside the config's."""
-    parser.add_argument("--count", type=int, default=10, help="how many runs")
+    """Add the arguments of ``simclr status``, without those of the config."""
+    parser.add_argument("--count", type=int, default=10, help="number of runs (default: 10)")
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -157,17 +163,19 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--target", type=pathlib.Path, help="YAML of the cluster that is to run it")
+    parser.add_argument("--target", type=pathlib.Path, help="YAML file of the cluster to run on")
     parser.add_argument(
         "--pipeline", type=pathlib.Path, default=pathlib.Path("pipeline.yaml"), help="compiled pipeline"
     )
-    parser.add_argument("--data", help="path or URI of the images; by default the target's data_root")
-    parser.add_argument("--notes", default="", help="the run's description")
+    parser.add_argument("--data", help="path or URI of the images (default: the target's data_root)")
+    parser.add_argument("--notes", default="", help="description of the run")
 
 
 def _add_span_range(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--span-range", default="latest", help="latest, a number, a date, or scheduled-date (of a schedule's run)"
+        "--span-range",
+        default="latest",
+        help="latest, a number, a date, or, for a schedule, scheduled-date (the date of each run)",
     )
 
 

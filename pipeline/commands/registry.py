@@ -1,4 +1,4 @@
-"""The commands about the registry: look at versions, check them, choose the one in use. Imports lazily, as ``cli``."""
+"""``simclr registry``: shows and checks versions, and chooses the one in use. Imports lazily, as ``cli`` does."""
 
 import argparse
 import pathlib
@@ -11,21 +11,21 @@ _LOCK_TIMEOUT_SECONDS = 60
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``registry`` and its actions."""
-    parser = commands.add_parser("registry", help="Look at or change which model is in use.")
+    parser = commands.add_parser("registry", help="Show or change which model is in use.")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     command_line.add_workdir(command_line.add_command(actions, "list", _list, "List models and their versions."))
     for name, command, text in (
         ("show", _show, "Print the model card of a version."),
         ("verify", _verify, "Check the files of a version, and that it still computes the vectors stored with it."),
-        ("promote", _promote, "Put a version to use, under a new number."),
+        ("promote", _promote, "Put a version into use, under a new number."),
     ):
         action = command_line.add_command(actions, name, command, text)
         action.add_argument("model", help="name of the model")
         action.add_argument("version", nargs="?", default="blessed", help="number or alias (blessed, previous)")
         command_line.add_workdir(action)
-    rollback = command_line.add_command(actions, "rollback", _rollback, "Put the version used before to use again.")
+    rollback = command_line.add_command(actions, "rollback", _rollback, "Put the previous version back into use.")
     prune = command_line.add_command(actions, "prune", _prune, "Remove old versions that no alias names.")
-    prune.add_argument("--keep", type=int, default=5, help="how many of the newest versions stay (default: 5)")
+    prune.add_argument("--keep", type=int, default=5, help="number of newest versions to keep (default: 5)")
     for action in (rollback, prune):
         action.add_argument("model", help="name of the model")
         command_line.add_workdir(action)

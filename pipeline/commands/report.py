@@ -1,4 +1,4 @@
-"""``simclr report``: two runs side by side on one page. Imports lazily, as ``cli``."""
+"""``simclr report``: compares two runs on one page. Imports lazily, as ``cli`` does."""
 
 import argparse
 import pathlib
@@ -9,26 +9,26 @@ from pipeline.commands import command_line
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add ``report``."""
-    parser = command_line.add_command(commands, "report", _report, "Put two runs side by side on one HTML page.")
+    parser = command_line.add_command(commands, "report", _report, "Compare two runs on one HTML page.")
     parser.add_argument(
         "--compare",
         nargs=2,
         required=True,
         metavar=("RUN_A", "RUN_B"),
-        help="each the id of a run (as `simclr run` names it, or `latest`), a version of the registry (number, blessed "
-        "or previous; MODEL:VERSION where it holds several models), or a path: of a work directory, or of a report",
+        help="each is the id of a run (`simclr run` prints it) or `latest`, a version in the registry (number, blessed "
+        "or previous; MODEL:VERSION if there are several models), or the path of a work directory or report",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--workdir",
         type=pathlib.Path,
         default=command_line.workdir_of("digits"),
-        help="where ids and versions are looked up (default: %(default)s)",
+        help="work directory that has these ids and versions (default: %(default)s)",
     )
     where.add_argument(
         "--cluster",
         action="store_true",
-        help="look ids up in the ML Metadata that SIMCLR_METADATA_CONNECTION names; the artifacts must be within reach",
+        help="look up ids in the ML Metadata that SIMCLR_METADATA_CONNECTION names; artifacts must be reachable",
     )
     parser.add_argument(
         "--output",
@@ -55,7 +55,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def _read(path: str) -> bytes | None:
-    """Content of a file, None where there is none; what lies on this machine is read without loading TFX."""
+    """Content of a file, None if it does not exist. TFX is loaded only for files on another machine."""
     if "://" in path:
         from components.report.executor import read
 

@@ -1,4 +1,4 @@
-"""``simclr run``: the whole pipeline on this machine."""
+"""``simclr run``: runs the whole pipeline on this machine."""
 
 import argparse
 import pathlib
@@ -14,11 +14,13 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = command_line.add_command(commands, "run", _run, "Run the whole pipeline on this machine.")
     command_line.add_config_arguments(parser)
     parser.add_argument(
-        "--workdir", type=pathlib.Path, help="holds all runs of one pipeline (default: runs/<name of the config>)"
+        "--workdir",
+        type=pathlib.Path,
+        help="work directory of all runs of one pipeline (default: runs/<name of the config>)",
     )
-    parser.add_argument("--data", help="folder (or URI) of the images; by default the config's bundled data")
+    parser.add_argument("--data", help="folder or URI of the images (default: the bundled data of the config)")
     parser.add_argument("--runner", choices=("local", "beam"), default="local", help="LocalDagRunner or BeamDagRunner")
-    parser.add_argument("--require-blessing", action="store_true", help="exit with 3 when the model is not blessed")
+    parser.add_argument("--require-blessing", action="store_true", help="exit with 3 if the model is not blessed")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -38,12 +40,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str | None:
-    """The folder or URI of the images; None for the config's own."""
+    """The folder or URI of the images; None for the bundled data of the config."""
     from components.contracts.configuration import ConfigError
 
     if arguments.data is None:
         if not has_bundled_data:
-            raise ConfigError(f"--config {arguments.config} brings no data: name a folder of images with --data")
+            raise ConfigError(f"--config {arguments.config} has no bundled data: name a folder of images with --data")
         return None
     if "://" in arguments.data:
         return arguments.data

@@ -1,4 +1,4 @@
-"""``simclr schema``: what the data should look like, shown and accepted."""
+"""``simclr schema``: shows what the data should look like, or accepts new data as normal."""
 
 import argparse
 import pathlib
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the group."""
-    parser = commands.add_parser("schema", help="Look at or accept what data should look like.")
+    parser = commands.add_parser("schema", help="Show what the data should look like, or accept new data as normal.")
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     for name, command, text in (
         ("show", _show, "Print the schema in use."),
-        ("accept", _accept, "Take over the schema of the latest run's data, after a look at its anomalies."),
+        ("accept", _accept, "Accept the schema of the latest run's data; look at its anomalies first."),
     ):
         where = command_line.add_command(actions, name, command, text).add_mutually_exclusive_group(required=True)
-        where.add_argument("--workdir", type=pathlib.Path, help="of local runs, such as runs/digits")
+        where.add_argument("--workdir", type=pathlib.Path, help="work directory of local runs, such as runs/digits")
         where.add_argument(
-            "--pipeline", help="name of a pipeline on a cluster; SIMCLR_METADATA_CONNECTION says where ML Metadata is"
+            "--pipeline", help="name of a pipeline on a cluster; SIMCLR_METADATA_CONNECTION names its ML Metadata"
         )
 
 

@@ -1,4 +1,4 @@
-"""``simclr transfer segmentation``: what an encoder is worth for segmentation. Imports lazily, as ``cli`` does."""
+"""``simclr transfer segmentation``: measures an encoder on segmentation. Imports lazily, as ``cli`` does."""
 
 import argparse
 import json
@@ -19,9 +19,14 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser = commands.add_parser("transfer", help="Measure a registered encoder on other tasks.")
     actions = parser.add_subparsers(title="tasks", required=True, metavar="TASK")
     action = command_line.add_command(
-        actions, "segmentation", _segmentation, "Train a small head on the frozen encoder, and one on random weights."
+        actions,
+        "segmentation",
+        _segmentation,
+        "Train a small head on the frozen encoder, and another on the same encoder with random weights.",
     )
-    action.add_argument("data", type=pathlib.Path, help="holds images/ and masks/, or train/ and test/ with the two")
+    action.add_argument(
+        "data", type=pathlib.Path, help="folder with images/ and masks/, or with train/ and test/ that have both"
+    )
     action.add_argument("--model", required=True, help="<registry>/<model name>, or the folder of one version")
     action.add_argument("--version", default="blessed", help="alias (blessed, previous) or number; default: blessed")
     action.add_argument("--output", type=pathlib.Path, help="JSON file for the numbers")
@@ -56,7 +61,7 @@ def _segmentation(arguments: argparse.Namespace) -> int:
 
 
 def _load(model: str, name: str) -> "tuple[PushedEncoder, dict[str, Any]]":
-    """The encoder as ``segmentation.measure`` wants it, and which version it is."""
+    """The encoder for ``segmentation.measure``, and its version."""
     import keras
     import numpy as np
 

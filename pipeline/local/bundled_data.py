@@ -1,4 +1,4 @@
-"""Data that comes inside an installed package, written out as image files so that ingestion does its real work."""
+"""Writes data of an installed package as image files, so that ingestion works on files as usual."""
 
 import pathlib
 import shutil
@@ -9,10 +9,10 @@ from components.ingestion.reading.sources.digits import bundled_digits
 
 
 def write_digits(folder: pathlib.Path) -> pathlib.Path:
-    """Write scikit-learn's handwritten digits as ``<class>/<index>.png`` unless they are there already.
+    """Write scikit-learn's handwritten digits as ``<class>/<index>.png`` unless the folder exists.
 
     Args:
-        folder: where the class folders go; written whole or not at all.
+        folder: parent of the class folders; written whole or not at all.
 
     Returns:
         ``folder``.

@@ -1,7 +1,7 @@
-"""What a person sees while a run goes on, and the log file that takes everything else.
+"""Shows the progress of a run on the terminal and sends everything else to a log file.
 
-TensorFlow, Beam and TFX write to the process's standard streams from C++ as well as from Python, so the streams
-themselves are turned into the log file, and the person gets what stood there before.
+TensorFlow, Beam and TFX write to the standard streams of the process from C++ as well as from Python. So the streams
+themselves are redirected to the log file, and progress goes to what standard error was before.
 """
 
 import atexit
@@ -16,13 +16,13 @@ from collections.abc import Callable, Iterator
 
 from components.contracts import progress
 
-# How the runners announce nodes: LocalDagRunner "Component %s is running.", BeamDagRunner "node %s is running.".
+# Log messages of the runners: LocalDagRunner "Component %s is running.", BeamDagRunner "node %s is running.".
 _NODE_MESSAGE = re.compile(r"^(?:Component|node) %s is (running|finished)\.$")
 _BAR_WIDTH = 24
 
 
 class Console:
-    """Lines, and one line that is drawn over and over, on the stream that was standard error."""
+    """Writes lines, and a progress bar that is redrawn in place, to what standard error was before."""
 
     def __init__(self, descriptor: int):
         self._stream = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace")
@@ -31,13 +31,13 @@ class Console:
         self._last_bar = 0.0
 
     def line(self, text: str = "") -> None:
-        """Write one line, below whatever bar is there."""
+        """Write one line; it replaces a progress bar."""
         self._clear()
         self._stream.write(f"{text}\n")
         self._stream.flush()
 
     def bar(self, done: int, total: int, text: str) -> None:
-        """Draw progress in place; without a terminal, a line at most every fifteen seconds."""
+        """Redraw the progress bar; without a terminal, write a line at most every fifteen seconds."""
         now = time.monotonic()
         interval = 0.1 if self._is_terminal else 15.0
         if now - self._last_bar < interval:
@@ -80,20 +80,20 @@ class _NodeHandler(logging.Handler):
 
 @contextlib.contextmanager
 def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
-    """Send standard output and error to ``log_path`` and hand out a console on the former standard error.
+    """Send standard output and error to ``log_path``; gives a console on the former standard error.
 
-    Afterwards the streams are as before, until the interpreter shuts down: what TensorFlow says then goes to the log.
+    Afterwards the streams are as before, until the interpreter shuts down: TensorFlow's last messages go to the log.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]
-    # Never closed: what shuts down last still writes to it.
+    # Never closed: libraries still write to it while they shut down.
     log = log_path.open("a", buffering=1, encoding="utf-8", errors="replace")
     try:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        # In a notebook or a test Python's streams are not the process's.
+        # In a notebook or a test, Python's streams are not those of the process.
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             yield Console(os.dup(saved[1]))
     finally:
@@ -108,7 +108,7 @@ def quiet_streams(log_path: pathlib.Path) -> Iterator[Console]:
 def show_progress(
     console: Console, on_start: Callable[[str], None], on_finish: Callable[[str], None]
 ) -> Iterator[None]:
-    """While inside, draw the rooms' progress on ``console`` and call back as nodes start and finish."""
+    """Within the context, show the progress of steps on ``console`` and call back when nodes start and finish."""
     handlers = {progress.LOGGER_NAME: _ProgressHandler(console), "absl": _NodeHandler(on_start, on_finish)}
     for name, handler in handlers.items():
         logging.getLogger(name).addHandler(handler)

@@ -1,4 +1,4 @@
-"""What a person wants to know of a finished run: verdict and reason, accuracies, where model and report are."""
+"""The outcome of a finished run for people: verdict and reason, accuracies, paths of model and report."""
 
 import dataclasses
 import os
@@ -16,15 +16,15 @@ from pipeline.workdir import Workdir
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The end of a run in a few lines.
+    """The outcome of a run in a few lines.
 
     Attributes:
         verdict: one of the verdicts of ``contracts.evidence``.
         reason: why, in words.
         probe: what ``probe.json`` holds.
-        test_split: for how many blessings the test images have been used already, in words.
-        warnings: sentences that ingestion and the Gate leave for people.
-        model: where the model in use is, or why there is none.
+        test_split: how many other models were blessed on the same test images, in words.
+        warnings: sentences from ingestion and the Gate.
+        model: path of the model in use, or why there is none.
         report: path of the HTML page.
     """
 
@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def is_blessed(self) -> bool:
-        """Whether the model is good enough; one that is in use already was found so before."""
+        """Whether the model is good enough; a model that is in use was blessed before."""
         return self.verdict in (evidence.BLESSED, evidence.UNCHANGED)
 
     def text(self) -> str:
@@ -78,10 +78,10 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
 def _verdict_now(
     results: Mapping[str, NodeResult], verdict: dict[str, Any], workdir: Workdir, config: PipelineConfig
 ) -> tuple[str, str, str]:
-    """Verdict, reason and place of the model, as things stand now.
+    """Verdict, reason and path of the model as of now.
 
-    A verdict from the cache says what was true when it was given: a model that was blessed and pushed then is the one
-    in use now, unless the registry says otherwise.
+    A verdict from the cache was true when the Gate gave it. A model that was blessed and pushed then is in use now,
+    unless the registry says otherwise.
     """
     name, reason = verdict[evidence.VERDICT], verdict[evidence.REASON]
     if name == evidence.NOT_BLESSED:

@@ -1,4 +1,4 @@
-"""One run of the graph by one of TFX's local runners, and what became of it. Imports all that a run needs."""
+"""Runs the graph once with one of TFX's local runners and collects the results. Imports TFX."""
 
 import dataclasses
 
@@ -19,12 +19,12 @@ from pipeline.workdir import Workdir
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """A run all of whose nodes came to a good end.
+    """A run whose nodes are all complete or cached.
 
     Attributes:
         run_id: as in ML Metadata.
         results: of each node, by node id.
-        outcome: what a person wants to know of it.
+        outcome: a summary for people.
     """
 
     run_id: str
@@ -38,11 +38,11 @@ def execute(
     """Run the graph once.
 
     Args:
-        config: what to do.
-        workdir: where things are.
-        runner: walks the graph.
+        config: all settings.
+        workdir: paths of data, artifacts, metadata and registry.
+        runner: runs the graph.
         run_id: the run's name in ML Metadata.
-        console: is told node by node what goes on.
+        console: shows when each node starts and finishes.
 
     Raises:
         states.RunFailedError: a node is neither complete nor cached.
@@ -54,7 +54,7 @@ def execute(
         bundled_data.write_digits(workdir.bundled_data)
     connection = metadata.sqlite_metadata_connection_config(workdir.metadata_path)
     ir = representation.compile_graph(config, connection)
-    # The run id too, so that the states can be read back under it; the runner finds nothing left to bind.
+    # Binds the run id too: the states are read back by it, and the runner has nothing left to bind.
     values = run_parameters.bindings(initial_weights.pinned(config), workdir.data_root, workdir.registry)
     representation.bind(ir, run_id, workdir.pipeline_root, values)
     teller = _Teller(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
@@ -68,7 +68,7 @@ def execute(
 
 
 class _Teller:
-    """Says node by node what goes on, with what ML Metadata knows of it."""
+    """Reports when nodes start, and when they finish with the result that ML Metadata has."""
 
     def __init__(
         self,

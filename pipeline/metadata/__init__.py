@@ -1,1 +1,1 @@
-"""What ML Metadata knows: how to reach it, and which runs, states and schemas it holds."""
+"""Access to ML Metadata: the connection, and the runs, states and schemas in it."""

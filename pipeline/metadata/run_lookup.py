@@ -1,4 +1,4 @@
-"""From what a person calls a run (an id, a version of the registry, a path) to the folder that holds its report."""
+"""Finds the report of a run by the run's id, by a version that it pushed, or by a path."""
 
 import json
 import pathlib
@@ -19,17 +19,17 @@ _REPORT_TYPE = "Report"
 
 
 class NoSuchRunError(ValueError):
-    """Nothing is known under that name; the message says where it was looked for."""
+    """No run has this name; the message says where it was looked up."""
 
 
 def report_folder(name: str, workdir: pathlib.Path | None) -> str:
     """Folder or URI of a Report artifact.
 
     Args:
-        name: id of a run or ``LATEST``; number or alias of a version, with ``MODEL:`` before it where the registry
-            holds several models; or a path or URI: of a work directory, a report, or the folder a report lies in.
-        workdir: where ids and versions are looked up, absolute; None looks ids up in the database that the environment
-            names.
+        name: id of a run or ``LATEST``; number or alias of a version, as ``MODEL:VERSION`` if the registry holds
+            several models; or path or URI of a work directory, of a report, or of the folder of a report.
+        workdir: absolute path of the work directory that has these ids and versions; None looks ids up in the
+            database that the environment names.
 
     Raises:
         NoSuchRunError: there is no such run, or it left no report.
@@ -81,11 +81,11 @@ def _of_run(run: str, workdir: pathlib.Path | None) -> str:
         folder = _report_of(store, found[name]) if name in found else None
         if folder is not None:
             return folder
-    raise NoSuchRunError(f"run {run}: {place} knows {'no such run' if run not in found else 'no report of it'}")
+    raise NoSuchRunError(f"run {run}: {place} has {'no such run' if run not in found else 'no report of it'}")
 
 
 def _report_of(store: "metadata_store.MetadataStore", context_id: int) -> str | None:
-    """Folder of the report among the outputs of a run; a report among its inputs is that of another run."""
+    """Folder of the report among the outputs of a run; a report among its inputs belongs to another run."""
     from ml_metadata.proto import metadata_store_pb2
 
     executions = [execution.id for execution in store.get_executions_by_context(context_id)]

@@ -1,4 +1,4 @@
-"""A person's say in what is normal: look at the schema in use, or accept what the latest run's data is like."""
+"""Lets a person see the schema in use, or accept the data of the latest run as normal."""
 
 import dataclasses
 import pathlib
@@ -20,17 +20,17 @@ _PIPELINE_CONTEXT = "pipeline"  # the type that TFX gives the context of all run
 
 
 class NoSchemaError(LookupError):
-    """No run has come as far as a schema."""
+    """No run has produced a schema yet."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Runs:
-    """Runs that took place, in ML Metadata.
+    """Earlier runs in ML Metadata.
 
     Attributes:
         connection: of the database.
-        place: the same for a person.
-        pipeline_name: whose runs; None for all in the database.
+        place: the database or work directory, for messages.
+        pipeline_name: only runs of this pipeline; None for all runs in the database.
     """
 
     connection: metadata_store_pb2.ConnectionConfig
@@ -39,19 +39,19 @@ class Runs:
 
 
 def local_runs(workdir: pathlib.Path) -> Runs:
-    """Those of a work directory.
+    """Runs in a work directory.
 
     Raises:
-        NoSchemaError: no run has taken place there.
+        NoSchemaError: there has been no run.
     """
     database = pathlib.Path(Workdir(workdir, "").metadata_path)
     if not database.is_file():
-        raise NoSchemaError(f"no run has taken place in {workdir}: expected ML Metadata at {database}")
+        raise NoSchemaError(f"there has been no run in {workdir}: expected ML Metadata at {database}")
     return Runs(metadata.sqlite_metadata_connection_config(str(database)), str(workdir))
 
 
 def cluster_runs(pipeline_name: str) -> Runs:
-    """Those of a pipeline in the database that the environment names; their artifacts must be within reach.
+    """Runs of a pipeline in the database that the environment names; this machine must reach their artifacts.
 
     Raises:
         ConfigError: the environment names no database.
@@ -67,7 +67,7 @@ def show(runs: Runs) -> str:
     """The schema in use, as text.
 
     Raises:
-        NoSchemaError: no run has come as far as a schema.
+        NoSchemaError: no run has produced a schema yet.
     """
     with metadata.Metadata(runs.connection) as handle:
         schema = schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema))
@@ -75,16 +75,16 @@ def show(runs: Runs) -> str:
 
 
 def accept(runs: Runs) -> str:
-    """Take over the schema that the latest run inferred from its data, and that data's distributions.
+    """Accept the schema that the latest run inferred from its data, and the distributions of that data.
 
-    The schema is in use from now on. The distributions are accepted of these very images: they may differ from the span
-    before, and the next span is held against them.
+    The schema is in use from now on. The distributions are accepted only for these images: they may differ from the
+    previous span, and the next span is compared with them.
 
     Returns:
         A sentence that names what was accepted.
 
     Raises:
-        NoSchemaError: no run has come as far as a schema.
+        NoSchemaError: no run has produced a schema yet.
     """
     with metadata.Metadata(runs.connection) as handle:
         schema = _latest(handle, runs, standard_artifacts.Schema, "SchemaGen")
@@ -92,10 +92,10 @@ def accept(runs: Runs) -> str:
         for artifact in (schema, statistics):
             artifact.set_int_custom_property(artifact_files.ACCEPTED_AT, int(time.time()))
         handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
-    told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run holds its data against it."
+    told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run compares its data with it."
     span = artifacts.data_span(statistics)
     if span is not None:
-        told += f" Accepted the distributions of span {span} as they are; the next span is held against them."
+        told += f" Accepted the distributions of span {span}; the next span is compared with them."
     return told
 
 
@@ -110,7 +110,7 @@ def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> l
         if artifact.state == metadata_store_pb2.Artifact.LIVE
     ]
     if artifact_type is None or not live:
-        raise NoSchemaError(f"no run in {runs.place} has come as far as a schema")
+        raise NoSchemaError(f"no run in {runs.place} has produced a schema yet")
     return [artifact_utils.deserialize_artifact(artifact_type, artifact) for artifact in live]
 
 
@@ -125,7 +125,7 @@ def _artifacts(
 
 
 def _latest(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact], producer: str) -> types.Artifact:
-    """The output of a step's newest execution, which may come from the cache and so be an older artifact."""
+    """The output of a step's newest execution; if that used the cache, it is an older artifact."""
     found = {artifact.id: artifact for artifact in _all(handle, runs, kind)}
     outputs = [
         event

@@ -1,7 +1,7 @@
-"""What became of a run's nodes, read back from ML Metadata.
+"""Reads the states of a run's nodes from ML Metadata.
 
-The local runners and TFX's launcher return quietly when a node's inputs cannot be resolved, so a run is only as good
-as the states in the database say.
+The local runners and TFX's launcher return without an error if the inputs of a node cannot be resolved, so only the
+states in the database tell whether a run succeeded.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ class NodeResult:
         node_id: as in the graph.
         execution_id: in ML Metadata.
         state: name of the MLMD state, such as COMPLETE or CACHED.
-        seconds: wall time between the first and the last word of the execution.
+        seconds: wall time from the creation of the execution to its last update.
         outputs: artifacts by output key.
     """
 
@@ -43,7 +43,7 @@ class NodeResult:
 
     @property
     def is_good(self) -> bool:
-        """Complete, or taken from the cache."""
+        """Complete or taken from the cache."""
         return self.state in [_State.State.Name(state) for state in _GOOD_STATES]
 
     @property
@@ -52,7 +52,7 @@ class NodeResult:
         return self.state == _State.State.Name(_State.CACHED)
 
     def output(self, key: str) -> types.Artifact:
-        """The one artifact of an output."""
+        """The only artifact of an output."""
         (artifact,) = self.outputs[key]
         return artifact
 
@@ -81,7 +81,7 @@ def node_results(
 
 
 def require_success(node_ids: Sequence[str], results: dict[str, NodeResult]) -> None:
-    """Check that every node of the graph came to a good end.
+    """Check that every node of the graph is complete or cached.
 
     Raises:
         RunFailedError: a node failed, never ran, or could not get its inputs.

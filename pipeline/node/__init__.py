@@ -1,1 +1,1 @@
-"""One node in one process: what a container of the cluster runs."""
+"""Runs one node in one process, as a container of a cluster does."""

@@ -1,4 +1,4 @@
-"""Checkpoints that are of no more use: what was trained is safe in an artifact once its execution is complete."""
+"""Removes checkpoints that are no longer needed: once an execution is complete, its artifact holds what was trained."""
 
 import os
 
@@ -11,14 +11,14 @@ from pipeline.metadata.states import NodeResult
 
 
 def remove(result: NodeResult) -> None:
-    """Remove the checkpoints behind the outputs of a complete or cached node, where it has any that are still there."""
+    """Remove the checkpoints that the outputs of a complete or cached node name, if they still exist."""
     for folder in checkpoint_folders(result):
         if fileio.exists(folder):
             fileio.rmtree(folder)
 
 
 def checkpoint_folders(result: NodeResult) -> list[str]:
-    """Where a node that trains kept its checkpoints, as its output says: paths or URIs; none of other nodes."""
+    """Paths or URIs of the checkpoints of a node that trains, as its output names them; empty for other nodes."""
     if result.node_id == "Trainer":
         folder = path_utils.serving_model_dir(result.output("model").uri)
         found = read_json(os.path.join(folder, artifact_files.PRETRAINING_FILE))

@@ -1,6 +1,6 @@
-"""Weights to start from, by name: a version or alias of a registry becomes a file and the digest of its content.
+"""Resolves the name of initial weights, such as a version in a registry, to a file and the digest of its content.
 
-Done when a run starts, so that a path whose content changed is no hit in the cache.
+This happens when a run starts, so that new content under an old name is not taken from the cache.
 """
 
 import dataclasses
@@ -14,16 +14,16 @@ from pipeline.config import PipelineConfig
 
 
 def pinned(config: PipelineConfig) -> PipelineConfig:
-    """The config with the file that ``pretraining.encoder.initial_weights`` means, and its digest.
+    """The config with the path of the file that ``pretraining.encoder.initial_weights`` names, and with its digest.
 
     Raises:
-        ConfigError: there is no such file, version or alias, or the file is not the one that
-            ``initial_weights_digest`` names.
+        ConfigError: there is no such file, version or alias, or the file has another digest than
+            ``initial_weights_digest``.
     """
     encoder = config.pretraining.encoder
     if encoder.initial_weights in (None, IMAGENET):
         return config
-    # Only now, because it imports Keras.
+    # Imported here because it loads Keras, which most runs do not need yet.
     from components.simclr.encoders import initial_weights
 
     try:
@@ -45,7 +45,7 @@ def find_file(name: str) -> str:
         An absolute path, or the URI as it is.
 
     Raises:
-        ValueError: nothing is there under this name.
+        ValueError: nothing has this name.
     """
     if "://" in name:
         return name

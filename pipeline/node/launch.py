@@ -1,6 +1,6 @@
-"""One node of a compiled and bound graph: launched as TFX's local runners launch it, or only prepared.
+"""Launches one node of a compiled graph as TFX's local runners do, or only prepares it.
 
-The state that counts is read back from ML Metadata, because the launcher returns quietly where inputs are missing.
+The state is read back from ML Metadata, because TFX's launcher returns without an error if inputs are missing.
 """
 
 import enum
@@ -16,7 +16,7 @@ from pipeline.metadata import states
 
 
 class Answer(str, enum.Enum):
-    """What a check finds."""
+    """Whether a prepared node has work."""
 
     SKIP = "skip"  # complete in this run, or taken from the cache
     WORK = "work"
@@ -26,11 +26,11 @@ class NodeLaunch:
     """A node of one run."""
 
     def __init__(self, ir: pipeline_pb2.Pipeline, node_id: str, connection: metadata_store_pb2.ConnectionConfig):
-        """Take the node out of its graph.
+        """Find the node in its graph.
 
         Args:
-            ir: with every run-time parameter bound.
-            node_id: of a node in ``ir``.
+            ir: the compiled graph, with every run-time parameter bound.
+            node_id: id of a node in ``ir``.
             connection: of ML Metadata.
 
         Raises:
@@ -43,22 +43,22 @@ class NodeLaunch:
         self._node = nodes[node_id]
 
     def run(self) -> states.NodeResult:
-        """Launch the node, unless it came to a good end in this run before.
+        """Launch the node, unless it is complete or cached in this run already.
 
         Raises:
-            states.RunFailedError: the node failed, could not get its inputs, or was skipped; no node of the graph may
-                be skipped, so that is a failure too.
+            states.RunFailedError: the node failed, could not get its inputs, or was skipped; no node of this graph
+                may be skipped.
             Exception: whatever the executor raised.
         """
         before = self._result()
-        # A resolver that runs again would add a second execution, and its readers would find everything twice.
+        # A resolver that runs again would add a second execution, and later nodes would find its outputs twice.
         if before is None or not before.is_good:
             self._remove_leftovers(before)
             self._launcher().launch()
         return self._good_result()
 
     def prepare(self) -> Answer:
-        """Prepare the node and say whether there is work; what is in the cache is published on the way.
+        """Register the execution, look in the cache, publish a cached result, and say whether work is left.
 
         Raises:
             states.RunFailedError: the node's inputs could not be resolved.
@@ -92,7 +92,7 @@ class NodeLaunch:
         return result
 
     def _remove_leftovers(self, before: states.NodeResult | None) -> None:
-        """Remove what a killed attempt wrote; the next one has the same execution and so the same places."""
+        """Remove what a killed attempt wrote; the next attempt has the same execution and writes to the same places."""
         if before is None:
             return
         resolver = outputs_utils.OutputsResolver(self._node, self._ir.pipeline_info, self._ir.runtime_spec)
@@ -103,8 +103,11 @@ class NodeLaunch:
 
 
 def _prepare(node_launcher: launcher.Launcher) -> bool:
-    """The launcher's first half: execution registered, driver run, cache looked up. True where work is left.
+    """Run the first half of the launcher: register the execution, run the driver, look in the cache.
 
-    TFX has no public way to stop before the executor; this is the only place that reaches into the launcher.
+    TFX has no public way to stop before the executor. Only this function uses a private method of the launcher.
+
+    Returns:
+        Whether work is left.
     """
     return node_launcher._prepare_execution().is_execution_needed

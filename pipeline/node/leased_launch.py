@@ -1,4 +1,4 @@
-"""A node of a run that no other run of its pipeline may work on at the same time: launched under the training lease."""
+"""Launches a node under the training lease, so that no other run of the pipeline trains at the same time."""
 
 from ml_metadata.proto import metadata_store_pb2
 
@@ -9,7 +9,7 @@ from pipeline.node.training_lease import Lease, TrainingLease
 
 
 class LeasedLaunch:
-    """As ``NodeLaunch``, but alone; where there is no work, without the lease."""
+    """As ``NodeLaunch``, but holding the training lease whenever there is work."""
 
     def __init__(
         self,
@@ -19,7 +19,7 @@ class LeasedLaunch:
         run_id: str,
         terms: str,
     ):
-        """Take over the launch; ``terms`` is the JSON of a ``TrainingLease``.
+        """Wrap ``launch``; ``terms`` is the JSON of a ``TrainingLease``.
 
         Raises:
             ConfigError: the terms can't be used.
@@ -28,12 +28,13 @@ class LeasedLaunch:
         self._launch, self._of_lease = launch, (connection, pipeline_name, run_id, self._terms)
 
     def prepare(self) -> Answer:
-        """As ``NodeLaunch.prepare``; where there is work, the lease is this run's until its GPU pod takes it over.
+        """As ``NodeLaunch.prepare``. If there is work, acquire the lease and hold it until the GPU pod takes over.
 
-        Here, on a CPU, is where a run waits. The run it waited for may have left the same result in the cache.
+        A run waits here, on a CPU. Afterwards the cache is asked again, because the other run may have made the same
+        result.
 
         Raises:
-            LeaseTakenError: another run holds the lease, and the terms are not to wait.
+            LeaseTakenError: another run holds the lease, and the terms say to fail.
         """
         answer = self._launch.prepare()
         if answer is Answer.SKIP:
@@ -46,10 +47,10 @@ class LeasedLaunch:
         return answer
 
     def run(self) -> states.NodeResult:
-        """As ``NodeLaunch.run``, with the lease held and renewed while there is work.
+        """As ``NodeLaunch.run``; holds and renews the lease while there is work.
 
         Raises:
-            LeaseTakenError: another run holds the lease, and the terms are not to wait.
+            LeaseTakenError: another run holds the lease, and the terms say to fail.
         """
         if self._launch.prepare() is Answer.SKIP:
             return self._launch.run()

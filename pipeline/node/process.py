@@ -1,4 +1,4 @@
-"""What every process of a run does first: find the graph, hide or count GPUs, set up filesystems and logging."""
+"""The set-up of every process of a run: arguments that name the run, GPUs, file systems, logging."""
 
 import argparse
 import logging
@@ -11,23 +11,23 @@ import absl.logging
 
 
 class MissingGpuError(RuntimeError):
-    """TensorFlow sees fewer GPUs than a node was given."""
+    """TensorFlow sees fewer GPUs than the node should have."""
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that say which run of which graph this is."""
+    """Add the arguments that name the run and its graph."""
     parser.add_argument("--ir", type=pathlib.Path, required=True, help="the compiled graph")
-    parser.add_argument("--ir-digest", required=True, help="of the graph that the run was compiled from")
-    parser.add_argument("--run-id", required=True, help="the run's name in ML Metadata; a retry has the same")
+    parser.add_argument("--ir-digest", required=True, help="digest of the graph that the run was compiled from")
+    parser.add_argument("--run-id", required=True, help="the run's name in ML Metadata; the same for a retry")
 
 
 def hide_gpus() -> None:
-    """Keep TensorFlow, once it is imported, from every GPU of the machine."""
+    """Hide every GPU of the machine from TensorFlow; call this before TensorFlow is imported."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 
 def require_gpus(node_id: str, count: int) -> None:
-    """Fail at once where a GPU was paid for and cannot be used.
+    """Fail at once if a GPU was paid for but cannot be used.
 
     Raises:
         MissingGpuError: TensorFlow sees fewer than ``count`` GPUs.
@@ -37,13 +37,13 @@ def require_gpus(node_id: str, count: int) -> None:
     visible = len(tf.config.list_physical_devices("GPU"))
     if visible < count:
         raise MissingGpuError(
-            f"{node_id} was to have {count} GPUs, but TensorFlow sees {visible}: check the pod's limit, the node's "
+            f"{node_id} should have {count} GPUs, but TensorFlow sees {visible}: check the pod's limit, the node's "
             "driver and that the image has the CUDA libraries"
         )
 
 
 def open_filesystems(pipeline_args: Sequence[str]) -> None:
-    """Tell Beam's filesystems what they want to know; drivers list data roots before there is any Beam pipeline."""
+    """Give Beam's file systems their options: drivers list data roots before any Beam pipeline exists."""
     from apache_beam.io.filesystems import FileSystems
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -51,7 +51,7 @@ def open_filesystems(pipeline_args: Sequence[str]) -> None:
 
 
 def configure_logging() -> None:
-    """Everything that is said from INFO on goes to standard error."""
+    """Log everything from INFO on to standard error."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
     )

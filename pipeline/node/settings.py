@@ -1,16 +1,16 @@
-"""Which settings decide about a node: whether the graph has it, and how many GPUs it uses."""
+"""Which settings decide whether the graph has a node, and how many GPUs the node uses."""
 
 from pipeline.config import PipelineConfig
 
-# Nodes that a graph may be without, and the room whose ``enabled`` says whether it has them; a target may name them all
-# the same.
+# Optional nodes, with the name of the config whose ``enabled`` puts them into the graph. A target may name them even if
+# the graph lacks them.
 OPTIONAL_NODES = {"Tuner": "tuning", "Baselines": "baselines"}
 PRETRAINING_NODES = ("Trainer", "Tuner")
-# Nodes that place their work by ``num_gpus`` of a room, and the room; others use whatever GPU they see.
+# Nodes that use ``num_gpus`` GPUs, with the name of the config that says how many; others use whatever GPU they see.
 PLACED_NODES = {**dict.fromkeys(PRETRAINING_NODES, "pretraining"), "Baselines": "baselines"}
 
 
 def is_enabled(node_id: str, config: PipelineConfig) -> bool:
-    """Whether the graph of ``config`` has a node of this id."""
+    """Whether the graph of ``config`` has the node ``node_id``."""
     room = OPTIONAL_NODES.get(node_id)
     return room is None or getattr(config, room).enabled

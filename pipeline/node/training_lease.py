@@ -1,8 +1,9 @@
-"""One run of a pipeline trains at a time: a lease in ML Metadata, which all nodes reach wherever artifacts are kept.
+"""Lets only one run of a pipeline train at a time, by a lease in ML Metadata, which all nodes can reach.
 
-A lease is a context named by pipeline and number. Who creates the next number holds the lease, and of several at once
-the database lets one; only the holder writes to it, to renew it. A holder that finds a higher number has lost it, and
-its process ends, so that a pod that was cut off and comes back does not train beside its successor.
+A lease is a context named by pipeline and number. Whoever creates the next number holds the lease; if several runs try
+at once, the database lets one of them succeed. Only the holder writes to its lease, to renew it. A holder that finds a
+higher number has lost the lease and ends its process, so that a pod that was cut off for a while does not train beside
+its successor.
 """
 
 import contextlib
@@ -41,22 +42,22 @@ class IfTaken(str, enum.Enum):
 
 @configuration.configuration
 class TrainingLease:
-    """How runs of one pipeline keep from training at the same time."""
+    """How runs of one pipeline avoid training at the same time."""
 
-    if_taken: IfTaken = Field(IfTaken.WAIT, description="wait for the run that trains, or fail and name it")
+    if_taken: IfTaken = Field(IfTaken.WAIT, description="wait until the other run has trained, or fail and name it")
     expires_seconds: int = Field(
         300,
         ge=1,
         le=86_400,
-        description="how long a lease lasts that is not renewed; it is renewed four times as often",
+        description="how long a lease lasts without renewal; its holder renews it four times in that time",
     )
     handover_seconds: int = Field(
-        3600, ge=1, le=604_800, description="how long it is kept for the GPU pod after the check found work"
+        3600, ge=1, le=604_800, description="how long the lease waits for the GPU pod after the check found work"
     )
 
 
 class LeaseTakenError(RuntimeError):
-    """Another run trains; the message names it."""
+    """Another run is training; the message names it."""
 
 
 class Lease:
@@ -75,10 +76,10 @@ class Lease:
         self._held: metadata_store_pb2.Context | None = None
 
     def acquire(self, seconds: float) -> None:
-        """Take the lease for ``seconds``: at once where it is free or was this run's, else as the terms say.
+        """Take the lease for ``seconds``. If another run holds it, wait or fail, as the terms say.
 
         Raises:
-            LeaseTakenError: another run holds it, and the terms are not to wait.
+            LeaseTakenError: another run holds it, and the terms say to fail.
         """
         told = None
         while True:
@@ -95,14 +96,14 @@ class Lease:
             time.sleep(self._terms.expires_seconds / _POLLS_PER_TERM)
 
     def release(self) -> None:
-        """Let the next run have it."""
+        """Give the lease back, so that another run can take it."""
         self._write(self._store, is_released=1)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the lease while the block runs, and release it where that ends well.
+        """Renew the lease while the block runs, and release it unless the block raises.
 
-        After an error it is left to expire, so that a retry of this run comes before other runs.
+        After an error the lease is left to expire, so that a retry of this run comes before other runs.
         """
         ended = threading.Event()
         renewing = threading.Thread(target=self._renew, args=(ended,), name="training-lease", daemon=True)
@@ -141,7 +142,7 @@ class Lease:
         return bool(properties[_IS_RELEASED].int_value) or is_ours or is_expired
 
     def _create(self, number: int, seconds: float) -> bool:
-        """Whether this process, of all that try, has created the lease of this number."""
+        """Create the lease of this number; False if another process was faster."""
         lease = metadata_store_pb2.Context(type_id=self._type_id, name=f"{self._pipeline_name} {number}")
         lease.custom_properties[_PIPELINE].string_value = self._pipeline_name
         lease.custom_properties[_NUMBER].int_value = number
@@ -173,14 +174,14 @@ def _taken(lease: metadata_store_pb2.Context) -> str:
     properties = lease.custom_properties
     until = datetime.datetime.fromtimestamp(properties[_EXPIRES_AT].double_value, datetime.timezone.utc)
     return (
-        f"run {properties[_RUN_ID].string_value} ({properties[_HOST].string_value}) trains pipeline "
-        f"{properties[_PIPELINE].string_value} and holds its lease until {until:%Y-%m-%d %H:%M:%S} UTC, longer if it "
-        "renews it; no two runs train at once"
+        f"run {properties[_RUN_ID].string_value} ({properties[_HOST].string_value}) is training pipeline "
+        f"{properties[_PIPELINE].string_value} and holds its lease until {until:%Y-%m-%d %H:%M:%S} UTC or longer; only "
+        "one run can train at a time"
     )
 
 
 def _end_process(reason: str) -> None:
-    """End at once: no clean-up of this process may touch what its successor writes."""
+    """End at once, because no clean-up of this process may touch what its successor writes."""
     _logger.error("%s; this process ends", reason)
     for stream in (*logging.getLogger().handlers, sys.stdout, sys.stderr):
         stream.flush()

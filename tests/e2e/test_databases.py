@@ -76,7 +76,7 @@ def test_of_three_processes_one_gets_the_training_lease(connection):
     told = [process.communicate()[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1, 1], told
     refused = [text for process, text in zip(processes, told, strict=True) if process.returncode]
-    assert all("trains pipeline digits and holds its lease" in text for text in refused), refused
+    assert all("is training pipeline digits and holds its lease" in text for text in refused), refused
 
 
 def test_three_runs_may_be_the_first(cluster):

@@ -78,7 +78,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(cluster):
     cluster.run_and_kill("Trainer", "first", checkpoints)
     cluster.run_and_kill("Trainer", "first", checkpoints, signal.SIGTERM)  # as an evicted or preempted pod gets
     other = Lease(cluster.connection, "tiny", "other", TrainingLease(if_taken=IfTaken.FAIL))
-    with pytest.raises(LeaseTakenError, match=r"run first \(.*\) trains pipeline tiny"):
+    with pytest.raises(LeaseTakenError, match=r"run first \(.*\) is training pipeline tiny"):
         other.acquire(600)
     assert cluster.run("Trainer", "first") == 0, cluster.log("first", "Trainer")[-2000:]
     other.acquire(600)

@@ -73,4 +73,4 @@ def test_config_show_prints_the_override(capsys):
 
 def test_the_schema_of_an_empty_workdir_is_a_clear_error(capsys, tmp_path):
     assert cli.main(["schema", "accept", "--workdir", str(tmp_path)]) == 1
-    assert "no run has taken place" in capsys.readouterr().err
+    assert "there has been no run" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_only_work_that_was_given_gpus_sees_them(run, given, visible):
 def test_gpus_that_tensorflow_does_not_see_stop_the_node(run):
     code, error = run(gpus="2", overrides=("pretraining.num_gpus=2",))
     assert code == 1
-    assert "Trainer was to have 2 GPUs, but TensorFlow sees 0: check the pod's limit" in error
+    assert "Trainer should have 2 GPUs, but TensorFlow sees 0: check the pod's limit" in error
 
 
 @pytest.mark.parametrize("value", [None, "", "no JSON", "{}", '{"sqlite": {"password": "planted-secret"}}'])

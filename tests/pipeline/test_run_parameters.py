@@ -87,7 +87,7 @@ def test_a_parameter_that_cannot_be_used_is_named(config, change, message):
     [
         ("gate", "{", "parameter gate: not JSON"),
         ("gate", "[]", "parameter gate: expected a JSON object of settings, found list"),
-        ("gate", "{}", r"gate\.min_accuracy, .*: missing; a room's parameter holds all its settings"),
+        ("gate", "{}", r"gate\.min_accuracy, .*: missing; a parameter must hold all settings of its step"),
     ],
 )
 def test_a_parameter_that_is_not_a_whole_room_is_refused(config, room, text, message):

@@ -92,7 +92,7 @@ def test_ids_are_looked_up_in_the_database_of_a_cluster(workdir, monkeypatch):
     connection = {"sqlite": {"filename_uri": str(workdir / "metadata.sqlite"), "connection_mode": "READWRITE"}}
     monkeypatch.setenv("SIMCLR_METADATA_CONNECTION", json.dumps(connection))
     assert report_folder("20260102-2", None) == "/reports/1"
-    with pytest.raises(NoSuchRunError, match="run 1: sqlite knows no such run"):
+    with pytest.raises(NoSuchRunError, match="run 1: sqlite has no such run"):
         report_folder("1", None)
 
 
@@ -127,7 +127,7 @@ def test_a_version_names_the_run_that_pushed_it(workdir):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("20270101-9", "knows no such run"), ("20260104-4", "knows no report of it"), ("1", "holds no model")],
+    [("20270101-9", "has no such run"), ("20260104-4", "has no report of it"), ("1", "holds no model")],
 )
 def test_what_does_not_exist_is_said_with_the_place(workdir, name, message):
     with pytest.raises(NoSuchRunError, match=message):

@@ -68,7 +68,7 @@ def test_each_pipeline_has_its_own_schema(database, tmp_path, capsys):
 def test_a_pipeline_that_never_ran_is_named(database, tmp_path, capsys):
     _Pipeline(database, "cats", tmp_path).run("cats")
     assert cli.main(["schema", "show", "--pipeline", "birds"]) == 1
-    assert "pipeline birds (sqlite) has come as far as a schema" in capsys.readouterr().err
+    assert "pipeline birds (sqlite) has produced a schema yet" in capsys.readouterr().err
 
 
 def test_a_cluster_is_named_by_the_environment(monkeypatch, capsys):

@@ -80,7 +80,9 @@ def _lease(connection, run_id, **terms):
 def test_a_second_run_fails_and_names_the_first(connection):
     _lease(connection, "first").acquire(60)
     second = _lease(connection, "second", if_taken=IfTaken.FAIL)
-    with pytest.raises(LeaseTakenError, match=r"run first \(.+\) trains pipeline digits and holds its lease until 20"):
+    with pytest.raises(
+        LeaseTakenError, match=r"run first \(.+\) is training pipeline digits and holds its lease until 20"
+    ):
         second.acquire(60)
     other = Lease(connection, "photos", "second", TrainingLease(if_taken=IfTaken.FAIL))
     other.acquire(60)  # another pipeline is nobody's business
