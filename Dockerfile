@@ -32,7 +32,8 @@ RUN apt-get update \
 COPY requirements/current.lock /requirements/current.lock
 # Steps do not need TensorFlow's C++ headers, which are for compiling operations. The imports write the byte code of the
 # modules that steps load, because user 1000 could not write it later.
-RUN grep --invert-match --extended-regexp '^(pytest|ruff)==' /requirements/current.lock > /requirements/image.lock \
+RUN grep --invert-match --extended-regexp '^(pytest|pytest-xdist|ruff)==' /requirements/current.lock \
+        > /requirements/image.lock \
     && /opt/uv/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cache --requirement /requirements/image.lock \
     && rm -r /opt/venv/lib/python3.13/site-packages/tensorflow/include \
     && /opt/venv/bin/python -c 'import tfx.v1, tensorflow, ml_metadata, tensorflow_model_analysis, cv2, sklearn.manifold'
@@ -57,13 +58,13 @@ RUN python -c 'import tfx, tensorflow, ml_metadata' && python -m pipeline.run_no
 ARG REVISION=unknown
 LABEL org.opencontainers.image.revision=${REVISION}
 
-# -- The image of `make test-in-image`: the cpu target, pytest, and kfp in an environment of its own. The tests themselves
-# come from a checkout. These stages stand before those of gpu, because a builder without BuildKit also builds every stage
-# above the requested one.
+# -- The image of `make test-in-image`: the cpu target, pytest with the plug-in that runs it in several processes, and kfp
+# in an environment of its own. The tests themselves come from a checkout. These stages stand before those of gpu, because
+# a builder without BuildKit also builds every stage above the requested one.
 FROM packages AS developer
 COPY requirements/kubeflow.lock /requirements/kubeflow.lock
 RUN /opt/uv/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cache --target /opt/developer \
-        $(grep --only-matching '^pytest==[^ ]*' /requirements/current.lock) \
+        $(grep --only-matching --extended-regexp '^pytest(-xdist)?==[^ ]*' /requirements/current.lock) \
     && python3 -m venv --without-pip /opt/kfp \
     && /opt/uv/bin/uv pip install --python /opt/kfp/bin/python --no-deps --no-cache \
         --requirement /requirements/kubeflow.lock

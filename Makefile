@@ -12,8 +12,8 @@ WORKDIR ?= runs/$(CONFIG)
 TARGET ?= kubeflow/targets/example.yaml
 PIPELINE ?= build/$(CONFIG)/pipeline.yaml
 
-.PHONY: help install install-kfp run test test-unit test-databases bench format check compile update-golden image \
-	test-image test-container test-in-image lock
+.PHONY: help install install-kfp run test test-unit test-fuzz test-databases bench format check compile update-golden \
+	image test-image test-container test-in-image lock
 
 help:  ## This menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,11 +33,19 @@ install-kfp: $(KFP_STAMP)  ## Set up .venv-kfp, which compiles pipelines for Kub
 run: $(STAMP)  ## Run the whole pipeline on the bundled digits
 	$(BIN)/simclr run --config $(CONFIG) --workdir $(WORKDIR)
 
+# Each process gets whole files, because importing TFX takes ten seconds and more, and the tests of a file share their
+# set-up. tests/conftest.py says in which order the files run.
+PROCESSES ?= 2
+SIDE_BY_SIDE := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+UNIT := not e2e and not fuzz
 test: $(STAMP) $(KFP_STAMP)  ## All tests that take minutes, not hours, on a CPU
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-unit: $(STAMP) $(KFP_STAMP)  ## The tests without a whole pipeline run
-	$(BIN)/python -m pytest -m "not e2e"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(UNIT)"
+
+test-fuzz: $(STAMP)  ## Ten times as many damaged image files as in the other tests
+	$(BIN)/python -m pytest -m fuzz tests/components/ingestion
 
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)
 test-databases: export PATH := $(PATH):/usr/sbin
@@ -65,11 +73,11 @@ test-image: image $(STAMP)  ## Build the image, compare its graphs with this cod
 test-container: image $(STAMP) $(KFP_STAMP)  ## Build the image and run the compiled digits pipeline in containers
 	SIMCLR_IMAGE=$(IMAGE) $(BIN)/python -m pytest tests/e2e/test_containers.py
 
-TESTS ?= -m "not e2e"
+TESTS ?= -m "$(UNIT)"
 test-in-image:  ## Run the tests in the image, with the current version set: make test-in-image TESTS="-m e2e"
 	docker build --target test --tag simclr-pipeline:test-$(COMMIT) $(IMAGE_ARGUMENTS) .
 	docker run --rm --user=1000:1000 --cap-drop=ALL --network=none --volume=$(CURDIR):/source:ro \
-		simclr-pipeline:test-$(COMMIT) python -m pytest -p no:cacheprovider $(TESTS)
+		simclr-pipeline:test-$(COMMIT) python -m pytest -p no:cacheprovider $(SIDE_BY_SIDE) $(TESTS)
 
 BENCH_PACKAGES := $(VENV)/benchmarks
 $(BENCH_PACKAGES): requirements/bench.txt $(STAMP)

@@ -55,7 +55,7 @@ def test_the_base_has_a_python_of_the_current_set(installer):
 
 def test_packages_are_the_locked_ones_without_the_tools_of_developers(installer):
     assert _arguments()["UV"] == installer._UV
-    left_out = re.search(r"\^\(([a-z|]+)\)==", _TEXT)[1].split("|")
+    left_out = re.search(r"\^\(([a-z|-]+)\)==", _TEXT)[1].split("|")
     assert left_out == (_ROOT / "requirements" / "current.in").read_text().partition("# Development\n")[2].split()
 
 

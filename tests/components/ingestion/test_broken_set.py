@@ -23,7 +23,8 @@ from components.ingestion.reading.plug_ins import open_source
 
 DATA = pathlib.Path(os.environ.get(VARIABLE, "."))
 pytestmark = pytest.mark.skipif(
-    not (DATA / "broken.tar.gz").exists(), reason=f"{VARIABLE} names no folder with broken.tar.gz"
+    not (DATA / "broken.tar.gz").exists(),
+    reason=f"{VARIABLE} names no folder with broken.tar.gz: `make test {VARIABLE}=FOLDER`",
 )
 CONFIG = IngestionConfig(max_undecodable_fraction=1.0, min_images_per_class=1)
 MEMBERS = ("load", "skip", "load_or_skip", "policy")  # actions of images in one folder
@@ -64,7 +65,7 @@ def ingest_as(user, root, output):
 @pytest.mark.parametrize("user", [os.geteuid(), 65534])
 def test_each_image_meets_its_action(broken, expected, user):
     if user != os.geteuid() and os.geteuid() != 0:
-        pytest.skip("only root can become another user")
+        pytest.skip("only root can become another user: `make test` as root")
     output = broken.parent / f"out-{user}"
     kept, quarantined = ingest_as(user, broken / "images", output)
     assert not kept.keys() & quarantined.keys()

@@ -1,18 +1,18 @@
 """Good files with flipped, cut and spliced bytes: each is loaded or refused, quickly and in little memory.
 
-SIMCLR_FUZZ_CASES sets the number of cases.
+`make test` damages 1,000 files, `make test-fuzz` 10,000.
 """
 
 import collections
 import io
 import json
-import os
 import resource
 import time
 import warnings
 
 import apache_beam as beam
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -24,7 +24,7 @@ from components.ingestion.decoding.decoder import decode_image_bytes, decoding_r
 from components.ingestion.decoding.refusals import RefusedImage
 from components.ingestion.ingest import ingest
 
-CASES = int(os.environ.get("SIMCLR_FUZZ_CASES", "10000"))
+each_count = pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.fuzz)])
 KINDS = [  # (format, mode, settings)
     *[("JPEG", mode, settings) for mode in ("RGB", "L", "CMYK") for settings in ({}, {"progressive": True})],
     *[("PNG", mode, {}) for mode in ("RGB", "RGBA", "P", "1", "I;16")],
@@ -67,23 +67,24 @@ def damage(content, other, generator):
     return bytes(damaged)
 
 
-def make_cases():
+def make_cases(count):
     generator = np.random.default_rng(0)
     good = make_good(generator)
     formats = list(good)
-    for case in range(CASES):
+    for case in range(count):
         content = good[formats[case % len(formats)]][generator.integers(len(good[formats[case % len(formats)]]))]
         other = good[formats[generator.integers(len(formats))]][0] if generator.random() < 0.5 else content
         yield damage(content, other, generator)
 
 
-def test_every_case_is_loaded_or_refused():
+@each_count
+def test_every_case_is_loaded_or_refused(count):
     rules = decoding_rules(IngestionConfig(), ImageConfig())
     outcomes, slowest = collections.Counter(), 0.0
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for case in make_cases():
+        for case in make_cases(count):
             started = time.process_time()
             try:
                 decoded = decode_image_bytes(case, rules)
@@ -94,17 +95,18 @@ def test_every_case_is_loaded_or_refused():
                 assert decoded.pixels.dtype == np.uint8
                 assert decoded.pixels.shape[2] == 3
             slowest = max(slowest, time.process_time() - started)
-    assert sum(outcomes.values()) == CASES
-    assert outcomes["loaded"] > CASES / 20
+    assert sum(outcomes.values()) == count
+    assert outcomes["loaded"] > count / 20
     assert {"truncated", "corrupt", "unknown_format"} <= set(outcomes)
     assert slowest < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 512 * 1024  # KiB
 
 
-def test_every_case_goes_through_the_workers_or_into_quarantine(tmp_path):
-    """A crash or an endless loop would end the run; that no file is lost is what the two lists show."""
+@each_count
+def test_every_case_goes_through_the_workers_or_into_quarantine(tmp_path, count):
+    """A crash or an endless loop would end the run. The two lists show that no file is lost."""
     names = set()
-    for number, case in enumerate(make_cases()):
+    for number, case in enumerate(make_cases(count)):
         name = f"{'test' if number % 5 == 0 else 'train'}/{number % 2}/{number}"
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,8 +125,8 @@ def test_every_case_goes_through_the_workers_or_into_quarantine(tmp_path):
         for serialized in read_records(str(path)):
             features = tf.train.Example.FromString(serialized).features.feature
             kept.add(features[records.PATH].bytes_list.value[0].decode())
-    assert sum(summary["records"].values()) == len(kept) > CASES / 20
-    assert len(quarantined) + len(kept) == CASES
+    assert sum(summary["records"].values()) == len(kept) > count / 20
+    assert len(quarantined) + len(kept) == count
     assert {entry["path"] for entry in quarantined} | kept == names
     assert all(entry["reason"] and entry["message"] for entry in quarantined)
     assert any(entry["error"] for entry in quarantined)
