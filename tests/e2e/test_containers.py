@@ -27,7 +27,7 @@ from pipeline.metadata import states
 from pipeline.workdir import Workdir
 
 _IMAGE = os.environ.get("SIMCLR_IMAGE")
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="SIMCLR_IMAGE names no image")]
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="needs an image: `make test-container`")]
 
 _WALK = pathlib.Path(__file__).with_name("walk_compiled_pipeline.py")
 _EXAMPLE = pathlib.Path(__file__).parents[2] / "kubeflow" / "targets" / "example.yaml"

@@ -16,7 +16,7 @@ from pipeline.metadata import connection as metadata_connection
 from pipeline.metadata import states
 
 _IMAGE = os.environ.get("SIMCLR_IMAGE")
-pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="SIMCLR_IMAGE names no image")]
+pytestmark = [pytest.mark.e2e, pytest.mark.skipif(not _IMAGE, reason="needs an image: `make test-image`")]
 
 _CONFIG = "digits"
 _FOLDER = Target.__pydantic_fields__["graph_folder"].default

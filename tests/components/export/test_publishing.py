@@ -216,12 +216,11 @@ def test_readers_see_whole_versions_only(root, models):
 # Stops the push at the named function, tells the parent, and waits for the kill.
 _KILLED_PUSHER = (
     """
-import sys, time
-from components.contracts import signatures
+import signal
 from components.export import durable_files, publishing
 def stop(*args, **kwargs):
     print("stopped", flush=True)
-    time.sleep(60)
+    signal.pause()
 setattr({module}, "{function}", stop)
 """
     + _PUSHER

@@ -337,7 +337,7 @@ def test_the_page_needs_no_tfx():
 _BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-@pytest.mark.skipif(_BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.skipif(_BROWSER is None, reason="needs Chromium: install it, then `make test`")
 @pytest.mark.parametrize("kind", ["report", "comparison"])
 def test_a_browser_shows_the_page_without_a_complaint(record, earlier_record, tmp_path, kind):
     path = tmp_path / f"{kind}.html"

@@ -32,13 +32,13 @@ def textured_images():
 
 @pytest.fixture(scope="session")
 def photographs():
-    """Function like ``textured_images``, of real photographs; skips where there are none."""
+    """Function like ``textured_images``, of real photographs; a test is skipped where there are none."""
 
     def load(count, size_px):
         try:
             return development_data.photographs(count, size_px)
         except SkippedError as missing:
-            pytest.skip(str(missing))
+            pytest.skip(f"{missing}: `make test {development_data.VARIABLE}=FOLDER`")
 
     return load
 

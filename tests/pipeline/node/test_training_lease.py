@@ -13,8 +13,10 @@ import time
 
 import pytest
 from google.protobuf import json_format
+from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline.node import training_lease
 from pipeline.node.training_lease import IfTaken, Lease, LeaseTakenError, TrainingLease
 
 _ROOT = pathlib.Path(__file__).parents[3]
@@ -112,18 +114,28 @@ def test_training_that_ends_well_leaves_the_lease_and_training_that_fails_keeps_
     _lease(connection, "second", if_taken=IfTaken.FAIL).acquire(60)
 
 
-def test_a_holder_renews_and_a_killed_one_is_followed_after_expiry(connection, start):
+def test_a_holder_renews_and_a_killed_one_is_followed_after_expiry(connection, start, monkeypatch):
     expires_seconds = 4
     holder = start("first", expires_seconds)
     _train(holder)
-    time.sleep(expires_seconds + 6)  # longer than the lease lasts without renewal, and than clocks may differ
+    until = _expires_at(connection)
+    while _expires_at(connection) < until + expires_seconds / 2:  # renewed more than once
+        assert holder.poll() is None and time.time() < until + _SOON
+        time.sleep(0.1)
     with pytest.raises(LeaseTakenError, match="run first"):
         _lease(connection, "second", if_taken=IfTaken.FAIL).acquire(60)
     os.kill(holder.pid, signal.SIGKILL)
-    killed = time.time()
-    waiting = _lease(connection, "second", expires_seconds=10)
+    monkeypatch.setattr(training_lease, "_CLOCK_SKEW_SECONDS", 0)  # both processes have one clock
+    until = _expires_at(connection)
+    waiting = _lease(connection, "second", expires_seconds=2)
     waiting.acquire(60)
-    assert expires_seconds * 0.5 < time.time() - killed < expires_seconds + 5 + _SOON
+    assert until < time.time() < until + _SOON
+
+
+def _expires_at(connection):
+    """When the one lease in ML Metadata ends, in seconds since 1970."""
+    [lease] = metadata_store.MetadataStore(connection).get_contexts_by_type("TrainingLease")
+    return lease.custom_properties["expires_at"].double_value
 
 
 def test_of_several_that_start_at_once_one_trains_and_the_others_follow(start):
@@ -133,7 +145,7 @@ def test_of_several_that_start_at_once_one_trains_and_the_others_follow(start):
     seen = []
     while len(seen) < 3:
         [holder] = _training(processes, seen)
-        assert not _training(processes, [*seen, holder], seconds=1)
+        assert not _training(processes, [*seen, holder], seconds=0.3)
         seen.append(holder)
         _say(holder)
         assert holder.wait(_SOON) == 0
@@ -149,10 +161,11 @@ def _training(processes, seen, seconds=30):
     return [streams[stream] for stream in ready]
 
 
-def test_a_holder_that_was_cut_off_ends_when_it_finds_a_successor(connection, start):
+def test_a_holder_that_was_cut_off_ends_when_it_finds_a_successor(connection, start, monkeypatch):
     holder = start("first", 2)
     _train(holder)
     os.kill(holder.pid, signal.SIGSTOP)
+    monkeypatch.setattr(training_lease, "_CLOCK_SKEW_SECONDS", 0)
     _lease(connection, "second", expires_seconds=5).acquire(600)
     os.kill(holder.pid, signal.SIGCONT)
     assert holder.wait(_SOON) == 1
