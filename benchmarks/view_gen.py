@@ -1,4 +1,4 @@
-"""ViewGen on stored images, through Beam, beside a bare loop of OpenCV and the uint8 engine on the same images."""
+"""ViewGen on stored images, through Beam, beside a bare loop of OpenCV and the same crops on the same images."""
 
 import hashlib
 import pathlib
@@ -19,7 +19,7 @@ from components.contracts import artifact_files, records
 from components.contracts.configuration import to_json
 from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import ImageConfig
-from components.simclr.augmentation import draws, uint8_engine
+from components.simclr.augmentation import draws, uint8_crops
 from components.simclr.augmentation.crops import draw_crops
 
 _PHOTOGRAPHS, _SOURCE_PX = 64, 256
@@ -95,6 +95,6 @@ def _bare(encoded: list[bytes], size_px: int) -> list[bytes]:
     views = []
     for data, image_boxes in zip(encoded, boxes, strict=True):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        crops = [uint8_engine.random_resized_crop(pixels, box, size_px) for box in image_boxes]
+        crops = [uint8_crops.random_resized_crop(pixels, box, size_px) for box in image_boxes]
         views += [cv2.imencode(kind, crop, options)[1].tobytes() for crop in crops]
     return views

@@ -14,7 +14,7 @@ from components.augmentation.config import ViewFormat, ViewsConfig
 from components.augmentation.stored_image import StoredImage, check_complete, decode
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.simclr.augmentation import crops, draws, uint8_engine
+from components.simclr.augmentation import crops, draws, uint8_crops
 
 MAX_PNG_SIDE_PX = 64
 
@@ -40,7 +40,7 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
     serialized = []
     for image, image_boxes in zip(images, boxes, strict=True):
         pixels = decode(image, image_config.channels)  # cut while the processor has it at hand
-        crops_of_image = (uint8_engine.random_resized_crop(pixels, box, image_config.size_px) for box in image_boxes)
+        crops_of_image = (uint8_crops.random_resized_crop(pixels, box, image_config.size_px) for box in image_boxes)
         views = [encoder.encode(crop) for crop in crops_of_image] if config.views_per_image else [image.encoded]
         serialized.append(_serialize(image, views))
     return serialized

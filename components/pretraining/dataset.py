@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from components.contracts import records
 from components.pretraining.config import PretrainingConfig
-from components.simclr.augmentation import augmentations, draws, uint8_engine
+from components.simclr.augmentation import augmentations, draws, uint8_crops
 from components.simclr.augmentation.slots import Slot
 
 Prepared = TypeVar("Prepared")
@@ -193,7 +193,7 @@ class ViewPairs:
         images = [self._decoded.get(int(row), (0,))[0] for row in rows]
         heights, widths = (np.array([image.shape[axis] for image in images]) for axis in (0, 1))
         return [
-            uint8_engine.random_resized_crop(image, box, self._size_px)
+            uint8_crops.random_resized_crop(image, box, self._size_px)
             for view_keys in keys
             for image, box in zip(
                 images, augmentations.draw_crops(self._config.crop, view_keys, heights, widths), strict=True

@@ -8,7 +8,7 @@ from components.augmentation.config import ViewFormat, ViewsConfig
 from components.augmentation.stored_image import CorruptRecordError, parse_record
 from components.contracts import records
 from components.contracts.images import ImageConfig
-from components.simclr.augmentation import crops, draws, uint8_engine
+from components.simclr.augmentation import crops, draws, uint8_crops
 
 CONFIG = ViewsConfig(views_per_image=3, seed=5)
 
@@ -29,7 +29,7 @@ def test_views_are_the_crops_that_the_draws_say(image_records):
     for view, encoded in enumerate(_features(serialized)[records.VIEWS].bytes_list.value):
         key = draws.view_keys(5, draws.image_keys([image.digest]), epoch=0, view=view)
         box = crops.draw_crops(CONFIG.crop, key, np.array([pixels.shape[0]]), np.array([pixels.shape[1]]))[0]
-        expected = uint8_engine.random_resized_crop(pixels, box, 16)
+        expected = uint8_crops.random_resized_crop(pixels, box, 16)
         assert np.array_equal(tf.io.decode_png(encoded).numpy(), expected)
 
 

@@ -1,4 +1,4 @@
-"""Images for the tests of the augmentations, and the two engines behind one signature."""
+"""Images and keys for the tests of the augmentations."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from components.simclr.augmentation import draws
 
 
 def _textured_image(number, size_px):
-    """(s, s, 3) uint8: waves, edges and grain at several scales, as natural images have them."""
+    """(s, s, 3) uint8: waves, edges and grain at several scales, as in natural images."""
     rng = np.random.default_rng(number)
     image = np.zeros((size_px, size_px, 3), np.float32)
     for cells in (2, 4, 8, 16):
@@ -32,7 +32,7 @@ def textured_images():
 
 @pytest.fixture(scope="session")
 def photographs():
-    """Function like ``textured_images``, of real photographs; a test is skipped where there are none."""
+    """Function like ``textured_images`` that returns real photographs; skips if there are none."""
 
     def load(count, size_px):
         try:
@@ -45,36 +45,17 @@ def photographs():
 
 @pytest.fixture(scope="session")
 def view_keys():
-    """Function from a count to as many keys."""
+    """Function from a count to that many keys."""
     return lambda count, seed=0: draws.view_keys(seed, np.arange(count, dtype=np.uint64), 0, 0)
 
 
-def _run_tensor_engine(images, drawn, policy):
-    from components.simclr.augmentation import tensor_engine
-
-    return np.asarray(tensor_engine.apply_online(images, drawn, policy))
-
-
-def _run_uint8_engine(images, drawn, policy):
-    from components.simclr.augmentation import uint8_engine
-
-    rows = [{name: values[row] for name, values in drawn.items()} for row in range(len(images))]
-    views = [uint8_engine.apply_online_uint8(image, row, policy) for image, row in zip(images, rows, strict=True)]
-    assert all(view.dtype == np.uint8 for view in views)
-    return np.stack(views).astype(np.float32)
+@pytest.fixture(scope="module", params=["textured_images", "photographs"])
+def load_images(request):
+    """Textured images always; photographs too where the development data is there."""
+    return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(scope="session")
-def run_tensor_engine():
-    return _run_tensor_engine
-
-
-@pytest.fixture(scope="session")
-def run_uint8_engine():
-    return _run_uint8_engine
-
-
-@pytest.fixture(params=["tensor_engine", "uint8_engine"])
-def run_engine(request):
-    """Each engine in turn: (n, s, s, c) uint8, draws, policy to (n, s, s, c) float32."""
-    return {"tensor_engine": _run_tensor_engine, "uint8_engine": _run_uint8_engine}[request.param]
+@pytest.fixture(scope="module", params=[32, 96])
+def images_of_each_kind(request, load_images):
+    """(32, s, s, 3) uint8, in two sizes."""
+    return load_images(32, request.param)
