@@ -1,4 +1,6 @@
-"""Each augmentation alone, and the preset policies: views per second per core of both engines."""
+"""Crops and augmentations: views per second per core, for each operation alone and for the preset policies."""
+
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -7,7 +9,7 @@ import tensorflow as tf
 from benchmarks import measuring
 from benchmarks.development_data import photographs
 from benchmarks.table import Report, Row
-from components.simclr.augmentation import tensor_engine, uint8_engine
+from components.simclr.augmentation import tensor_engine, uint8_crops
 from components.simclr.augmentation.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
 from components.simclr.augmentation.presets import Preset
 
@@ -28,7 +30,7 @@ _POLICIES = {
     "sobel": OnlinePolicy(sobel_probability=1.0),
     "cutout": OnlinePolicy(cutout_probability=1.0),
 }
-# Side and channels of the views that a preset is for
+# Side and channels of the views that each preset is made for
 _PRESET_VIEWS = {
     Preset.DIGITS: (28, 1),
     Preset.SMALL_IMAGES: (32, 3),
@@ -39,31 +41,41 @@ _PRESET_VIEWS = {
 
 
 def measure(report: Report, turns: int) -> None:
-    """By CPU time on one pinned core; the tensor engine compiled with XLA. Drawing counts, compiling does not."""
+    """By CPU time on one pinned core; tensors compiled with XLA. Drawing counts, compiling does not."""
     measuring.pin_to_one_core()
     cv2.setNumThreads(1)
-    images = photographs(_IMAGES, _SOURCE_PX)
-    _report(report, f"random resized crop, {_SIZE_PX} px", _crops(images), turns)
+    _report_crops(report, photographs(_IMAGES, _SOURCE_PX), turns)
     images = photographs(_IMAGES, _SIZE_PX)
     for name, policy in _POLICIES.items():
-        _report(report, f"{name}, {_SIZE_PX} px", _operations(images, policy), turns)
+        _report_policy(report, f"{name}, {_SIZE_PX} px", images, policy, turns)
     for preset, (size_px, channels) in _PRESET_VIEWS.items():
         images = np.ascontiguousarray(photographs(_IMAGES, size_px)[..., :channels])
-        sides = _operations(images, OnlinePolicy(preset=preset))
-        _report(report, f"preset {preset.value}, {size_px} px, {'gray' if channels == 1 else 'RGB'}", sides, turns)
+        name = f"preset {preset.value}, {size_px} px, {'gray' if channels == 1 else 'RGB'}"
+        _report_policy(report, name, images, OnlinePolicy(preset=preset), turns)
 
 
-def _report(report: Report, name: str, sides: dict, turns: int) -> None:
-    timings = measuring.alternate(sides, turns)
-    ours, other = (f"{_IMAGES / timings[engine].cpu:,.0f}" for engine in ("uint8", "tensor"))
-    report(Row(name, f"uint8 {ours} views/s/core", f"tensor {other} views/s/core"))
+def _report_crops(report: Report, images: np.ndarray, turns: int) -> None:
+    """The crops of CPU workers and those of tensors."""
+    timings = measuring.alternate(_crops(images), turns)
+    uint8, tensor = (f"{_IMAGES / timings[name].cpu:,.0f} views/s/core" for name in ("uint8", "tensor"))
+    report(Row(f"random resized crop, {_SIZE_PX} px", f"uint8 {uint8}", f"tensor {tensor}"))
+
+
+def _report_policy(report: Report, name: str, images: np.ndarray, policy: OnlinePolicy, turns: int) -> None:
+    compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, policy), jit_compile=True)
+
+    def make_views() -> np.ndarray:
+        return compiled(images, draw_online(policy, _keys(), *images.shape[2:])).numpy()
+
+    timing = measuring.alternate({"ours": make_views}, turns)["ours"]
+    report(Row(name, f"{_IMAGES / timing.cpu:,.0f} views/s/core", remark=f"spread {timing.spread:.2f}"))
 
 
 def _keys() -> np.ndarray:
     return view_keys(0, np.arange(_IMAGES, dtype=np.uint64), 0, 0)
 
 
-def _crops(images: np.ndarray) -> dict:
+def _crops(images: np.ndarray) -> dict[str, Callable[[], object]]:
     sides = np.full(_IMAGES, _SOURCE_PX)
     compiled = tf.function(lambda *inputs: tensor_engine.crop_and_resize(*inputs, _SIZE_PX), jit_compile=True)
 
@@ -72,24 +84,7 @@ def _crops(images: np.ndarray) -> dict:
 
     return {
         "uint8": lambda: [
-            uint8_engine.random_resized_crop(image, box, _SIZE_PX) for image, box in zip(images, boxes(), strict=True)
+            uint8_crops.random_resized_crop(image, box, _SIZE_PX) for image, box in zip(images, boxes(), strict=True)
         ],
         "tensor": lambda: compiled(images, boxes()).numpy(),
     }
-
-
-def _operations(images: np.ndarray, policy: OnlinePolicy) -> dict:
-    compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, policy), jit_compile=True)
-
-    def drawn() -> dict[str, np.ndarray]:
-        return draw_online(policy, _keys(), *images.shape[2:])
-
-    def uint8_views() -> list[np.ndarray]:
-        parameters = drawn()
-        rows = zip(*parameters.values(), strict=True)
-        return [
-            uint8_engine.apply_online_uint8(image, dict(zip(parameters, row, strict=True)), policy)
-            for image, row in zip(images, rows, strict=True)
-        ]
-
-    return {"uint8": uint8_views, "tensor": lambda: compiled(images, drawn()).numpy()}

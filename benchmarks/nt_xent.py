@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from benchmarks import measuring
 from benchmarks.table import Report, Row
+from components.simclr.config import LossConfig, ProjectionHeadConfig
 from components.simclr.methods import nt_xent
 
-_WIDTH, _TEMPERATURE = 128, 0.2
+_WIDTH, _TEMPERATURE = ProjectionHeadConfig().output_width, LossConfig().temperature
 _SMALL = (32, 128, 512)
 _SMALL_TURNS = 10  # times as many: a turn of milliseconds is only now and then an undisturbed one
 _LARGE = 32768
