@@ -24,14 +24,6 @@ class Contrast(NamedTuple):
     top5: Tensor  # part of the anchors with fewer than five negatives as near as the positive
 
 
-def nt_xent_loss(projections_a: Tensor, projections_b: Tensor, temperature: float) -> Tensor:
-    """The loss alone, on one device; see ``nt_xent``.
-
-    (n, d) and (n, d) to a float32 scalar, 0 or more; raises and source as there.
-    """
-    return nt_xent(projections_a, projections_b, temperature).loss
-
-
 def nt_xent(
     projections_a: Tensor, projections_b: Tensor, temperature: float, replicas: Replicas = ONE_REPLICA
 ) -> Contrast:

@@ -44,7 +44,7 @@ def test_one_step_equals_the_step_written_out(settings):
     pixels = (augmentations.apply_online(tf.constant(batch.images), batch.drawn, config.augmentation) - 100) / 50
     with tf.GradientTape() as tape:
         projections = head(encoder(pixels, training=True), training=True)
-        loss = nt_xent.nt_xent_loss(projections[:16], projections[16:], config.loss.temperature)
+        loss = nt_xent.nt_xent(projections[:16], projections[16:], config.loss.temperature).loss
     variables = [*encoder.trainable_variables, *head.trainable_variables]
     gradients = tape.gradient(loss, variables)
     result = step.run(batch)
@@ -170,7 +170,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_same_parts(settings, precision):
         parts = [tf.concat([pixels[start : start + 4], pixels[16 + start :][:4]], 0) for start in range(0, 16, 4)]
         projections = [head(encoder(part, training=True), training=True) for part in parts]
         first, second = (tf.concat([rows[side : side + 4] for rows in projections], 0) for side in (0, 4))
-        loss = nt_xent.nt_xent_loss(first, second, config.loss.temperature)
+        loss = nt_xent.nt_xent(first, second, config.loss.temperature).loss
         kernels = [tf.convert_to_tensor(variable) for variable in variables if len(variable.shape) > 1]
         objective = loss + 0.01 * tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
     gradients = tape.gradient(objective, variables)

@@ -64,7 +64,7 @@ def test_batch_norm_has_the_statistics_of_each_part_and_moves_once():
     with tf.GradientTape() as tape:
         projections = [reference.encode(part)[1] for part in parts]  # moves the statistics once per part
         first, second = (tf.concat(side, 0) for side in zip(*(tf.split(rows, 2) for rows in projections), strict=True))
-        loss = nt_xent.nt_xent_loss(first, second, 0.2)
+        loss = nt_xent.nt_xent(first, second, 0.2).loss
     expected = tape.gradient(loss, reference.trainable_variables)
     outcome, gradients = tf.function(cached)(method, pixels)
     assert float(outcome.loss) == pytest.approx(float(loss), rel=1e-5)
