@@ -66,19 +66,21 @@ class EncoderConfig:
     """What turns an image into a representation."""
 
     architecture: Architecture = Field(
-        Architecture.RESNET18,
+        default=Architecture.RESNET18,
         description="mlp, small_cnn, resnet18, resnet34, resnet50, resnet50_v1, vit_tiny or vit_small",
     )
-    width_multiplier: float = Field(1.0, ge=0.0625, le=4, description="factor on the width of every layer")
-    stem: Stem = Field(Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image")
+    width_multiplier: float = Field(default=1.0, ge=0.0625, le=4, description="factor on the width of every layer")
+    stem: Stem = Field(
+        default=Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image"
+    )
     initial_weights: str | None = Field(
-        None,
+        default=None,
         min_length=1,
         description="null: random; imagenet (resnet50_v1 only); or an earlier encoder: <registry>/<model>, a version "
         "or alias below it, or a .keras file",
     )
     initial_weights_digest: str | None = Field(
-        None,
+        default=None,
         pattern="^[0-9a-f]{64}$",
         description="SHA-256 of the .keras file; null: filled in when a run starts, so that its content decides",
     )
@@ -107,14 +109,16 @@ class ProjectionHeadConfig:
     made for the loss alone, and SimCLR v2 found it the worst representation.
     """
 
-    layers: int = Field(2, ge=0, le=4, description="dense layers; 0 compares representations themselves")
+    layers: int = Field(default=2, ge=0, le=4, description="dense layers; 0 compares representations themselves")
     hidden_width: int | None = Field(
-        None, ge=8, le=16384, description="width of all layers but the last; null: the representation's"
+        default=None, ge=8, le=16384, description="width of all layers but the last; null: the representation's"
     )
-    output_width: int = Field(128, ge=2, le=4096, description="width of the projection (layers > 0)")
-    final_batch_norm: bool = Field(True, description="BatchNorm without shift after the last layer, as in the paper")
+    output_width: int = Field(default=128, ge=2, le=4096, description="width of the projection (layers > 0)")
+    final_batch_norm: bool = Field(
+        default=True, description="BatchNorm without shift after the last layer, as in the paper"
+    )
     kept_layers: int = Field(
-        0,
+        default=0,
         ge=0,
         le=3,
         description="first layers, with their BatchNorm and ReLU, that belong to the representation and are kept; 0: "
@@ -135,9 +139,12 @@ class ProjectionHeadConfig:
 class LossConfig:
     """What the methods compare projections with: NT-Xent (simclr), InfoNCE (moco), squared distance (byol)."""
 
-    temperature: float = Field(0.1, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
+    temperature: float = Field(default=0.1, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
     weight_decay: float = Field(
-        0.0, ge=0, le=1, description="half the squared kernels times this joins the loss; for SGD as in the paper"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="half the squared kernels times this joins the loss; for SGD as in the paper",
     )
 
 
@@ -164,13 +171,19 @@ class MocoConfig:
     """
 
     queue_size: int = Field(
-        4096, ge=2, le=1048576, description="keys kept as negatives; a multiple of the batch, below the train split"
+        default=4096,
+        ge=2,
+        le=1048576,
+        description="keys kept as negatives; a multiple of the batch, below the train split",
     )
     momentum: float | None = Field(
-        None, ge=0, lt=1, description="of the key encoder, per step; null: it remembers one epoch, 10 to 1,000 steps"
+        default=None,
+        ge=0,
+        lt=1,
+        description="of the key encoder, per step; null: it remembers one epoch, 10 to 1,000 steps",
     )
     key_batch_norm_groups: int = Field(
-        4,
+        default=4,
         ge=1,
         le=1024,
         description="parts of the batch that keys are normalised in, so that BatchNorm betrays no pair",
@@ -185,10 +198,13 @@ class ByolConfig:
     """
 
     momentum: float | None = Field(
-        None, ge=0, lt=1, description="of the target at the first step, 1 at the last; null: one epoch, as for moco"
+        default=None,
+        ge=0,
+        lt=1,
+        description="of the target at the first step, 1 at the last; null: one epoch, as for moco",
     )
     predictor_hidden_width: int | None = Field(
-        None, ge=8, le=16384, description="of the predictor; null: the projection head's"
+        default=None, ge=8, le=16384, description="of the predictor; null: the projection head's"
     )
 
 
@@ -200,21 +216,24 @@ class OptimizerConfig:
     batches of thousands.
     """
 
-    name: OptimizerName = Field(OptimizerName.ADAMW, description="adamw, sgd (Nesterov) or lars")
+    name: OptimizerName = Field(default=OptimizerName.ADAMW, description="adamw, sgd (Nesterov) or lars")
     learning_rate: float = Field(
-        0.003, gt=0, le=100, description="before scaling; published: 0.075 with sqrt for lars, 0.03 with linear for sgd"
+        default=0.003,
+        gt=0,
+        le=100,
+        description="before scaling; published: 0.075 with sqrt for lars, 0.03 with linear for sgd",
     )
     scaling: LearningRateScaling = Field(
-        LearningRateScaling.NONE, description="none, sqrt (times sqrt(batch)) or linear (times batch / 256)"
+        default=LearningRateScaling.NONE, description="none, sqrt (times sqrt(batch)) or linear (times batch / 256)"
     )
-    momentum: float = Field(0.9, ge=0, lt=1, description="of lars and sgd; beta_1 of adamw")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="lars: joins the gradient; sgd, adamw: decoupled")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of lars and sgd; beta_1 of adamw")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="lars: joins the gradient; sgd, adamw: decoupled")
     decays_batch_norm_and_biases: bool = Field(
-        False,
+        default=False,
         description="whether gains and shifts of norms, biases and position embeddings decay too; lars never adapts "
         "their rate",
     )
-    trust_coefficient: float = Field(0.001, gt=0, le=1, description="eta of lars")
+    trust_coefficient: float = Field(default=0.001, gt=0, le=1, description="eta of lars")
 
     def scaled_learning_rate(self, global_batch_size: int) -> float:
         """The peak learning rate for ``global_batch_size`` images.
@@ -248,26 +267,31 @@ class ScheduleConfig:
     Source: as ``schedules.WarmupCosine``.
     """
 
-    warmup_epochs: float = Field(10.0, ge=0, description="epochs of linear warm-up from 0")
-    final_fraction: float = Field(0.0, ge=0, le=1, description="part of the peak rate at the last step")
+    warmup_epochs: float = Field(default=10.0, ge=0, description="epochs of linear warm-up from 0")
+    final_fraction: float = Field(default=0.0, ge=0, le=1, description="part of the peak rate at the last step")
 
 
 @configuration
 class WatchConfig:
     """When a run that learns nothing is stopped, and how often it is measured. Judged after warm-up, over a window."""
 
-    every_epochs: int = Field(5, ge=1, description="epochs between two kNN measurements on the eval split")
-    max_images: int = Field(2000, ge=2, le=100000, description="eval images that are looked at")
-    knn_k: int = Field(20, ge=1, description="eval neighbours that vote, the image itself left out")
-    knn_temperature: float = Field(0.07, gt=0, description="divides cosine similarity in the vote")
-    window_epochs: int = Field(5, ge=1, description="so many epochs in a row must look bad before the run is stopped")
+    every_epochs: int = Field(default=5, ge=1, description="epochs between two kNN measurements on the eval split")
+    max_images: int = Field(default=2000, ge=2, le=100000, description="eval images that are looked at")
+    knn_k: int = Field(default=20, ge=1, description="eval neighbours that vote, the image itself left out")
+    knn_temperature: float = Field(default=0.07, gt=0, description="divides cosine similarity in the vote")
+    window_epochs: int = Field(
+        default=5, ge=1, description="so many epochs in a row must look bad before the run is stopped"
+    )
     chance_fraction: float = Field(
-        0.97, gt=0, le=1, description="a loss above this part of its chance value is at chance; 1: almost never stop"
+        default=0.97,
+        gt=0,
+        le=1,
+        description="a loss above this part of its chance value is at chance; 1: almost never stop",
     )
     min_std_fraction: float = Field(
-        0.1, ge=0, lt=1, description="collapsed below this part of 1/sqrt(d), the std of spread-out directions"
+        default=0.1, ge=0, lt=1, description="collapsed below this part of 1/sqrt(d), the std of spread-out directions"
     )
-    min_effective_rank: float = Field(1.5, ge=0, description="collapsed below this effective rank")
+    min_effective_rank: float = Field(default=1.5, ge=0, description="collapsed below this effective rank")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

@@ -44,19 +44,21 @@ _BATCH_NORM_BATCHES = 16
 class InMemoryConfig:
     """How an encoder is trained on an array of images."""
 
-    encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
-    projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
-    loss: LossConfig = Field(LossConfig(), description="NT-Xent")
-    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="update rule and learning rate")
-    schedule: ScheduleConfig = Field(ScheduleConfig(), description="learning rate over time")
-    crop: CropPolicy = Field(CropPolicy(area_min=0.2), description="random crops")
+    encoder: EncoderConfig = Field(default=EncoderConfig(), description="what is trained and kept")
+    projection_head: ProjectionHeadConfig = Field(
+        default=ProjectionHeadConfig(), description="what is trained and thrown away"
+    )
+    loss: LossConfig = Field(default=LossConfig(), description="NT-Xent")
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="update rule and learning rate")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="learning rate over time")
+    crop: CropPolicy = Field(default=CropPolicy(area_min=0.2), description="random crops")
     augmentation: OnlinePolicy = Field(
-        OnlinePolicy(preset=Preset.SMALL_IMAGES),
+        default=OnlinePolicy(preset=Preset.SMALL_IMAGES),
         description="what is drawn for each view beside its crop; by default for small photographs",
     )
-    epochs: int = Field(100, ge=1, le=100000, description="passes over the images")
-    batch_size: int = Field(256, ge=2, le=1048576, description="images per step")
-    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+    epochs: int = Field(default=100, ge=1, le=100000, description="passes over the images")
+    batch_size: int = Field(default=256, ge=2, le=1048576, description="images per step")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

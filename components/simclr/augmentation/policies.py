@@ -31,10 +31,12 @@ class CropPolicy:
     Source: torchvision 0.20, ``transforms.RandomResizedCrop``.
     """
 
-    area_min: float = Field(0.08, gt=0, le=1, description="smallest share of the image's area that a crop keeps")
-    area_max: float = Field(1.0, gt=0, le=1, description="largest share of the image's area that a crop keeps")
-    aspect_min: float = Field(3 / 4, gt=0, le=10, description="smallest width divided by height of a crop")
-    aspect_max: float = Field(4 / 3, gt=0, le=10, description="largest width divided by height of a crop")
+    area_min: float = Field(
+        default=0.08, gt=0, le=1, description="smallest share of the image's area that a crop keeps"
+    )
+    area_max: float = Field(default=1.0, gt=0, le=1, description="largest share of the image's area that a crop keeps")
+    aspect_min: float = Field(default=3 / 4, gt=0, le=10, description="smallest width divided by height of a crop")
+    aspect_max: float = Field(default=4 / 3, gt=0, le=10, description="largest width divided by height of a crop")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -51,44 +53,58 @@ class OnlinePolicy:
     """
 
     preset: Preset = Field(
-        Preset.NONE,
+        default=Preset.NONE,
         description="what the settings below start from: none, digits, small_images, photographs, gray_medical or "
         "overhead; those that are given win",
     )
-    rotation_degrees: float = Field(0.0, ge=0, le=180, description="rotation by up to this angle either way")
-    zoom_min: float = Field(1.0, gt=0.1, le=10, description="smallest magnification")
-    zoom_max: float = Field(1.0, gt=0.1, le=10, description="largest magnification")
-    translation_fraction: float = Field(0.0, ge=0, lt=1, description="shift by up to this part of the side")
-    shear_degrees: float = Field(0.0, ge=0, lt=80, description="horizontal shear by up to this angle either way")
-    affine_probability: float = Field(1.0, ge=0, le=1, description="of rotation, zoom, shift and shear together")
-    border: Border = Field(Border.BLACK, description="what lies outside: black, edge or reflect")
+    rotation_degrees: float = Field(default=0.0, ge=0, le=180, description="rotation by up to this angle either way")
+    zoom_min: float = Field(default=1.0, gt=0.1, le=10, description="smallest magnification")
+    zoom_max: float = Field(default=1.0, gt=0.1, le=10, description="largest magnification")
+    translation_fraction: float = Field(default=0.0, ge=0, lt=1, description="shift by up to this part of the side")
+    shear_degrees: float = Field(
+        default=0.0, ge=0, lt=80, description="horizontal shear by up to this angle either way"
+    )
+    affine_probability: float = Field(
+        default=1.0, ge=0, le=1, description="of rotation, zoom, shift and shear together"
+    )
+    border: Border = Field(default=Border.BLACK, description="what lies outside: black, edge or reflect")
 
-    quarter_turn_probability: float = Field(0.0, ge=0, le=1, description="of a rotation by 90, 180 or 270 degrees")
-    flip_horizontal_probability: float = Field(0.0, ge=0, le=1, description="of swapping left and right")
-    flip_vertical_probability: float = Field(0.0, ge=0, le=1, description="of swapping top and bottom")
+    quarter_turn_probability: float = Field(
+        default=0.0, ge=0, le=1, description="of a rotation by 90, 180 or 270 degrees"
+    )
+    flip_horizontal_probability: float = Field(default=0.0, ge=0, le=1, description="of swapping left and right")
+    flip_vertical_probability: float = Field(default=0.0, ge=0, le=1, description="of swapping top and bottom")
 
-    brightness: float = Field(0.0, ge=0, le=1, description="factor between 1 - x and 1 + x")
-    contrast: float = Field(0.0, ge=0, le=1, description="factor between 1 - x and 1 + x, about the gray mean")
-    saturation: float = Field(0.0, ge=0, le=1, description="factor between 1 - x and 1 + x, blended with gray")
-    hue: float = Field(0.0, ge=0, le=0.5, description="shift by up to this part of the colour circle either way")
-    jitter_probability: float = Field(0.8, ge=0, le=1, description="of brightness, contrast, saturation and hue")
-    gray_probability: float = Field(0.0, ge=0, le=1, description="of dropping all colour")
+    brightness: float = Field(default=0.0, ge=0, le=1, description="factor between 1 - x and 1 + x")
+    contrast: float = Field(default=0.0, ge=0, le=1, description="factor between 1 - x and 1 + x, about the gray mean")
+    saturation: float = Field(default=0.0, ge=0, le=1, description="factor between 1 - x and 1 + x, blended with gray")
+    hue: float = Field(
+        default=0.0, ge=0, le=0.5, description="shift by up to this part of the colour circle either way"
+    )
+    jitter_probability: float = Field(
+        default=0.8, ge=0, le=1, description="of brightness, contrast, saturation and hue"
+    )
+    gray_probability: float = Field(default=0.0, ge=0, le=1, description="of dropping all colour")
 
-    blur_probability: float = Field(0.0, ge=0, le=1, description="of Gaussian blur")
-    blur_sigma_min: float = Field(0.1, gt=0, le=20, description="smallest standard deviation, pixels")
-    blur_sigma_max: float = Field(2.0, gt=0, le=20, description="largest standard deviation, pixels")
-    blur_kernel_fraction: float = Field(0.1, gt=0, le=1, description="kernel width as a part of the side")
+    blur_probability: float = Field(default=0.0, ge=0, le=1, description="of Gaussian blur")
+    blur_sigma_min: float = Field(default=0.1, gt=0, le=20, description="smallest standard deviation, pixels")
+    blur_sigma_max: float = Field(default=2.0, gt=0, le=20, description="largest standard deviation, pixels")
+    blur_kernel_fraction: float = Field(default=0.1, gt=0, le=1, description="kernel width as a part of the side")
 
-    solarize_probability: float = Field(0.0, ge=0, le=1, description="of inverting the bright values")
-    solarize_threshold: int = Field(128, ge=0, le=255, description="values from here on are inverted")
-    noise_probability: float = Field(0.0, ge=0, le=1, description="of Gaussian noise on every value")
-    noise_std_min: float = Field(2.0, ge=0, le=128, description="smallest standard deviation, of 255")
-    noise_std_max: float = Field(10.0, ge=0, le=128, description="largest standard deviation, of 255")
-    sobel_probability: float = Field(0.0, ge=0, le=1, description="of replacing the image by its edges")
-    cutout_probability: float = Field(0.0, ge=0, le=1, description="of covering a square")
-    cutout_side_min: float = Field(0.2, gt=0, le=1, description="smallest side of the square, part of the image's")
-    cutout_side_max: float = Field(0.5, gt=0, le=1, description="largest side of the square, part of the image's")
-    cutout_fill: int = Field(128, ge=0, le=255, description="value of the covered square")
+    solarize_probability: float = Field(default=0.0, ge=0, le=1, description="of inverting the bright values")
+    solarize_threshold: int = Field(default=128, ge=0, le=255, description="values from here on are inverted")
+    noise_probability: float = Field(default=0.0, ge=0, le=1, description="of Gaussian noise on every value")
+    noise_std_min: float = Field(default=2.0, ge=0, le=128, description="smallest standard deviation, of 255")
+    noise_std_max: float = Field(default=10.0, ge=0, le=128, description="largest standard deviation, of 255")
+    sobel_probability: float = Field(default=0.0, ge=0, le=1, description="of replacing the image by its edges")
+    cutout_probability: float = Field(default=0.0, ge=0, le=1, description="of covering a square")
+    cutout_side_min: float = Field(
+        default=0.2, gt=0, le=1, description="smallest side of the square, part of the image's"
+    )
+    cutout_side_max: float = Field(
+        default=0.5, gt=0, le=1, description="largest side of the square, part of the image's"
+    )
+    cutout_fill: int = Field(default=128, ge=0, le=255, description="value of the covered square")
 
     @pydantic.model_validator(mode="before")
     @classmethod
