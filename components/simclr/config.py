@@ -34,7 +34,7 @@ class Architecture(str, enum.Enum):
     VIT_SMALL = "vit_small"
 
 
-IMAGENET = "imagenet"  # as initial weights
+IMAGENET = "imagenet"  # a value of initial_weights
 
 
 class Stem(str, enum.Enum):
@@ -71,7 +71,8 @@ class EncoderConfig:
     )
     width_multiplier: float = Field(default=1.0, ge=0.0625, le=4, description="factor on the width of every layer")
     stem: Stem = Field(
-        default=Stem.AUTO, description="of ResNets: auto (small_image up to 64 px), small_image or large_image"
+        default=Stem.AUTO,
+        description="first layers of a ResNet: auto (small_image up to 64 px), small_image or large_image",
     )
     initial_weights: str | None = Field(
         default=None,
@@ -82,18 +83,18 @@ class EncoderConfig:
     initial_weights_digest: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{64}$",
-        description="SHA-256 of the .keras file; null: filled in when a run starts, so that its content decides",
+        description="SHA-256 of the .keras file; null: computed when a run starts, so that it notices new content",
     )
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if self.initial_weights_digest and self.initial_weights in (None, IMAGENET):
-            raise ValueError("initial_weights_digest is of a .keras file: set initial_weights to one")
+            raise ValueError("initial_weights_digest is the digest of a .keras file: set initial_weights to that file")
         if self.initial_weights != IMAGENET:
             return self
         if self.architecture is not Architecture.RESNET50_V1:
             raise ValueError(
-                f"ImageNet weights are those of Keras' ResNet-50, which has its strides in other places than "
+                f"the ImageNet weights are for Keras' ResNet-50, which has its strides in other places than "
                 f"{self.architecture.value}: set architecture to {Architecture.RESNET50_V1.value}"
             )
         if self.width_multiplier != 1 or self.stem is Stem.SMALL_IMAGE:
@@ -105,13 +106,15 @@ class EncoderConfig:
 class ProjectionHeadConfig:
     """What turns a representation into the projection that the loss compares.
 
-    Of three layers, SimCLR v2 keeps the first as a part of the encoder. The last layer cannot be kept: what it gives is
-    made for the loss alone, and SimCLR v2 found it the worst representation.
+    SimCLR v2 keeps the first of three layers as a part of the encoder. The last layer cannot be kept: its output serves
+    the loss alone, and SimCLR v2 found it to be the worst representation.
     """
 
-    layers: int = Field(default=2, ge=0, le=4, description="dense layers; 0 compares representations themselves")
+    layers: int = Field(
+        default=2, ge=0, le=4, description="number of dense layers; 0 compares the representations themselves"
+    )
     hidden_width: int | None = Field(
-        default=None, ge=8, le=16384, description="width of all layers but the last; null: the representation's"
+        default=None, ge=8, le=16384, description="width of all layers but the last; null: that of the representation"
     )
     output_width: int = Field(default=128, ge=2, le=4096, description="width of the projection (layers > 0)")
     final_batch_norm: bool = Field(
@@ -121,8 +124,7 @@ class ProjectionHeadConfig:
         default=0,
         ge=0,
         le=3,
-        description="first layers, with their BatchNorm and ReLU, that belong to the representation and are kept; 0: "
-        "the encoder's own output",
+        description="number of first layers that the encoder keeps at its end, with their BatchNorm and ReLU",
     )
 
     @pydantic.model_validator(mode="after")
@@ -137,14 +139,14 @@ class ProjectionHeadConfig:
 
 @configuration
 class LossConfig:
-    """What the methods compare projections with: NT-Xent (simclr), InfoNCE (moco), squared distance (byol)."""
+    """The loss that compares projections: NT-Xent (simclr), InfoNCE (moco) or squared distance (byol)."""
 
-    temperature: float = Field(default=0.1, gt=0, le=10, description="divides cosine similarity; of simclr and moco")
+    temperature: float = Field(default=0.1, gt=0, le=10, description="divides cosine similarity, in simclr and moco")
     weight_decay: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="half the squared kernels times this joins the loss; for SGD as in the paper",
+        description="this times half the sum of the squared kernels is added to the loss; for SGD, as in the paper",
     )
 
 
@@ -152,9 +154,9 @@ _MIN_MEMORY_STEPS, _MAX_MEMORY_STEPS = 10, 1000
 
 
 def momentum_by_data_size(steps_per_epoch: int) -> float:
-    """How slowly momentum weights follow where nothing else is set: they remember one epoch, 10 to 1,000 steps.
+    """The default momentum: momentum weights remember one epoch, but at least 10 and at most 1,000 steps.
 
-    That gives what was published for large and for small data: 0.999 for MoCo on ImageNet (5,000 steps), 0.99 on
+    This gives the published values for large and for small data: 0.999 for MoCo on ImageNet (5,000 steps), 0.99 on
     CIFAR-10 (98 steps), 0.997 for BYOL on ImageNet in batches of 4,096 (312 steps).
 
     Returns 0.9 to 0.999. The rule is this project's; the published values are those of He et al. 2019, section 4, and
@@ -174,19 +176,19 @@ class MocoConfig:
         default=4096,
         ge=2,
         le=1048576,
-        description="keys kept as negatives; a multiple of the batch, below the train split",
+        description="keys kept as negatives; a multiple of the batch, and fewer than the train images",
     )
     momentum: float | None = Field(
         default=None,
         ge=0,
         lt=1,
-        description="of the key encoder, per step; null: it remembers one epoch, 10 to 1,000 steps",
+        description="momentum of the key encoder, per step; null: it remembers one epoch, 10 to 1,000 steps",
     )
     key_batch_norm_groups: int = Field(
         default=4,
         ge=1,
         le=1024,
-        description="parts of the batch that keys are normalised in, so that BatchNorm betrays no pair",
+        description="parts of the batch whose keys are normalised apart, so that BatchNorm gives no pair away",
     )
 
 
@@ -201,10 +203,10 @@ class ByolConfig:
         default=None,
         ge=0,
         lt=1,
-        description="of the target at the first step, 1 at the last; null: one epoch, as for moco",
+        description="momentum of the target at the first step, rising to 1; null: it remembers one epoch, as in moco",
     )
     predictor_hidden_width: int | None = Field(
-        default=None, ge=8, le=16384, description="of the predictor; null: the projection head's"
+        default=None, ge=8, le=16384, description="hidden width of the predictor; null: that of the projection head"
     )
 
 
@@ -212,8 +214,8 @@ class ByolConfig:
 class OptimizerConfig:
     """How weights follow gradients. The learning rate is scaled by the global batch in images.
 
-    By default what was best for every method in short runs with small batches (docs/methods.md); lars was made for
-    batches of thousands.
+    The defaults were the best for every method in short runs with small batches (docs/methods.md); lars is made for
+    batches of thousands of images.
     """
 
     name: OptimizerName = Field(default=OptimizerName.ADAMW, description="adamw, sgd (Nesterov) or lars")
@@ -226,12 +228,14 @@ class OptimizerConfig:
     scaling: LearningRateScaling = Field(
         default=LearningRateScaling.NONE, description="none, sqrt (times sqrt(batch)) or linear (times batch / 256)"
     )
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of lars and sgd; beta_1 of adamw")
-    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="lars: joins the gradient; sgd, adamw: decoupled")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="momentum of lars and sgd, beta_1 of adamw")
+    weight_decay: float = Field(
+        default=1e-4, ge=0, le=1, description="lars: added to the gradient; sgd, adamw: decoupled"
+    )
     decays_batch_norm_and_biases: bool = Field(
         default=False,
         description="whether gains and shifts of norms, biases and position embeddings decay too; lars never adapts "
-        "their rate",
+        "their learning rate",
     )
     trust_coefficient: float = Field(default=0.001, gt=0, le=1, description="eta of lars")
 
@@ -248,7 +252,7 @@ class OptimizerConfig:
 
 
 def check_decay(loss: LossConfig, optimizer: OptimizerConfig) -> None:
-    """Refuse two decays of the same weights.
+    """Refuse settings that decay the same weights twice.
 
     Raises:
         ValueError: loss and optimiser both decay them.
@@ -273,25 +277,28 @@ class ScheduleConfig:
 
 @configuration
 class WatchConfig:
-    """When a run that learns nothing is stopped, and how often it is measured. Judged after warm-up, over a window."""
+    """When to stop a run that learns nothing, and how often to measure it. Epochs of warm-up are not judged."""
 
     every_epochs: int = Field(default=5, ge=1, description="epochs between two kNN measurements on the eval split")
-    max_images: int = Field(default=2000, ge=2, le=100000, description="eval images that are looked at")
-    knn_k: int = Field(default=20, ge=1, description="eval neighbours that vote, the image itself left out")
-    knn_temperature: float = Field(default=0.07, gt=0, description="divides cosine similarity in the vote")
-    window_epochs: int = Field(
-        default=5, ge=1, description="so many epochs in a row must look bad before the run is stopped"
+    max_images: int = Field(default=2000, ge=2, le=100000, description="eval images that are measured, at most")
+    knn_k: int = Field(
+        default=20, ge=1, description="neighbours that vote among the eval images, without the image itself"
     )
+    knn_temperature: float = Field(default=0.07, gt=0, description="divides cosine similarity in the vote")
+    window_epochs: int = Field(default=5, ge=1, description="the run is stopped after this many bad epochs in a row")
     chance_fraction: float = Field(
         default=0.97,
         gt=0,
         le=1,
-        description="a loss above this part of its chance value is at chance; 1: almost never stop",
+        description="a loss above this part of its chance value counts as chance; 1: almost never stop",
     )
     min_std_fraction: float = Field(
-        default=0.1, ge=0, lt=1, description="collapsed below this part of 1/sqrt(d), the std of spread-out directions"
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="below this part of 1/sqrt(d), the std of evenly spread directions, a run has collapsed",
     )
-    min_effective_rank: float = Field(default=1.5, ge=0, description="collapsed below this effective rank")
+    min_effective_rank: float = Field(default=1.5, ge=0, description="below this effective rank a run has collapsed")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,6 +1,7 @@
-"""SimCLR on an array: images in, a trained encoder out. For notebooks; the pipeline's own training is ``pretraining``.
+"""SimCLR on an array, for notebooks: images in, a trained encoder out. The pipeline itself trains in ``pretraining``.
 
-No checkpoints, no watching, one device; losses, augmentations, models and optimisers are the pipeline's.
+Losses, augmentations, models and optimisers are those of the pipeline. There are no checkpoints, nothing stops a run
+that learns nothing, and one device is used.
 """
 
 import dataclasses
@@ -54,11 +55,11 @@ class InMemoryConfig:
     crop: CropPolicy = Field(default=CropPolicy(area_min=0.2), description="random crops")
     augmentation: OnlinePolicy = Field(
         default=OnlinePolicy(preset=Preset.SMALL_IMAGES),
-        description="what is drawn for each view beside its crop; by default for small photographs",
+        description="operations on each view after its crop; by default those for small photographs",
     )
     epochs: int = Field(default=100, ge=1, le=100000, description="passes over the images")
     batch_size: int = Field(default=256, ge=2, le=1048576, description="images per step")
-    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of initial weights, order and augmentations")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -72,26 +73,26 @@ class InMemoryConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """What a run gives."""
+    """The result of a run."""
 
     encoder: keras.Model  # (n, s, s, c) float32, 0 to 255 -> (n, d); standardises its pixels
     projection_head: keras.Model  # (n, d) -> (n, p)
-    losses: list[float]  # nats, mean of each epoch
+    losses: list[float]  # mean of each epoch, nats
 
 
 def pretrain(images: np.ndarray, config: InMemoryConfig) -> Pretrained:
     """Train an encoder on images without labels.
 
     Args:
-        images: (n, s, s, c) uint8, square, c 1 or 3, n at least ``config.batch_size``; an incomplete batch is dropped
-            from each epoch.
+        images: (n, s, s, c) uint8, square, c 1 or 3, n at least ``config.batch_size``. Each epoch drops the images
+            that do not fill a batch.
         config: all settings.
 
     Returns:
-        The encoder, with BatchNorm statistics estimated anew, its head and the losses.
+        The encoder, whose BatchNorm statistics were estimated again at the end, its head and the losses.
 
     Raises:
-        ValueError: the array is of another shape or type, or holds less than one batch.
+        ValueError: the array has another shape or type, or holds less than one batch.
 
     Source: Chen et al. 2020, algorithm 1.
     """
@@ -116,11 +117,11 @@ def _check_images(images: np.ndarray, batch_size: int) -> None:
     if images.dtype != np.uint8 or not is_square:
         raise ValueError(f"expected (n, s, s, 1 or 3) uint8 images, found {images.shape} {images.dtype}")
     if len(images) < batch_size:
-        raise ValueError(f"batch_size is {batch_size}, but there are only {len(images)} images: lower it")
+        raise ValueError(f"batch_size is {batch_size}, but there are only {len(images)} images: lower batch_size")
 
 
 def _batches(images: np.ndarray, config: InMemoryConfig, epoch: int, num_steps: int):
-    """Images, crop boxes and draws of each step of an epoch; all first views come before all second ones."""
+    """Yield images, crop boxes and draws for each step of an epoch; all first views come before all second views."""
     keys = np.arange(len(images), dtype=np.uint64)
     order = np.argsort(draws.bits(draws.view_keys(config.seed, keys, epoch, 0), Slot.ORDER), kind="stable")
     size_px, channels = images.shape[2:]
@@ -160,7 +161,7 @@ def _make_step(
 def _estimate_statistics(
     images: np.ndarray, config: InMemoryConfig, encoder: keras.Model, mean: np.ndarray, std: np.ndarray
 ) -> None:
-    """From crops of the epoch after the last, without what else makes a view."""
+    """Estimate BatchNorm statistics from crops of one more epoch, without the other augmentations."""
     batches = _batches(images, config, config.epochs, len(images) // config.batch_size)
     crops = (
         augmentations.crop_and_resize(pixels, boxes, images.shape[1])

@@ -1,4 +1,4 @@
-"""Weighted nearest neighbours on frozen features: the probe that fits nothing."""
+"""Weighted nearest neighbours on frozen features, a probe without anything to fit."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ _BLOCK_ROWS = 1024  # test rows whose similarities are held in memory at once
 
 
 def nearest(queries: np.ndarray, bank: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The most similar rows of ``bank`` for each query, by cosine.
+    """Find the rows of ``bank`` that are most similar to each query, by cosine.
 
     Args:
         queries: (m, d) float32, any norm.
         bank: (n, d) float32, any norm.
-        count: neighbours wanted; all of ``bank`` where it is smaller.
+        count: neighbours wanted; if ``bank`` has fewer rows, all of them.
 
     Returns:
-        Indices (m, j) int64 and similarities (m, j) float32, most similar first, equal ones in the order of ``bank``;
-        j = min(count, n).
+        Indices (m, j) int64 and similarities (m, j) float32, j = min(count, n). The most similar comes first; equal
+        ones keep the order of ``bank``.
     """
     count = min(count, len(bank))
     queries, bank = _unit(queries), _unit(bank)
@@ -34,7 +34,7 @@ def nearest(queries: np.ndarray, bank: np.ndarray, count: int) -> tuple[np.ndarr
 def vote(
     indices: np.ndarray, similarities: np.ndarray, labels: np.ndarray, classes: int, temperature: float
 ) -> np.ndarray:
-    """Let neighbours vote for their class with weight exp(similarity / temperature).
+    """Let each neighbour vote for its class with weight exp(similarity / temperature).
 
     Args:
         indices: (m, j) rows of ``labels``.
@@ -44,7 +44,7 @@ def vote(
         temperature: > 0.
 
     Returns:
-        (m, k) float64 shares of the vote, adding up to 1.
+        (m, k) float64 shares of the vote; each row adds up to 1.
 
     Source: Wu et al. 2018 (instance discrimination), section 3.4.
     """

@@ -1,4 +1,4 @@
-"""LARS, the optimiser of large-batch SimCLR: each kernel's step is scaled to the size of the kernel."""
+"""LARS, the optimiser of SimCLR with large batches: it scales the step of each kernel to the norm of the kernel."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ from keras import ops
 
 
 class LARS(keras.optimizers.Optimizer):
-    """Momentum SGD with a rate of its own for each kernel.
+    """SGD with momentum and a learning rate of its own for each kernel.
 
     For a kernel w with gradient g: ``g += decay * w``; ``ratio = eta * |w| / |g|``, 1 where a norm is 0;
     ``v = momentum * v + rate * ratio * g``; ``w -= v``. The rate is inside the momentum buffer, as in the authors'
-    code, so a changing schedule acts on new gradients only. Other variables (BatchNorm, biases) have ratio 1.
+    code, so that a change of the rate acts on new gradients only. Other variables (BatchNorm, biases) have ratio 1.
 
     Args:
         learning_rate: number or schedule.
-        unadapted: variables that are no kernels; given as objects, never by name.
+        unadapted: the variables that are no kernels, as objects and not by name.
         momentum: 0 to 1.
-        l2: decay that joins the gradient before its norm is taken. Not Keras' ``weight_decay``, which is decoupled.
+        l2: decay, added to the gradient before its norm is taken; Keras' ``weight_decay`` is another, decoupled one.
         trust_coefficient: eta.
         decays_unadapted: whether the ``unadapted`` variables decay too.
 

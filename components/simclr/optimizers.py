@@ -1,7 +1,7 @@
-"""Settings and models in, an optimiser out that knows which variables are kernels.
+"""Build an optimiser that knows which variables are kernels.
 
-Kernels decay and, under LARS, have rates of their own; gains and shifts of norms and biases, among them position
-embeddings, do not. They are told apart by the kind of layer that holds them, never by name.
+Kernels decay and, under LARS, have learning rates of their own. Biases, position embeddings, and the gains and shifts
+of norms do not. A variable is told by the kind of layer that holds it, never by its name.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ _NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
 
 
 def kernels(models: Sequence[keras.Model]) -> list[keras.Variable]:
-    """The kernels of dense and convolutional layers that train, those inside attention too, in the order of layers."""
+    """The kernels of all dense and convolutional layers that train, also inside attention, in layer order."""
     return [layer.kernel for layer in _trained_layers(models) if isinstance(layer, _WITH_KERNEL)]
 
 
 def norms_and_biases(models: Sequence[keras.Model]) -> list[keras.Variable]:
-    """Every trainable variable that is no kernel.
+    """All trainable variables that are no kernels.
 
     Raises:
-        ValueError: the number is not that of the gains and shifts of norms and of the biases, so some layer holds
-            variables of a kind that nobody decided about.
+        ValueError: there are more or fewer of them than the layers have gains, shifts and biases. Then some layer holds
+            a kind of variable that this module does not know.
     """
     kernel_ids = {id(kernel) for kernel in kernels(models)}
     others = [v for model in models for v in model.trainable_variables if id(v) not in kernel_ids]
@@ -50,11 +50,11 @@ def build_optimizer(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     models: Sequence[keras.Model],
 ) -> keras.optimizers.Optimizer:
-    """An optimiser built on all trainable variables of ``models``, in their order.
+    """Build an optimiser for all trainable variables of ``models``, in their order.
 
     Args:
-        config: update rule and decay; its own learning rate is not looked at.
-        learning_rate: the scaled rate or its schedule.
+        config: update rule and decay; its learning rate is not used.
+        learning_rate: the scaled learning rate or its schedule.
         models: encoder and projection head.
 
     Raises:

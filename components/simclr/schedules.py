@@ -1,4 +1,4 @@
-"""Learning rate over steps: linear warm-up, then half a cosine."""
+"""The learning rate over the steps of a run: linear warm-up, then half a cosine."""
 
 import math
 
@@ -7,14 +7,14 @@ from keras import ops
 
 
 def learning_rate_at(step: int, peak: float, warmup_steps: int, total_steps: int, final_fraction: float = 0.0) -> float:
-    """The rate of one step, as a number; what ``WarmupCosine`` computes inside the training step.
+    """The learning rate of one step as a number; ``WarmupCosine`` computes the same inside the training step.
 
     Args:
-        step: 0 for the first. During warm-up the rate is ``peak * (step + 1) / (warmup_steps + 1)``: never 0, and the
-            peak comes right after the last step of warm-up.
-        peak: rate after warm-up.
+        step: 0 for the first. During warm-up the rate is ``peak * (step + 1) / (warmup_steps + 1)``. So it is never 0,
+            and it reaches the peak in the step after warm-up.
+        peak: learning rate after warm-up.
         warmup_steps: 0 to ``total_steps - 1``.
-        total_steps: length of the run; the last step has nearly ``peak * final_fraction``.
+        total_steps: length of the run; in the last step the rate is nearly ``peak * final_fraction``.
         final_fraction: 0 to 1.
 
     Returns 0 to ``peak``.
@@ -28,7 +28,7 @@ def learning_rate_at(step: int, peak: float, warmup_steps: int, total_steps: int
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """``learning_rate_at`` as a schedule of an optimiser.
+    """``learning_rate_at`` as a Keras schedule.
 
     Raises:
         ValueError: warm-up is not shorter than the run.
@@ -38,12 +38,12 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
     def __init__(self, peak: float, warmup_steps: int, total_steps: int, final_fraction: float = 0.0):
         if not 0 <= warmup_steps < total_steps:
-            raise ValueError(f"warm-up of {warmup_steps} steps must be shorter than the run of {total_steps}")
+            raise ValueError(f"warm-up of {warmup_steps} steps must be shorter than the run of {total_steps} steps")
         self._peak, self._warmup_steps = peak, warmup_steps
         self._total_steps, self._final_fraction = total_steps, final_fraction
 
     def __call__(self, step):
-        """Scalar float32 for a scalar ``step``."""
+        """The learning rate, a float32 scalar, of a scalar ``step``."""
         step = ops.cast(step, "float32")
         rising = (step + 1) / (self._warmup_steps + 1)
         progress = ops.minimum(1.0, (step - self._warmup_steps) / (self._total_steps - self._warmup_steps))

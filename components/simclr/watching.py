@@ -1,7 +1,7 @@
-"""Whether pretraining learns: representations and losses go in, a few numbers and, for a lost run, an error come out.
+"""Does pretraining learn? Representations and losses go in; a few numbers come out, and an error if the run is lost.
 
-GPU hours cost money: a run that stays at chance, collapses or is no longer finite ends early, with a word on what to
-try. NumPy only.
+GPU hours cost money, so a run stops early if it stays at chance, collapses or has numbers that are not finite. The
+error says what to try. NumPy only.
 """
 
 import math
@@ -14,26 +14,26 @@ from components.contracts.pretraining_record import EFFECTIVE_RANK, LOSS, STD, T
 from components.simclr import knn
 from components.simclr.config import WatchConfig
 
-CHANCE_MARGIN = 3  # top-1 below so many times its chance value counts as chance
+CHANCE_MARGIN = 3  # top-1 accuracy below this many times its chance value counts as chance
 
 
 class Chance(NamedTuple):
-    """What the loss is worth to an encoder that knows nothing."""
+    """The loss of an encoder that knows nothing."""
 
     loss: float  # nats; top-1 is then about exp(-loss)
     formula: str  # such as "log(2N - 1)"
 
 
 class PretrainingStopped(RuntimeError):
-    """A run that would not learn any more; the message says what was seen and what to try."""
+    """The run no longer learns; the message says what was measured and what to try."""
 
 
 class StuckAtChance(PretrainingStopped):
-    """The loss stays where guessing is: all views look alike to the loss."""
+    """The loss stays where guessing would put it: to the loss, all views look alike."""
 
 
 class Collapsed(PretrainingStopped):
-    """All images have nearly the same representation, or vary along one direction only."""
+    """All representations are nearly the same, or differ along one direction only."""
 
 
 class NonFinite(PretrainingStopped):
@@ -41,13 +41,13 @@ class NonFinite(PretrainingStopped):
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1 (zero rows stay zero), (n, d) float64."""
+    """Scale rows to length 1, (n, d) float64; zero rows stay zero."""
     vectors = np.asarray(vectors, np.float64)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def alignment(projections_a: np.ndarray, projections_b: np.ndarray) -> float:
-    """Mean squared distance between the two views of an image on the unit sphere: 0 (equal) to 4.
+    """Mean squared distance between the two views of an image, on the unit sphere: from 0 (equal) to 4.
 
     Source: Wang and Isola 2020, with exponent 2.
     """
@@ -55,7 +55,7 @@ def alignment(projections_a: np.ndarray, projections_b: np.ndarray) -> float:
 
 
 def uniformity(projections: np.ndarray) -> float:
-    """Log of the mean of exp(-2 * squared distance) over all pairs on the unit sphere; 0 when all are equal.
+    """Log of the mean of exp(-2 * squared distance) over all pairs, on the unit sphere; 0 if all are equal.
 
     Args:
         projections: (n, d), n > 1.
@@ -69,7 +69,7 @@ def uniformity(projections: np.ndarray) -> float:
 
 
 def mean_std(representations: np.ndarray) -> float:
-    """Standard deviation of normalised representations, averaged over dimensions; 1/sqrt(d) when spread out evenly.
+    """Standard deviation of normalised representations, averaged over dimensions; 1/sqrt(d) if they are evenly spread.
 
     Source: Chen and He 2020, section 4.1.
     """
@@ -77,9 +77,9 @@ def mean_std(representations: np.ndarray) -> float:
 
 
 def effective_rank(representations: np.ndarray) -> float:
-    """Exponential of the entropy of the singular values of the centred, normalised representations; 0 when all equal.
+    """Exponential of the entropy of the singular values of the normalised, centred representations; 0 if all are equal.
 
-    Centred, because what all images share says nothing about how they differ.
+    They are centred because the part that all images share does not tell them apart.
 
     Source: Roy and Vetterli 2007.
     """
@@ -93,7 +93,7 @@ def effective_rank(representations: np.ndarray) -> float:
 
 
 def knn_accuracy(representations: np.ndarray, labels: Sequence, k: int, temperature: float) -> float:
-    """Leave-one-out accuracy of a weighted vote among the k nearest others, by cosine similarity.
+    """Leave-one-out accuracy of a weighted vote among the k nearest other images, by cosine similarity.
 
     Args:
         representations: (n, d), n > 1.
@@ -108,14 +108,14 @@ def knn_accuracy(representations: np.ndarray, labels: Sequence, k: int, temperat
     k = min(k, count - 1)
     indices, similarities = knn.nearest(representations, representations, k + 1)
     others = indices != np.arange(count)[:, None]
-    others[others.all(axis=1), -1] = False  # a row with so many equals that it is not among its own neighbours
+    others[others.all(axis=1), -1] = False  # a row that more than k equal rows keep out of its own neighbours
     voters, similarities = (values[others].reshape(count, k) for values in (indices, similarities))
     votes = knn.vote(voters, similarities, codes, len(classes), temperature)
     return float(np.mean(np.argmax(votes, axis=1) == codes))
 
 
 def non_finite(step: int, what: str) -> NonFinite:
-    """The error of a run whose numbers are lost."""
+    """The error for a run whose numbers are not finite; ``what`` says which."""
     return NonFinite(
         f"pretraining stopped at step {step}: {what}. Try a lower optimizer.learning_rate, a longer "
         "schedule.warmup_epochs, a higher loss.temperature, or precision float32"
@@ -129,19 +129,19 @@ def judge(
     representation_width: int,
     warmup_epochs: float,
 ) -> None:
-    """Stop a run that is lost.
+    """Raise an error if the run is lost.
 
     Args:
         config: thresholds.
-        history: one mapping per epoch so far with ``STD`` and ``EFFECTIVE_RANK``, and with ``LOSS`` and ``TOP1`` where
-            there is a chance.
-        chance: the loss of guessing, or None for a method whose loss says nothing about it.
+        history: one mapping for each epoch so far, with ``STD`` and ``EFFECTIVE_RANK``, and also with ``LOSS`` and
+            ``TOP1`` if ``chance`` is given.
+        chance: the loss of guessing; None for a method that has no such value.
         representation_width: d.
         warmup_epochs: epochs that are not judged.
 
     Raises:
-        Collapsed: in each epoch of the window std or effective rank was below its bound.
-        StuckAtChance: in each epoch of the window the loss was at chance and top-1 too, without a collapse.
+        Collapsed: std, or effective rank, was below its bound in each epoch of the window.
+        StuckAtChance: loss and top-1 accuracy were both at chance in each epoch of the window, without a collapse.
     """
     window = history[math.ceil(warmup_epochs) :][-config.window_epochs :]
     if len(window) < config.window_epochs:

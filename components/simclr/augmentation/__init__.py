@@ -1,1 +1,1 @@
-"""The augmentations: what is drawn for each view, and the two engines that apply a draw."""
+"""The augmentations: policies, the draws for each view, and what applies a draw to pixels."""

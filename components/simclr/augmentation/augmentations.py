@@ -1,10 +1,10 @@
-"""The augmentations in one place: policies, what is drawn from them, and the two engines that apply a draw.
+"""The augmentations in one place: policies, the draws from them, and the engine that applies a draw.
 
     keys = view_keys(seed, image_keys(digests), epoch, view=0)
     drawn = draw_online(policy, keys, size_px=32, channels=3)
     views = apply_online(images, drawn, policy)
 
-Drawing needs NumPy only. The tensor engine is imported when it is first called.
+Drawing needs only NumPy. The tensor engine is imported when it is first called.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ __all__ = [
 
 
 def apply_online(images: Any, drawn: dict[str, Any], policy: OnlinePolicy) -> Any:
-    """``tensor_engine.apply_online``: (n, s, s, c) views and their draw to augmented float32 views, 0 to 255.
+    """``tensor_engine.apply_online``: (n, s, s, c) views and their draw in, augmented float32 views, 0 to 255, out.
 
     Source: as there.
     """
@@ -39,7 +39,7 @@ def apply_online(images: Any, drawn: dict[str, Any], policy: OnlinePolicy) -> An
 
 
 def crop_and_resize(images: Any, boxes: Any, size_px: int) -> Any:
-    """``tensor_engine.crop_and_resize``: (n, h, w, c) images and (n, 4) boxes to float32 crops, 0 to 255.
+    """``tensor_engine.crop_and_resize``: (n, h, w, c) images and (n, 4) boxes in, float32 crops, 0 to 255, out.
 
     Source: as there.
     """

@@ -1,6 +1,6 @@
-"""Where random resized crops lie: sizes of images and keys go in, one integer box per key comes out.
+"""Where random resized crops lie: sizes of images and keys go in, one integer box for each key comes out.
 
-Apart from the engines that cut them, so that both cut the same boxes and their distribution can be tested alone.
+Nothing is cut here, so that CPU workers and the tensor engine cut the same boxes, and their distribution can be tested.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ REDUCTION_THRESHOLD = 1.5
 
 
 def draw_crops(policy: CropPolicy, keys: np.ndarray, heights: np.ndarray, widths: np.ndarray) -> np.ndarray:
-    """Boxes of random resized crops, each inside its image.
+    """Draw boxes of random resized crops, each inside its image.
 
-    Up to ten tries of a uniform share of the area and a log-uniform aspect; where none fits, the largest central crop
-    within the aspect limits.
+    There are up to ten tries of a uniform share of the area and a log-uniform aspect. If none fits, the box is the
+    largest central crop within the aspect limits.
 
     Args:
         policy: limits of area and aspect.
@@ -32,7 +32,7 @@ def draw_crops(policy: CropPolicy, keys: np.ndarray, heights: np.ndarray, widths
     """
     heights, widths = np.asarray(heights, np.int64), np.asarray(widths, np.int64)
     boxes = _central_boxes(policy, heights, widths)
-    open_rows = np.arange(len(keys))  # images without a crop yet; nearly all find theirs in the first tries
+    open_rows = np.arange(len(keys))  # images that have no box yet; the first tries fit nearly all of them
     for attempt in range(TRIES):
         fits, tried = _try_boxes(policy, keys[open_rows], heights[open_rows], widths[open_rows], attempt)
         boxes[open_rows[fits]] = tried[fits]
@@ -43,9 +43,10 @@ def draw_crops(policy: CropPolicy, keys: np.ndarray, heights: np.ndarray, widths
 
 
 def reduction_factor(length: int, size_px: int) -> int:
-    """By how much a box filter reduces ``length`` pixels before they are interpolated to ``size_px``.
+    """The factor by which a box filter reduces ``length`` pixels before they are interpolated to ``size_px``.
 
-    1 up to a shrinking factor of 1.5, the nearest integer above; so interpolation itself never skips pixels.
+    It is 1 if the length shrinks by up to 1.5, and the nearest integer if it shrinks by more. So the interpolation
+    itself never skips pixels.
     """
     return (2 * length + size_px) // (2 * size_px) if length > REDUCTION_THRESHOLD * size_px else 1
 

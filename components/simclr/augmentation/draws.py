@@ -1,7 +1,7 @@
 """Stateless random numbers: every draw is a function of (seed, image, epoch, view, slot) and of nothing else.
 
-Keys and a slot number go in, one number per key comes out, for a whole batch at a time; there is no generator to
-create, share or save. The mixing function is the finaliser of splitmix64.
+Keys of a whole batch and a slot number go in, one number for each key comes out. There is no generator to create, share
+or save. The mixing function is the finaliser of splitmix64.
 """
 
 import string
@@ -17,7 +17,7 @@ _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 
 
 def image_keys(digests: Sequence[bytes | str]) -> np.ndarray:
-    """Keys of images from the first 16 hex characters of their record digests.
+    """Make keys of images from the first 16 hex characters of their record digests.
 
     Args:
         digests: n digests of at least 16 hex characters each (``records.DIGEST``).
@@ -26,7 +26,7 @@ def image_keys(digests: Sequence[bytes | str]) -> np.ndarray:
         (n,) uint64.
 
     Raises:
-        ValueError: a digest is shorter or not hexadecimal.
+        ValueError: a digest is shorter, or not hexadecimal.
     """
     return np.fromiter((_key(digest) for digest in digests), np.uint64, len(digests))
 
@@ -40,7 +40,7 @@ def _key(digest: bytes | str) -> int:
 
 
 def view_keys(seed: int, keys: np.ndarray, epoch: int | np.ndarray, view: int | np.ndarray) -> np.ndarray:
-    """Keys of views: seed, image, epoch and view number mixed, so that a change in any of them changes all bits.
+    """Make keys of views from seed, image, epoch and view number; a change of any of them changes all bits.
 
     Args:
         seed: any integer of 64 bits.
@@ -58,22 +58,22 @@ def view_keys(seed: int, keys: np.ndarray, epoch: int | np.ndarray, view: int | 
 
 
 def uniform(keys: np.ndarray, slot: int) -> np.ndarray:
-    """One number per key, uniform on [0, 1); other slots of the same key are independent.
+    """One number for each key, uniform on [0, 1), independent of the key's numbers in other slots.
 
     Args:
         keys: (n,) uint64 from ``view_keys``.
-        slot: which of the key's numbers; each use of randomness has a slot of its own.
+        slot: says which of the key's numbers; each use of randomness has a slot of its own.
 
     Returns:
         (n,) float64 with 53 random bits.
 
-    Source: as ``bits``, of which the 53 highest become the number, as in NumPy's generators.
+    Source: as ``bits``; the 53 highest bits become the number, as in NumPy's generators.
     """
     return _to_unit(bits(keys, slot))
 
 
 def bits(keys: np.ndarray, slot: int) -> np.ndarray:
-    """64 random bits per key, (n,) uint64; what all other draws are made of.
+    """64 random bits for each key, (n,) uint64; all other draws are made from them.
 
     Source: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators (the finaliser of splitmix64).
     """
@@ -81,7 +81,7 @@ def bits(keys: np.ndarray, slot: int) -> np.ndarray:
 
 
 def bernoulli(keys: np.ndarray, slot: int, probability: float) -> np.ndarray:
-    """(n,) bool, True with ``probability`` (0 to 1, both ends exact).
+    """(n,) bool, True with ``probability``, which may be exactly 0 or 1.
 
     Source: as ``uniform``.
     """
@@ -97,7 +97,7 @@ def between(keys: np.ndarray, slot: int, low: float | np.ndarray, high: float | 
 
 
 def integers(keys: np.ndarray, slot: int, low: int | np.ndarray, high: int | np.ndarray) -> np.ndarray:
-    """(n,) int64, uniform over ``low`` to ``high - 1``; both may be (n,) arrays, below 2**31.
+    """(n,) int64, uniform over ``low`` to ``high - 1``; both may be (n,) arrays and are below 2**31.
 
     Source: as ``uniform``.
     """
@@ -105,12 +105,12 @@ def integers(keys: np.ndarray, slot: int, low: int | np.ndarray, high: int | np.
 
 
 def _words(value: int | np.ndarray) -> np.ndarray:
-    # At least one axis: NumPy warns of overflow in scalars, and wraps in arrays.
+    # At least one axis, because NumPy warns of overflow in scalars but wraps silently in arrays.
     return np.atleast_1d(np.asarray(value)).astype(np.uint64)
 
 
 def _absorb(state: np.ndarray, word: np.ndarray) -> np.ndarray:
-    # The word is mixed before it meets the state, so that neighbouring seeds, epochs and slots share no structure.
+    # Mix the word before it meets the state, so that neighbouring seeds, epochs and slots share no structure.
     return _mix64(state ^ _mix64(word))
 
 

@@ -1,7 +1,7 @@
-"""What happens to each view, as plain arrays: a policy and keys go in, per-sample parameters come out.
+"""What happens to each view, as plain arrays: a policy and keys go in, parameters of each sample come out.
 
-Parameters that change nothing stand for "not this one" (factor 1, shift 0, an empty box), so that both engines apply
-every drawn array to every sample without asking. Operations that the policy switches off are absent.
+A sample that an operation leaves alone has parameters that change nothing (factor 1, shift 0, an empty box). So the
+engine applies every array to every sample. Operations that the policy switches off have no arrays.
 """
 
 import itertools
@@ -18,23 +18,23 @@ _NOTHING = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 
 def draw_online(policy: OnlinePolicy, keys: np.ndarray, size_px: int, channels: int) -> dict[str, np.ndarray]:
-    """Parameters of every operation that ``policy`` can apply to square views.
+    """Draw the parameters of every operation that ``policy`` can apply to square views.
 
     Args:
         policy: probabilities and ranges.
         keys: (n,) uint64 from ``draws.view_keys``.
         size_px: side of the views.
-        channels: 1 or 3; gray views have no saturation, hue or colour to drop.
+        channels: 1 or 3; gray views have no saturation or hue, and no colour to drop.
 
     Returns:
-        Arrays whose first axis is n, only of operations that are on, float32 where nothing else is said:
+        Arrays of the operations that are on. Their first axis is n; they are float32 unless said otherwise:
         ``affine`` (n, 6), rows (a, b, c, d, e, f): the pixel at column x, row y shows the place
         (a x + b y + c, d x + e y + f) of the input; ``quarter_turns`` int32, 0 to 3, counter-clockwise;
-        ``flip_horizontal``, ``flip_vertical`` bool; ``jitter_order`` (n, m) int32, the m colour steps that are on in
-        the order drawn, as indices into ``JITTER_STEPS``, and their parameters ``brightness``, ``contrast``,
-        ``saturation`` (factors) and ``hue`` (-0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1), the kernel
-        from its middle outwards; ``solarize`` bool; ``noise_std``, of 255, and ``noise_key`` (n, 2) uint32;
-        ``sobel`` bool; ``cutout`` (n, 4) int32 top, left, bottom, right, ends excluded.
+        ``flip_horizontal``, ``flip_vertical`` bool; ``jitter_order`` (n, m) int32, the m colour steps that are on, in
+        the order drawn, as indices into ``JITTER_STEPS``; their parameters ``brightness``, ``contrast``, ``saturation``
+        (factors) and ``hue`` (-0.5 to 0.5 turns); ``gray`` bool; ``blur_taps`` (n, r + 1), the kernel from its middle
+        outwards; ``solarize`` bool; ``noise_std``, of 255, and ``noise_key`` (n, 2) uint32; ``sobel`` bool; ``cutout``
+        (n, 4) int32 top, left, bottom, right, ends excluded.
 
     Raises:
         ValueError: ``channels`` is neither 1 nor 3.
@@ -78,9 +78,9 @@ def _draw_geometry(policy: OnlinePolicy, keys: np.ndarray, size_px: int) -> dict
 
 
 def _draw_affine(policy: OnlinePolicy, keys: np.ndarray, size_px: int) -> np.ndarray:
-    """Inverse maps of zoom * rotation * shear about the middle, then a shift (torchvision RandomAffine's order).
+    """Inverse maps of zoom * rotation * shear about the middle, then a shift (the order of torchvision's RandomAffine).
 
-    Unlike torchvision's, shifts are not rounded to whole pixels: a digit of 24 px has few of them.
+    Unlike torchvision, this does not round shifts to whole pixels: a digit of 24 px has few of them.
     """
     moved = draws.bernoulli(keys, Slot.AFFINE, policy.affine_probability)
     limit = math.radians(policy.rotation_degrees)
@@ -114,7 +114,7 @@ def _draw_jitter(policy: OnlinePolicy, keys: np.ndarray, channels: int) -> dict[
 
 
 def blur_radius(policy: OnlinePolicy, size_px: int) -> int:
-    """Taps on either side of the middle: half the kernel width (at least 3), none beyond three standard deviations.
+    """Taps on either side of the middle: half of the kernel width, which is at least 3, but at most three sigma.
 
     Source: Chen et al. 2020, appendix A (a kernel of a tenth of the side).
     """
@@ -127,7 +127,7 @@ def _draw_blur_taps(policy: OnlinePolicy, keys: np.ndarray, size_px: int) -> np.
     sigma = draws.between(keys, Slot.BLUR_SIGMA, policy.blur_sigma_min, policy.blur_sigma_max)
     distance = np.arange(blur_radius(policy, size_px) + 1)
     taps = np.exp(-0.5 * (distance / sigma[:, None]) ** 2)  # (n, r + 1)
-    taps /= 2 * taps.sum(axis=1, keepdims=True) - 1.0  # the middle tap, 1, is there once
+    taps /= 2 * taps.sum(axis=1, keepdims=True) - 1.0  # the middle tap, which is 1, counts once
     return np.where(blurred[:, None], taps, distance == 0).astype(np.float32)
 
 
@@ -140,7 +140,7 @@ def _draw_noise(policy: OnlinePolicy, keys: np.ndarray) -> dict[str, np.ndarray]
 
 
 def _draw_cutout(policy: OnlinePolicy, keys: np.ndarray, size_px: int) -> np.ndarray:
-    """Squares whose middle is anywhere in the view, cut off at its border (DeVries and Taylor 2017)."""
+    """Squares whose middle lies anywhere in the view, cut off at the border (DeVries and Taylor 2017)."""
     covered = draws.bernoulli(keys, Slot.CUTOUT, policy.cutout_probability)
     sides = draws.between(keys, Slot.CUTOUT_SIDE, policy.cutout_side_min, policy.cutout_side_max) * size_px
     sides = np.where(covered, np.maximum(np.rint(sides), 1), 0).astype(np.int64)

@@ -1,6 +1,6 @@
 """What may happen to an image on its way to a view: two frozen configs, one for the crop and one for the rest.
 
-Only numbers live here; ``crops`` and ``online_draws`` draw from them, the two engines apply what was drawn.
+Only numbers are here: ``crops`` and ``online_draws`` draw from them, ``uint8_crops`` and ``tensor_engine`` apply draws.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from components.simclr.augmentation.presets import PRESETS, Preset
 
 
 class Border(str, enum.Enum):
-    """What lies outside the image when it is rotated, zoomed or moved."""
+    """What appears at the border of an image that is rotated, zoomed or moved."""
 
     BLACK = "black"
     EDGE = "edge"
@@ -26,7 +26,7 @@ class Border(str, enum.Enum):
 
 @configuration
 class CropPolicy:
-    """Random resized crop as torchvision defines it: a share of the area, a log-uniform aspect, ten tries.
+    """Random resized crop as torchvision defines it: a uniform share of the area, a log-uniform aspect, ten tries.
 
     Source: torchvision 0.20, ``transforms.RandomResizedCrop``.
     """
@@ -47,15 +47,15 @@ class CropPolicy:
 
 @configuration
 class OnlinePolicy:
-    """Operations drawn anew for each view in each epoch, in this order; with the defaults none of them does anything.
+    """Operations that are drawn anew for each view in each epoch, in this order; the defaults switch all of them off.
 
-    Every operation is drawn per sample. Geometry comes first, so that what it brings in is coloured like the rest.
+    Every sample has draws of its own. Geometry comes first, so that the pixels it brings in are coloured like the rest.
     """
 
     preset: Preset = Field(
         default=Preset.NONE,
-        description="what the settings below start from: none, digits, small_images, photographs, gray_medical or "
-        "overhead; those that are given win",
+        description="start values of the settings below: none, digits, small_images, photographs, gray_medical or "
+        "overhead; a setting that is given wins",
     )
     rotation_degrees: float = Field(default=0.0, ge=0, le=180, description="rotation by up to this angle either way")
     zoom_min: float = Field(default=1.0, gt=0.1, le=10, description="smallest magnification")
@@ -67,7 +67,7 @@ class OnlinePolicy:
     affine_probability: float = Field(
         default=1.0, ge=0, le=1, description="of rotation, zoom, shift and shear together"
     )
-    border: Border = Field(default=Border.BLACK, description="what lies outside: black, edge or reflect")
+    border: Border = Field(default=Border.BLACK, description="what appears at the border: black, edge or reflect")
 
     quarter_turn_probability: float = Field(
         default=0.0, ge=0, le=1, description="of a rotation by 90, 180 or 270 degrees"
@@ -114,7 +114,7 @@ class OnlinePolicy:
             return given
         try:
             preset = PRESETS[Preset(values.get("preset", Preset.NONE))]
-        except ValueError:  # is refused as the value of its field
+        except ValueError:  # the validation of the field refuses it
             return given
         return {**preset, **values}
 
@@ -136,16 +136,16 @@ class OnlinePolicy:
         return self.affine_probability > 0 and bool(moves or self.zoom_min != 1 or self.zoom_max != 1)
 
     def has_jitter(self, channels: int) -> bool:
-        """Whether any colour step can happen to images of so many channels."""
+        """Whether any colour step can happen to images with this number of channels."""
         return self.jitter_probability > 0 and bool(self.jitter_steps(channels))
 
     def jitter_steps(self, channels: int) -> tuple[str, ...]:
-        """Names of the colour steps that can change images of so many channels; gray ones have no colour to change."""
+        """Names of the colour steps that can change images with this number of channels; gray images have no colour."""
         names = ("brightness", "contrast", "saturation", "hue") if channels == 3 else ("brightness", "contrast")
         return tuple(name for name in names if getattr(self, name) > 0)
 
 
-# How far an operation reaches, and how far it may, by the probability without which it never happens.
+# Settings of how far an operation reaches, with their limits, by the probability that switches the operation on.
 _REACHES = {
     "affine_probability": {"rotation_degrees": 180.0, "translation_fraction": 0.99, "shear_degrees": 79.0},
     "jitter_probability": {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5},
@@ -157,20 +157,20 @@ _LOWEST_ZOOM, _HIGHEST_ZOOM = 0.11, 10.0
 
 
 def strengthened(policy: OnlinePolicy, strength: float) -> OnlinePolicy:
-    """The policy with each operation reaching ``strength`` times as far, and happening as often as before.
+    """A policy whose operations reach ``strength`` times as far and happen as often as before.
 
-    Angles, shifts, shares of colour, and the largest blur, noise and square are multiplied; zoom is raised to this
-    power. What would leave its range stays at the end of it.
+    Angles, shifts, shares of colour, and the largest blur, noise and square are multiplied by ``strength``; zoom is
+    raised to this power. A value that would leave its range stays at the end of the range.
 
     Args:
-        policy: what 1 stands for.
+        policy: the policy of strength 1.
         strength: > 0.
 
     Raises:
         ValueError: ``strength`` is not positive.
     """
     if not strength > 0:
-        raise ValueError(f"a positive strength expected, found {strength!r}")
+        raise ValueError(f"expected a positive strength, found {strength!r}")
     changed: dict[str, float] = {}
     for probability, limits in _REACHES.items():
         if getattr(policy, probability) > 0:

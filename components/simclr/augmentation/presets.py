@@ -1,7 +1,7 @@
-"""Augmentation policies for kinds of images, as the values that differ from ``OnlinePolicy``'s defaults.
+"""Augmentation policies for kinds of images, as the values that differ from the defaults of ``OnlinePolicy``.
 
-What an encoder learns to ignore is what the augmentations change, so each preset leaves alone what tells the classes of
-its kind apart. The crop, which does most of the work on photographs, is apart from these (``CropPolicy``).
+An encoder learns to ignore what the augmentations change, so each preset leaves alone what tells the classes of its
+kind apart. Presets say nothing about the crop (``CropPolicy``), which does most of the work on photographs.
 """
 
 import enum
@@ -23,7 +23,7 @@ _COLOUR = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "g
 
 PRESETS: dict[Preset, dict[str, Any]] = {
     Preset.NONE: {},
-    # Slant, size and stroke are the writer's, not the sign's; a mirrored or turned sign is another one.
+    # Slant, size and stroke depend on the writer, not on the sign; a mirrored or turned sign is another sign.
     Preset.DIGITS: {
         "rotation_degrees": 15.0,
         "zoom_min": 0.85,
@@ -37,12 +37,12 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "noise_probability": 0.5,
         "noise_std_max": 40.0,
     },
-    # As for photographs, without blur: at 32 px there is no detail to spare (Chen et al. 2020, appendix B.9).
+    # As for photographs, but without blur: 32 px have no detail to spare (Chen et al. 2020, appendix B.9).
     Preset.SMALL_IMAGES: {"flip_horizontal_probability": 0.5, **_COLOUR},
-    # Things look the same from the other side and in other light; colour must not give away which image a crop is of.
+    # A thing is the same when it is mirrored or in other light; colour must not give away which image a crop is of.
     Preset.PHOTOGRAPHS: {"flip_horizontal_probability": 0.5, **_COLOUR, "blur_probability": 0.5},
-    # Exposure and detector differ between devices, posture a little; sides are kept, as organs have one, and brightness
-    # is changed less, as density is what the image shows.
+    # Devices differ in exposure and detector, patients a little in posture. Nothing is mirrored, because organs have a
+    # side, and brightness changes little, because it shows density.
     Preset.GRAY_MEDICAL: {
         "rotation_degrees": 10.0,
         "zoom_min": 0.9,
@@ -53,7 +53,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "blur_probability": 0.3,
         "noise_probability": 0.3,
     },
-    # From above there is no up: every turn and flip shows the same place; season and sensor change colour.
+    # Seen from above nothing is up: every turn and flip shows the same place. Season and sensor change colours.
     Preset.OVERHEAD: {
         "quarter_turn_probability": 0.75,
         "flip_horizontal_probability": 0.5,

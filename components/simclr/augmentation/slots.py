@@ -1,13 +1,13 @@
-"""Numbers of the random draws of a view, so that no two uses of randomness share one.
+"""The numbers of a view's random draws, so that no two uses of randomness share one.
 
-Changing a number changes every view ever drawn with it: add at the end, never renumber.
+A changed number changes every view that is drawn with it. So add numbers at the end and never renumber.
 """
 
 import enum
 
 
 class Slot(enum.IntEnum):
-    """First slot of each use; a use with several draws takes the numbers that follow."""
+    """The first slot of each use; a use with several draws also takes the numbers that follow."""
 
     CROP = 0  # 10 tries of 4
     AFFINE = 100
@@ -38,6 +38,6 @@ class Slot(enum.IntEnum):
     CUTOUT_SIDE = 141
     CUTOUT_TOP = 142
     CUTOUT_LEFT = 143
-    VIEW_PAIR = 150  # which two of an image's stored views a step takes: two draws
-    ORDER = 160  # where an image stands in the order of an epoch
+    VIEW_PAIR = 150  # which two of an image's stored views a step takes; two draws
+    ORDER = 160  # the place of an image in the order of an epoch
     HELD_OUT = 170  # whether a labelled image is held out for watching

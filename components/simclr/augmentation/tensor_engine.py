@@ -1,7 +1,7 @@
 """The augmentations on batches of tensors: views and their draw go in, augmented views come out.
 
 Written in ``keras.ops``, without a loop over the batch, so that it compiles with XLA inside the training step. Every
-operation rounds to whole numbers from 0 to 255 after itself, as the uint8 engine does; both apply the same draw.
+operation rounds its result to whole numbers from 0 to 255.
 """
 
 from typing import Any
@@ -22,8 +22,8 @@ def apply_online(images: Tensor, drawn: dict[str, Tensor], policy: OnlinePolicy)
 
     Args:
         images: (n, s, s, c), uint8 or whole numbers 0 to 255 of any type; s and c static, c 1 or 3.
-        drawn: tensors or arrays of ``draw_online`` for these n views; absent operations are not applied.
-        policy: for what is the same for all samples (border, thresholds, fill).
+        drawn: tensors or arrays from ``draw_online`` for these n views; absent operations are not applied.
+        policy: gives the settings that are the same for all samples (border, threshold, fill).
 
     Returns:
         (n, s, s, c) float32, whole numbers 0 to 255.
@@ -54,12 +54,12 @@ def apply_online(images: Tensor, drawn: dict[str, Tensor], policy: OnlinePolicy)
 
 
 def crop_and_resize(images: Tensor, boxes: Tensor, size_px: int) -> Tensor:
-    """Cut boxes and resize them, bilinear; what shrinks by more than 1.5 is first reduced by a box filter.
+    """Cut boxes and resize them, bilinear; an axis that shrinks by more than 1.5 first goes through a box filter.
 
-    Each axis is one product with a small interpolation matrix, which accelerators like better than gathering.
+    Each axis is one product with a small interpolation matrix, which accelerators do faster than gathering.
 
     Args:
-        images: (n, h, w, c), uint8 or float, 0 to 255; n may be 1 for one image and one box.
+        images: (n, h, w, c), uint8 or float, 0 to 255.
         boxes: (n, 4) integers: top, left, height, width, inside the images.
         size_px: side of the result.
 
@@ -80,7 +80,7 @@ def crop_and_resize(images: Tensor, boxes: Tensor, size_px: int) -> Tensor:
 
 def _interpolation_matrix(starts: Tensor, lengths: Tensor, source_length: int, size_px: int) -> Tensor:
     """(n, size_px, source_length): weights of source pixels in each target pixel; starts and lengths (n,) int32."""
-    # In whole numbers, because compilers may turn a division into a product that misses the threshold.
+    # In whole numbers, because a compiler may turn a division into a product that misses the threshold.
     nearest = (2 * lengths + size_px) // (2 * size_px)
     factor = ops.where(2 * lengths > 3 * size_px, nearest, 1)  # crops.reduction_factor
     cells = lengths // factor
@@ -90,7 +90,7 @@ def _interpolation_matrix(starts: Tensor, lengths: Tensor, source_length: int, s
     cells = ops.cast(cells, "float32")[:, None]
     target = ops.arange(size_px, dtype="float32") + 0.5
     places = ops.clip(target[None, :] * (cells / size_px) - 0.5, 0.0, cells - 1.0)  # (n, s), in reduced pixels
-    # Cells outside the box are at least one cell from every place, so the triangle gives them nothing.
+    # Cells outside the box are at least one cell away from every place, so their weight is 0.
     nearness = 1.0 - ops.abs(places[:, :, None] - ops.cast(cell_of_source, "float32")[:, None, :])
     return ops.maximum(nearness, 0.0) / ops.cast(factor, "float32")[:, None, None]
 
@@ -108,7 +108,7 @@ def _where(chosen: Tensor, changed: Tensor, unchanged: Tensor) -> Tensor:
 
 
 def _luma(planes: list[Tensor]) -> Tensor:
-    """(n, h, w) planes, one or three, to (n, h, w), not rounded."""
+    """One or three (n, h, w) planes to their luma, (n, h, w), not rounded."""
     if len(planes) == 1:
         return planes[0]
     return sum(weight * plane for weight, plane in zip(LUMA, planes, strict=True))
@@ -138,18 +138,18 @@ def _affine(views: Tensor, matrices: Tensor, border: Border) -> Tensor:
 
 
 def _bordered(index: Tensor, size: int, border: Border) -> tuple[Tensor, Tensor | float]:
-    """Indices made legal, and 0 where nothing lies outside."""
+    """Indices moved into the image, and a factor that is 0 for black pixels outside and else 1."""
     if border is Border.BLACK:
         inside = ops.cast((index >= 0) & (index <= size - 1), "float32")
         return ops.clip(index, 0, size - 1), inside
-    if border is Border.REFLECT:  # about the middle of the last pixel, as cv2.BORDER_REFLECT_101
+    if border is Border.REFLECT:  # about the middle of the last pixel, as BORDER_REFLECT_101 in OpenCV
         period = 2.0 * (size - 1)
         index = ops.abs(index - period * ops.round(index / period))
     return ops.clip(index, 0, size - 1), 1.0
 
 
 def _gather(views: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """views[i, rows[i], columns[i]] for (n, s, s) indices; one gather over the flattened batch."""
+    """views[i, rows[i], columns[i]] for (n, s, s) indices, as one gather over the flattened batch."""
     count, (size, channels) = ops.shape(views)[0], views.shape[2:]
     offsets = ops.reshape(ops.arange(count, dtype="int32") * (size * size), (-1, 1, 1))
     places = ops.cast(rows * size + columns, "int32") + offsets
@@ -157,7 +157,7 @@ def _gather(views: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _turns_and_flips(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
-    """Quarter turns counter-clockwise, then flips: all of them are one transposition and two flips."""
+    """Quarter turns counter-clockwise, then flips; together they are one transposition and two flips."""
     horizontal, vertical = drawn.get("flip_horizontal"), drawn.get("flip_vertical")
     if "quarter_turns" in drawn:
         turns = ops.convert_to_tensor(drawn["quarter_turns"])
@@ -175,8 +175,8 @@ def _turns_and_flips(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
 def _jitter(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
     """The colour steps in each sample's own order.
 
-    Channels are taken apart, because compilers vectorise whole planes far better than three neighbouring values. Hue
-    is the costly step and comes once: the others stand before it and behind it, each sample using one of the two.
+    Channels are separate planes, because compilers vectorise whole planes far better than three neighbouring values.
+    Hue is the costly step and runs once. The other steps run before and after it; each sample uses one of the two.
     """
     order = ops.convert_to_tensor(drawn["jitter_order"])  # (n, m)
     planes = [views[..., channel] for channel in range(views.shape[3])]  # (n, h, w) each
@@ -193,7 +193,7 @@ def _jitter(views: Tensor, drawn: dict[str, Tensor]) -> Tensor:
 
 
 def _blend_steps(planes: list[Tensor], steps: Tensor, drawn: dict[str, Tensor]) -> list[Tensor]:
-    """Blends one after the other; a loop, because XLA would else fuse each step into both readers of its result."""
+    """Blend in a loop, because XLA would otherwise fuse each step into both readers of its result."""
     if steps.shape[1] == 0:
         return planes
     drawn = {name: ops.convert_to_tensor(drawn[name]) for name in JITTER_STEPS if name in drawn}
@@ -205,10 +205,10 @@ def _blend_steps(planes: list[Tensor], steps: Tensor, drawn: dict[str, Tensor]) 
 
 
 def _blend_step(planes: list[Tensor], step: Tensor, drawn: dict[str, Tensor]) -> list[Tensor]:
-    """Brightness, contrast or saturation, whichever is each sample's step: all three blend the view with something.
+    """Apply brightness, contrast or saturation, whichever is the step of each sample; all three are blends.
 
-    factor * view + (1 - factor) * (nothing, the mean gray value, or the gray view). ``step`` (n,) is an index into
-    ``JITTER_STEPS``; samples with another step stay as they are.
+    The result is factor * view + (1 - factor) * other, where other is 0, the mean gray value, or the gray view.
+    ``step`` (n,) is an index into ``JITTER_STEPS``; samples with another step do not change.
     """
     factor = ops.ones_like(step, dtype="float32")
     rest = {}
@@ -227,11 +227,11 @@ def _blend_step(planes: list[Tensor], step: Tensor, drawn: dict[str, Tensor]) ->
 
 
 def _shift_hue(planes: list[Tensor], shift: Tensor) -> list[Tensor]:
-    """RGB to HSV, hue moved by ``shift`` (n, 1, 1) turns, and back; planes (n, h, w)."""
+    """Turn RGB into HSV, move the hue by ``shift`` (n, 1, 1) turns, and turn it back; planes (n, h, w)."""
     red, green, blue = planes
     value = ops.maximum(ops.maximum(red, green), blue)
     chroma = value - ops.minimum(ops.minimum(red, green), blue)
-    slope = 1.0 / ops.maximum(chroma, 1.0)  # gray has hue 0; one division instead of three
+    slope = 1.0 / ops.maximum(chroma, 1.0)  # gray has hue 0; this is one division instead of three
     sextant = ops.where(
         value == red,
         (green - blue) * slope,
@@ -242,13 +242,13 @@ def _shift_hue(planes: list[Tensor], shift: Tensor) -> list[Tensor]:
 
 
 def _from_hue(angle: Tensor, value: Tensor, chroma: Tensor) -> Tensor:
-    """A channel from HSV: value - chroma * clip(min(k, 4 - k), 0, 1) where k is ``angle`` modulo 6 sextants."""
+    """A channel from HSV: value - chroma * clip(min(k, 4 - k), 0, 1), where k is ``angle`` modulo 6 sextants."""
     k = angle - 6.0 * ops.floor(angle * (1.0 / 6.0))
     return ops.round(value - chroma * ops.clip(ops.minimum(k, 4.0 - k), 0.0, 1.0))
 
 
 def _blur(views: Tensor, taps: Tensor) -> Tensor:
-    """Separable convolution with each sample's own symmetric kernel, reflected at the border."""
+    """Separable convolution with a symmetric kernel for each sample, reflected at the border."""
     for axis in (1, 2):
         views = _blur_axis(views, taps, axis)
     return ops.round(views)
@@ -271,7 +271,7 @@ def _blur_axis(views: Tensor, taps: Tensor, axis: int) -> Tensor:
 
 
 def _sobel(views: Tensor) -> Tensor:
-    """Length of the gradient of each channel, divided by 4 so that a step from 0 to 255 gives 255."""
+    """Length of the gradient of each channel, divided by 4, so that a step from 0 to 255 gives 255."""
     size = views.shape[1]
     padded = ops.pad(views, [(0, 0), (1, 1), (1, 1), (0, 0)], mode="reflect")
 

@@ -1,1 +1,1 @@
-"""The models: encoders, projection heads, and the weights they start from."""
+"""The models: encoders, projection heads, and their initial weights."""

@@ -1,7 +1,8 @@
-"""BatchNorm statistics estimated anew: an encoder and batches go in, the same encoder with exact statistics comes out.
+"""Estimate BatchNorm statistics: an encoder and batches go in, the same encoder with exact statistics comes out.
 
-During training moving averages follow weights that change and remember the last few batches. Before an encoder is
-frozen, its statistics are pooled over many batches at the final weights; a new encoder gets its first ones likewise.
+During training, moving averages follow changing weights and remember only the last few batches. So before an encoder
+is frozen, its statistics are pooled over many batches at the final weights. A new encoder gets its first statistics in
+the same way.
 """
 
 import contextlib
@@ -17,8 +18,8 @@ from components.simclr.encoders.layers import leaf_layers
 def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndarray]) -> int:
     """Set the moving mean and variance of every BatchNorm of ``model`` to those of ``batches`` pooled.
 
-    Each layer sees inputs normalised by the batch, as in training. Variances pool as mean variance within batches plus
-    variance of their means.
+    Each layer sees inputs that are normalised by the batch, as in training. The pooled variance is the mean variance
+    within the batches plus the variance of their means.
 
     Args:
         model: changed in place; its trainable weights are not.
@@ -28,7 +29,7 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
         The number of batches.
 
     Raises:
-        ValueError: no batches.
+        ValueError: there are no batches.
 
     Source: Ioffe and Szegedy 2015, algorithm 2, steps 8 to 10 (statistics of many batches at the final weights).
     """
@@ -47,7 +48,7 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
 def _collect(
     model: keras.Model, norms: list[keras.layers.BatchNormalization], batches: Iterable[np.ndarray]
 ) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]], int]:
-    """Per layer, mean and variance of every batch, float64."""
+    """For each layer the mean and variance of every batch, float64, and the number of batches."""
     means: list[list[np.ndarray]] = [[] for _ in norms]
     variances: list[list[np.ndarray]] = [[] for _ in norms]
     count = 0
@@ -64,7 +65,7 @@ def _collect(
 
 @contextlib.contextmanager
 def _without_memory(norms: list[keras.layers.BatchNormalization]) -> Iterator[None]:
-    """With momentum 0 the moving statistics are those of the last batch."""
+    """Set momentum to 0 meanwhile, so that the moving statistics are those of the last batch."""
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:

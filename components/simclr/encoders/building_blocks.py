@@ -1,6 +1,6 @@
-"""Layers with this project's settings, which all architectures are put together from; every kernel has its own seed.
+"""Layers with this project's settings, the parts of all architectures; every kernel has a seed of its own.
 
-Plain Keras layers only, so that an encoder saved as ``.keras`` needs none of this project to be loaded.
+They are plain Keras layers, so that an encoder saved as ``.keras`` loads without this project.
 """
 
 import itertools
@@ -8,9 +8,9 @@ import itertools
 import keras
 from keras import layers
 
-BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 lags behind in short runs
+BATCH_NORM_MOMENTUM = 0.9  # with Keras' 0.99, statistics lag behind in short runs
 BATCH_NORM_EPSILON = 1e-5  # as in the authors' code and in torchvision; Keras' default is 1e-3
-LAYER_NORM_EPSILON = 1e-6  # of vision transformers since Dosovitskiy et al. 2020; Keras' default is 1e-3
+LAYER_NORM_EPSILON = 1e-6  # as in vision transformers since Dosovitskiy et al. 2020; Keras' default is 1e-3
 
 _CHANNEL_STEP = 8  # widths are multiples of this, so that vector units stay full
 
@@ -21,7 +21,7 @@ def scaled_width(width: int, multiplier: float) -> int:
 
 
 class Blocks:
-    """Makes layers; each takes features (n, ...) and gives features.
+    """Lays layers over features (n, ...) and returns the new features.
 
     Args:
         seed: of the initial weights.
@@ -30,11 +30,11 @@ class Blocks:
     """
 
     def __init__(self, seed: int, dtype_policy: str, is_synchronized: bool):
-        self._seeds = itertools.count(seed * 100_003)  # no two runs share a layer's seed by accident
+        self._seeds = itertools.count(seed * 100_003)  # so that runs with different seeds share no layer's seed
         self.dtype_policy, self._is_synchronized = dtype_policy, is_synchronized
 
     def next_seed(self) -> int:
-        """A seed that no other layer of the model has."""
+        """A seed that no other layer of this model has."""
         return next(self._seeds) % 2**31
 
     def convolve(
@@ -42,7 +42,7 @@ class Blocks:
     ) -> keras.KerasTensor:
         """Convolution without bias; with a stride the padding is symmetric, unlike Keras' ``same``.
 
-        (n, h, w, c) to (n, ceil(h / stride), ceil(w / stride), channels); odd ``kernel``. He's initial weights.
+        (n, h, w, c) to (n, ceil(h / stride), ceil(w / stride), channels). ``kernel`` is odd. He's initial weights.
 
         Source: He et al. 2016, section 3.4; He et al. 2015, eq. 14, for the initial weights.
         """
@@ -68,7 +68,7 @@ class Blocks:
     ) -> keras.KerasTensor:
         """BatchNorm; the last one of a residual block starts with gain 0.
 
-        Any shape (n, ..., c), statistics over all axes but the last.
+        It takes any shape (n, ..., c) and its statistics over all axes but the last.
 
         Source: Ioffe and Szegedy 2015, algorithm 1; Goyal et al. 2017, section 5.1, for the gain.
         """
@@ -86,9 +86,9 @@ class Blocks:
         return layers.ReLU(dtype=self.dtype_policy)(features)
 
     def max_pool(self, features: keras.KerasTensor) -> keras.KerasTensor:
-        """3x3 max-pool with stride 2, as the maximum of shifted images, one axis after the other.
+        """3x3 max-pool with stride 2, made from the maximum of shifted images, one axis after the other.
 
-        The gradient of Keras' own layer has no deterministic form under XLA.
+        Keras' own layer has no deterministic gradient under XLA.
 
         (n, h, w, c) to (n, floor((h - 3) / 2) + 1, floor((w - 3) / 2) + 1, c), without padding.
 

@@ -1,7 +1,7 @@
-"""Encoders: standardised pixels in, representations out. Plain Keras models without custom objects.
+"""Encoders: standardised pixels in, representations out. They are plain Keras models without custom objects.
 
-ResNets and vision transformers have modules of their own; the small CNN and the MLP, for images of some 20 to 40 pixels
-on a CPU, are here.
+The small CNN and the MLP are here, for images of about 20 to 40 pixels on a CPU. ResNets and vision transformers have
+modules of their own.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from components.simclr.encoders.resnet import STAGE_DEPTHS, chosen_stem, resnet
 from components.simclr.encoders.vision_transformer import vision_transformer
 
 _SMALL_CNN_STAGES = ((32, 2), (64, 2), (128, 1))  # channels and stride of its convolutions
-_SMALL_CNN_GRID = 3  # the representation keeps about so many places per side: digits are not shifted far
+_SMALL_CNN_GRID = 3  # places per side that the representation keeps, about: digits are not shifted far
 _MLP_WIDTHS = (1024, 512)
 
 
@@ -29,14 +29,14 @@ def build_encoder(
     dtype_policy: str = "float32",
     is_synchronized: bool = False,
 ) -> keras.Model:
-    """A new encoder; the same arguments give the same weights.
+    """Build a new encoder; the same arguments give the same weights.
 
     Args:
-        config: architecture and width; initial weights are not loaded here, see ``initial_weights``.
+        config: architecture and width; ``initial_weights`` are not loaded here.
         size_px: side of the images.
         channels: 1 or 3.
         seed: of the initial weights.
-        dtype_policy: of the arithmetic, such as ``"mixed_bfloat16"``; weights are float32.
+        dtype_policy: of the arithmetic, for example ``"mixed_bfloat16"``; weights are float32.
         is_synchronized: BatchNorm takes its statistics over all replicas.
 
     Returns:
@@ -62,19 +62,19 @@ def build_encoder(
 
 
 def _name(config: EncoderConfig, size_px: int) -> str:
-    """The architecture and, of a ResNet, its stem."""
+    """The name of the architecture and, for a ResNet, of its stem."""
     if config.architecture not in STAGE_DEPTHS:
         return config.architecture.value
     return f"{config.architecture.value}_{chosen_stem(config, size_px).value}_stem"
 
 
 def num_parameters(model: keras.Model) -> int:
-    """Trainable parameters; BatchNorm's moving statistics do not count."""
+    """The number of trainable parameters; moving statistics of BatchNorm do not count."""
     return int(sum(np.prod(variable.shape) for variable in model.trainable_variables))
 
 
 def weights_digest(*models: keras.Model) -> str:
-    """SHA-256 over shape, type and bytes of every weight and BatchNorm statistic, in the order of the layers."""
+    """SHA-256 of shape, type and bytes of every weight and BatchNorm statistic, in the order of the layers."""
     hasher = hashlib.sha256()
     for weight in itertools.chain.from_iterable(model.get_weights() for model in models):
         hasher.update(f"{weight.dtype.str}{weight.shape}".encode())
@@ -83,7 +83,7 @@ def weights_digest(*models: keras.Model) -> str:
 
 
 def _small_cnn(blocks: Blocks, pixels: keras.KerasTensor, multiplier: float) -> keras.KerasTensor:
-    """Three convolutions; a coarse grid of places is kept, (n, places * channels)."""
+    """Three convolutions, of whose result a coarse grid of places is kept: (n, places * channels)."""
     features = pixels
     for channels, stride in _SMALL_CNN_STAGES:
         features = blocks.convolve(features, scaled_width(channels, multiplier), 3, stride)

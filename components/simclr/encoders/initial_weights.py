@@ -1,7 +1,7 @@
-"""Weights to start from: a new encoder in, the same encoder with the weights of an earlier one or of ImageNet out.
+"""Initial weights: a new encoder goes in and gets the weights of an earlier encoder, or those of ImageNet.
 
-An earlier encoder must be built as the new one is; what is not in it, such as kept layers of the projection head, stays
-new.
+The earlier encoder must have the same layers as the new one. It may lack kept layers of the projection head, which then
+keep their new weights.
 """
 
 import dataclasses
@@ -17,19 +17,19 @@ import numpy as np
 from components.simclr.config import IMAGENET, EncoderConfig
 from components.simclr.encoders import keras_files
 
-# What the ImageNet weights of ``keras.applications`` were trained with: RGB, 0 to 255, no division.
+# The mean that the ImageNet weights of ``keras.applications`` were trained with: RGB, 0 to 255, without division.
 _IMAGENET_MEAN = np.array([123.68, 116.779, 103.939])
 _NO_PART_OF_AN_ARCHITECTURE = frozenset({"name", "dtype", "trainable", "synchronized", "momentum", "build_config"})
 
 
 def pinned(config: EncoderConfig) -> EncoderConfig:
-    """The config with the digest of its weights file, so that whoever compares configs compares contents.
+    """Add the digest of the weights file to a config, so that equal configs have files of equal content.
 
     Args:
         config: its ``initial_weights`` is null, ``imagenet`` (Keras checks that download itself) or a ``.keras`` file.
 
     Raises:
-        ValueError: the file is missing, or is not the one that ``initial_weights_digest`` names.
+        ValueError: the file is missing, or its digest is not ``initial_weights_digest``.
     """
     if config.initial_weights in (None, IMAGENET):
         return config
@@ -39,18 +39,18 @@ def pinned(config: EncoderConfig) -> EncoderConfig:
 def load_initial_weights(
     config: EncoderConfig, encoder: keras.Model, own_layers: int, mean: np.ndarray, std: np.ndarray
 ) -> None:
-    """Give a new encoder the weights its config names; without ``initial_weights`` nothing happens.
+    """Give a new encoder the weights that its config names; nothing happens if ``initial_weights`` is null.
 
     Args:
-        config: what ``encoder`` was built from.
-        encoder: changed in place; may end with kept layers of a projection head.
-        own_layers: how many of its layers are no layers of a head.
-        mean: (c,) float32, 0 to 255, that pixels are standardised with.
+        config: the config that ``encoder`` was built from.
+        encoder: changed in place; it may end with kept layers of a projection head.
+        own_layers: the number of its layers before those of the head.
+        mean: (c,) float32, 0 to 255; pixels are standardised with it.
         std: (c,) float32.
 
     Raises:
-        ValueError: the file is missing or no Keras model, it is another than ``initial_weights_digest`` says, or its
-            encoder is built otherwise; the message names the first difference.
+        ValueError: the file is missing, is no Keras model, has another digest than ``initial_weights_digest``, or holds
+            an encoder with other layers. The message names the first difference.
         RuntimeError: ImageNet weights cannot be downloaded.
     """
     if config.initial_weights is None:
@@ -70,7 +70,7 @@ def _read_checked(config: EncoderConfig) -> bytes:
     if config.initial_weights_digest not in (None, digest):
         raise ValueError(
             f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
-            f"{config.initial_weights_digest}: the file was changed since"
+            f"{config.initial_weights_digest}: the file was changed since then"
         )
     return content
 
@@ -96,7 +96,7 @@ def _read_model(config: EncoderConfig) -> keras.Model:
 
 
 def _layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
-    """The layers of an encoder in order, without inputs and the standardisation that exported encoders begin with."""
+    """The layers of an encoder in order, without inputs and without the standardisation of exported encoders."""
     found = []
     for layer in layers:
         if isinstance(layer, keras.Model):
@@ -107,19 +107,19 @@ def _layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
 
 
 def _require_equal(path: str, earlier: list[keras.layers.Layer], new: list[keras.layers.Layer], required: int) -> None:
-    start = f"encoder.initial_weights: the encoder in {path} is built otherwise than this config says"
+    start = f"encoder.initial_weights: the encoder in {path} differs from the encoder that this config describes"
     for number, (source, target) in enumerate(zip(earlier, new, strict=False), 1):
         difference = _difference(source, target)
         if difference:
             raise ValueError(f"{start}: layer {number} {difference}")
     if not required <= len(earlier) <= len(new):
         names = [type(layer).__name__ for layer in (earlier[len(new) :] or new[len(earlier) :])]
-        verb = "goes on with" if len(earlier) > len(new) else "lacks"
+        verb = "also has" if len(earlier) > len(new) else "lacks"
         raise ValueError(f"{start}: it {verb} {', '.join(names)} (see projection_head.kept_layers)")
 
 
 def _difference(source: keras.layers.Layer, target: keras.layers.Layer) -> str:
-    """How two layers differ, in words; empty where they don't."""
+    """How two layers differ, in words; empty if they do not."""
     if type(source) is not type(target):
         return f"is {type(source).__name__} instead of {type(target).__name__}"
     found, expected = _settings(source), _settings(target)
@@ -143,16 +143,17 @@ def _download_resnet50() -> keras.Model:
     except Exception as error:  # Keras raises a bare Exception for a failed download
         raise RuntimeError(
             "encoder.initial_weights: the ImageNet weights of Keras' ResNet-50 could not be downloaded "
-            f"({error}): run where the host reaches them, or set initial_weights to null"
+            f"({error}): run on a host that can download them, or set initial_weights to null"
         ) from None
 
 
 def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndarray, std: np.ndarray) -> None:
-    """Give an encoder the weights of Keras' ResNet-50 (v1), so that it answers as that one does.
+    """Give an encoder the weights of Keras' ResNet-50 (v1), so that both give the same answers.
 
-    Keras' model has biases before BatchNorm, which join the moving means here, and reads BGR pixels less the mean of
-    ImageNet; the first kernel is turned and scaled for pixels standardised with ``mean`` and ``std`` instead. The two
-    agree to rounding, but for the border of images where ``mean`` is not that of ImageNet, since both pad with zeros.
+    Keras' model has biases before BatchNorm; here they are subtracted from the moving means. It reads BGR pixels minus
+    the mean of ImageNet; here the first kernel is reversed and scaled for RGB pixels that are standardised with
+    ``mean`` and ``std``. The two agree up to rounding. If ``mean`` is not that of ImageNet, they differ at the border
+    of images, because both pad with zeros.
 
     Args:
         source: ``keras.applications.ResNet50``, with or without its top.
@@ -161,7 +162,7 @@ def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndar
         std: (3,) float32; below 1 it counts as 1.
 
     Raises:
-        ValueError: the encoder is for gray images or has another shape.
+        ValueError: the encoder is for gray images, or has other shapes.
 
     Source: ``keras.applications.ResNet50`` and ``keras.applications.resnet.preprocess_input``; He et al. 2016, table 1.
     """
@@ -173,8 +174,8 @@ def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndar
             kernel, bias = _for_standardised_rgb(kernel, bias, mean, std)
         if kernel.shape != tuple(layer.kernel.shape):
             raise ValueError(
-                f"encoder.initial_weights: ImageNet weights have {kernel.shape} in {layer.name}, but this config asks "
-                f"for {tuple(layer.kernel.shape)}: they need RGB images, width_multiplier 1 and stem large_image"
+                f"encoder.initial_weights: ImageNet weights have shape {kernel.shape} in {layer.name}, but this config "
+                f"asks for {tuple(layer.kernel.shape)}: they need RGB images, width_multiplier 1 and stem large_image"
             )
         layer.set_weights([kernel])
         norm = layer.name.removesuffix("conv") + "bn"

@@ -1,4 +1,4 @@
-"""Keras models and the bytes of ``.keras`` files, so that they can go wherever other files go."""
+"""Turn Keras models into the bytes of ``.keras`` files and back, for file systems that Keras cannot reach."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ import keras
 
 
 def to_bytes(model: keras.Model) -> bytes:
-    """What ``model.save`` would write."""
+    """The bytes that ``model.save`` writes."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         model.save(path)
@@ -16,10 +16,10 @@ def to_bytes(model: keras.Model) -> bytes:
 
 
 def from_bytes(content: bytes) -> keras.Model:
-    """Inverse of ``to_bytes``: layers and weights, no optimiser.
+    """Inverse of ``to_bytes``: layers and weights without an optimiser.
 
     Raises:
-        ValueError: the bytes are no ``.keras`` file, or need objects that Keras does not have.
+        ValueError: the bytes are no ``.keras`` file, or they need objects that Keras does not have.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")

@@ -1,6 +1,6 @@
-"""Which layers of an encoder are its last block: what fine-tuning trains between the classifier alone and everything.
+"""Find the last block of an encoder, for fine-tuning that trains more than the classifier but less than everything.
 
-Told by structure: a residual block ends where its shortcut is added.
+The structure of the encoder tells: a residual block ends where its shortcut is added.
 """
 
 import keras
@@ -12,9 +12,10 @@ _WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv2D)
 
 
 def last_block(architecture: Architecture, encoder: keras.Model) -> list[keras.layers.Layer]:
-    """The last residual block (of transformers attention and MLP), else the last layer with a kernel; and what follows.
+    """The layers of the last block, and all layers after it.
 
-    Layers of the projection head that were kept follow, and belong to it.
+    The last block is the last residual block of a ResNet, the last attention and MLP of a transformer, and otherwise
+    the last layer with a kernel. Kept layers of the projection head come after the last block.
 
     Args:
         architecture: of ``encoder``.

@@ -1,4 +1,4 @@
-"""The layers that hold variables, however deep models are nested."""
+"""Find the layers that hold variables, however deep models are nested."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import keras
 
 
 def leaf_layers(models: Sequence[keras.Model]) -> list[keras.layers.Layer]:
-    """The layers of ``models`` in order, those inside models and attentions in their place."""
+    """The layers of ``models`` in order; the layers inside a model or an attention replace it."""
     return [leaf for model in models for layer in model.layers for leaf in _leaves(layer)]
 
 

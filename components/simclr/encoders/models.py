@@ -1,4 +1,4 @@
-"""Settings in, the two models of a run out: an encoder, with what is kept of the head, and the rest of the head."""
+"""Build the two models of a run: an encoder that ends with the kept layers of the head, and the rest of the head."""
 
 import keras
 import numpy as np
@@ -19,13 +19,13 @@ def build_models(
     dtype_policy: str = "float32",
     is_synchronized: bool = False,
 ) -> tuple[keras.Model, keras.Model]:
-    """A new encoder and projection head; the same arguments give the same weights.
+    """Build a new encoder and projection head; the same arguments give the same weights.
 
     Args:
-        encoder_config: architecture, and what to start from.
-        head_config: its kept layers become the end of the encoder.
+        encoder_config: architecture and initial weights.
+        head_config: the projection head; its kept layers become the end of the encoder.
         size_px: side of the images.
-        mean: (c,) float32, 0 to 255, that pixels are standardised with; c is 1 or 3.
+        mean: (c,) float32, 0 to 255; pixels are standardised with it; c is 1 or 3.
         std: (c,) float32.
         seed: of the initial weights.
         dtype_policy: of the arithmetic; weights are float32.

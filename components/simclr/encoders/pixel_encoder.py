@@ -1,6 +1,6 @@
-"""An encoder with its standardisation inside: plain pixels in, representations out, still trainable.
+"""An encoder that standardises its pixels itself: plain pixels in, representations out, still trainable.
 
-So that whoever fine-tunes an encoder can't standardise in another way than pretraining did. Plain Keras layers only.
+So nobody who fine-tunes an encoder can standardise in another way than pretraining did. It has only plain Keras layers.
 """
 
 import keras
@@ -9,7 +9,7 @@ from keras import layers
 
 
 def with_standardisation(encoder: keras.Model, mean: np.ndarray, std: np.ndarray) -> keras.Model:
-    """Put the standardisation of pixels in front of an encoder, whose layers are shared, not copied.
+    """Put the standardisation of pixels in front of an encoder; the layers are shared, not copied.
 
     Args:
         encoder: (n, s, s, c) float32, standardised -> (n, d).

@@ -1,7 +1,7 @@
 """The projection head: representations in, the projections that the loss compares out.
 
-Dense layers with BatchNorm and ReLU between them. Its first layers may be kept as a part of the encoder, as in SimCLR
-v2; the rest is thrown away after pretraining, but exported beside the encoder.
+It has dense layers with BatchNorm and ReLU between them. Its first layers may become the end of the encoder, as in
+SimCLR v2. The rest serves only pretraining; it is exported beside the encoder.
 """
 
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ def build_projection_head(
     dtype_policy: str = "float32",
     is_synchronized: bool = False,
 ) -> keras.Model:
-    """The layers of a new head that are not kept; the same arguments give the same weights.
+    """Build the layers of a new head that are not kept; the same arguments give the same weights.
 
     Args:
-        config: depth and widths; with 0 layers projections are the representations themselves.
-        encoder_width: of the encoder's own output, before any kept layers.
+        config: depth and widths; with 0 layers the projections are the representations themselves.
+        encoder_width: width of the encoder's own output, before any kept layers.
         seed: of the initial weights.
         dtype_policy: of the arithmetic; weights are float32.
         is_synchronized: BatchNorm takes its statistics over all replicas.
 
     Returns:
-        A model (n, d) -> (n, output_width), d the width of what is kept.
+        A model (n, d) -> (n, output_width); d is the width of the representation.
 
     Source: Chen et al. 2020, section 4.2 and the authors' ``model_util.py``: no biases, BatchNorm after each layer,
     without shift after the last.
@@ -49,20 +49,20 @@ def keep_head_layers(
     dtype_policy: str = "float32",
     is_synchronized: bool = False,
 ) -> keras.Model:
-    """An encoder with the head's kept layers on top, each with its BatchNorm and ReLU.
+    """Put the kept layers of the head on top of an encoder, each with its BatchNorm and ReLU.
 
-    The result and ``build_projection_head`` of the same arguments, one after the other, are the whole head on
-    ``encoder``, whatever is kept.
+    The result, followed by ``build_projection_head`` of the same arguments, is the encoder with the whole head, however
+    many layers are kept.
 
     Args:
         encoder: (n, s, s, c) -> (n, encoder_width); its layers are shared, not copied.
-        config: ``kept_layers`` of them are kept; 0 gives back ``encoder`` itself.
+        config: says how many layers are kept; with 0 the result is ``encoder`` itself.
         seed: as for ``build_projection_head``.
         dtype_policy: as for ``build_projection_head``.
         is_synchronized: as for ``build_projection_head``.
 
     Returns:
-        A model (n, s, s, c) -> (n, d), whose output is the representation.
+        A model (n, s, s, c) -> (n, d); its output is the representation.
 
     Source: Chen et al. 2020 (SimCLR v2), section 3.
     """
@@ -74,7 +74,7 @@ def keep_head_layers(
 
 
 class _Stack:
-    """The layers of a head by index, from 0; each has a seed of its own."""
+    """Lays the layers of a head, which have indices from 0; each layer has a seed of its own."""
 
     def __init__(
         self, config: ProjectionHeadConfig, encoder_width: int, seed: int, dtype_policy: str, is_synchronized: bool
@@ -83,7 +83,7 @@ class _Stack:
         self._dtype_policy, self._is_synchronized = dtype_policy, is_synchronized
 
     def width_after(self, count: int) -> int:
-        """Width after the first ``count`` layers."""
+        """The width after the first ``count`` layers."""
         if count == 0:
             return self._encoder_width
         if count == self._config.layers:
@@ -91,7 +91,7 @@ class _Stack:
         return self._config.hidden_width or self._encoder_width
 
     def lay(self, values: keras.KerasTensor, indices: Iterable[int]) -> keras.KerasTensor:
-        """The layers of these indices, with what follows each of them, on ``values``."""
+        """Lay the layers of these indices over ``values``, each with its BatchNorm and ReLU."""
         for index in indices:
             is_last = index == self._config.layers - 1
             values = self._connect(values, index, is_last)

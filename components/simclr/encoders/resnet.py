@@ -1,7 +1,7 @@
 """ResNets: standardised pixels in, globally averaged features out.
 
-v1.5 as in torchvision (the stride in the 3x3 convolution, symmetric padding), and ResNet-50 v1 (the stride in the first
-1x1 convolution), the only one that Keras has ImageNet weights for. Layers are named as in ``keras.applications``.
+They are v1.5, as in torchvision (stride in the 3x3 convolution, symmetric padding). ResNet-50 also comes as v1 (stride
+in the first 1x1 convolution), for which Keras has ImageNet weights. Layers have the names of ``keras.applications``.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from keras import layers
 from components.simclr.config import Architecture, EncoderConfig, Stem
 from components.simclr.encoders.building_blocks import Blocks, scaled_width
 
-SMALL_IMAGE_PX = 64  # up to here a ResNet keeps its resolution in the stem
+SMALL_IMAGE_PX = 64  # for images up to this side the stem keeps the resolution
 
 STAGE_DEPTHS = {
     Architecture.RESNET18: (2, 2, 2, 2),
@@ -25,7 +25,7 @@ _BOTTLENECK_EXPANSION = 4
 
 
 def chosen_stem(config: EncoderConfig, size_px: int) -> Stem:
-    """The stem a ResNet gets: as configured, or by image size.
+    """The stem of a ResNet, as configured or chosen by image size.
 
     Source: Chen et al. 2020, appendix B.9.
     """
@@ -57,7 +57,7 @@ def _stem(blocks: Blocks, pixels: keras.KerasTensor, config: EncoderConfig) -> k
     if chosen_stem(config, pixels.shape[1]) is Stem.SMALL_IMAGE:
         return blocks.activate(_convolve_and_normalise(blocks, pixels, width, 3, 1, "conv1"))
     features = blocks.activate(_convolve_and_normalise(blocks, pixels, width, 7, 2, "conv1"))
-    # Zeros pad as well as minus infinity would: nothing is negative after the activation.
+    # Zeros pad as well as minus infinity, because nothing is negative after the activation.
     features = layers.ZeroPadding2D(1, dtype=blocks.dtype_policy)(features)
     return blocks.max_pool(features)
 
@@ -96,7 +96,7 @@ _BLOCKS: dict[Architecture, Callable[..., keras.KerasTensor]] = {
 def _join(
     blocks: Blocks, features: keras.KerasTensor, branch: keras.KerasTensor, stride: int, name: str
 ) -> keras.KerasTensor:
-    """Add the shortcut, projected where channels or resolution change."""
+    """Add the shortcut; it is projected if channels or resolution change."""
     if stride > 1 or features.shape[-1] != branch.shape[-1]:
         features = _convolve_and_normalise(blocks, features, branch.shape[-1], 1, stride, f"{name}_0")
     return blocks.activate(layers.Add(dtype=blocks.dtype_policy)([features, branch]))

@@ -1,7 +1,7 @@
-"""Small vision transformers: standardised pixels in, the mean of the last tokens out. No BatchNorm.
+"""Small vision transformers: standardised pixels in, the mean of the last tokens out.
 
-Pre-norm with GELU, the patch size chosen by the image size, mean pooling in place of a class token. Positions are
-learned, starting from sines and cosines in both directions.
+They are pre-norm with GELU and have no BatchNorm. The image size decides the patch size, and mean pooling replaces a
+class token. Position embeddings are learned, starting from sines and cosines in both directions.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from keras import layers
 from components.simclr.config import Architecture, EncoderConfig
 from components.simclr.encoders.building_blocks import Blocks, scaled_width
 
-_MOST_PATCHES_PER_SIDE = 14  # as 16 px give at 224 px, Dosovitskiy et al. 2020
+_MOST_PATCHES_PER_SIDE = 14  # patches of 16 px at 224 px, as in Dosovitskiy et al. 2020
 _FEWEST_PATCHES_PER_SIDE = 4
 _HEAD_WIDTH = 64
 _MLP_EXPANSION = 4
@@ -30,7 +30,7 @@ _SIZES = {Architecture.VIT_TINY: _Size(depth=12, heads=3), Architecture.VIT_SMAL
 
 
 def patch_px(size_px: int) -> int:
-    """Side of a patch: the smallest that divides the image into at most 14 patches per side.
+    """The side of a patch: the smallest that divides the image into at most 14 patches per side.
 
     Raises:
         ValueError: that would leave fewer than 4 per side.
@@ -71,9 +71,9 @@ def vision_transformer(blocks: Blocks, pixels: keras.KerasTensor, config: Encode
 
 
 def _embed_patches(blocks: Blocks, pixels: keras.KerasTensor, width: int) -> keras.KerasTensor:
-    """(n, s, s, c) -> (n, t, width): the patches, embedded, plus a vector for each place.
+    """(n, s, s, c) -> (n, t, width): embed the patches and add a vector for each place.
 
-    A kernel shared by all patches with a bias for each of them is both, in one plain Keras layer.
+    One plain Keras layer does both: all patches share its kernel, and each patch has a bias of its own.
     """
     _, size_px, _, channels = pixels.shape
     patch, policy = patch_px(size_px), blocks.dtype_policy
@@ -94,7 +94,7 @@ def _embed_patches(blocks: Blocks, pixels: keras.KerasTensor, width: int) -> ker
 
 
 def position_embeddings(per_side: int, width: int) -> np.ndarray:
-    """Sines and cosines of row and column at geometric wavelengths; half of the width for each.
+    """Sines and cosines of row and column at geometric wavelengths; rows and columns take half of the width each.
 
     Args:
         per_side: patches per side.
@@ -116,7 +116,7 @@ def position_embeddings(per_side: int, width: int) -> np.ndarray:
 def _attend(blocks: Blocks, tokens: keras.KerasTensor, heads: int, head_width: int) -> keras.KerasTensor:
     attention = layers.MultiHeadAttention(heads, head_width, dtype=blocks.dtype_policy)
     attended = attention(tokens, tokens)
-    # Keras would take a seed for all four kernels, which made queries equal keys, and misread their fans.
+    # Keras would use one seed for all four kernels, so that queries equalled keys, and would misread their fans.
     into_heads, out_of_heads = (tokens.shape[-1], heads * head_width), (heads * head_width, tokens.shape[-1])
     for layer in (attention.query_dense, attention.key_dense, attention.value_dense):
         _initialise(layer.kernel, into_heads, blocks.next_seed())

@@ -1,1 +1,1 @@
-"""The methods: SimCLR, MoCo and BYOL, their losses and what the losses need."""
+"""The methods SimCLR, MoCo and BYOL, with their losses."""

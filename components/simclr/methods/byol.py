@@ -1,4 +1,4 @@
-"""BYOL: a predictor guesses, from one view, what a slowly following target makes of the other. No negatives."""
+"""BYOL: from one view, a predictor predicts what a slowly moving target makes of the other. There are no negatives."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from components.simclr.methods.objective import Objective, Outcome
 
 
 def byol_loss(predictions: Tensor, targets: Tensor, global_batch_size: int) -> Tensor:
-    """Squared distance between normalised predictions and targets, of one direction.
+    """Squared distance between normalised predictions and targets, in one direction.
 
     Args:
         predictions: (n, p) floating, any norm (normalised here, in float32).
@@ -20,7 +20,7 @@ def byol_loss(predictions: Tensor, targets: Tensor, global_batch_size: int) -> T
         global_batch_size: images over all replicas.
 
     Returns:
-        Scalar float32: the sum over the n images divided by the global batch; 0 (equal) to 4 when replicas are added.
+        Float32 scalar: the sum over the n images divided by the global batch size; over all replicas 0 (equal) to 4.
 
     Raises:
         ValueError: the shapes differ.
@@ -34,13 +34,13 @@ def byol_loss(predictions: Tensor, targets: Tensor, global_batch_size: int) -> T
 
 
 class Byol(Objective):
-    """Each view encoded apart, the loss of both directions added up.
+    """Each view is encoded separately; the losses of both directions are added.
 
     Args:
         encoder: as for ``Objective``.
-        projection_head: likewise.
+        projection_head: as for ``Objective``.
         predictor: (n, p) to (n, p).
-        followers: copies of encoder and head, the target.
+        followers: copies of encoder and head: the target.
 
     Source: Grill et al. 2020.
     """
@@ -55,7 +55,7 @@ class Byol(Objective):
 
     @property
     def trained_models(self) -> list[keras.Model]:
-        """As ``Objective``, and the predictor."""
+        """As ``Objective``, with the predictor."""
         return [*super().trained_models, self.predictor]
 
     def __call__(self, pixels: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
@@ -70,9 +70,9 @@ class Byol(Objective):
         return Outcome((loss,), ops.concatenate(representations), ops.concatenate(projections))
 
     def follow(self, outcome: Outcome, replicas: Replicas = ONE_REPLICA) -> None:
-        """Move the target."""
+        """Move the target towards the trained models."""
         self._followers.follow()
 
     def state(self) -> dict[str, Sequence[keras.Variable]]:
-        """As ``Objective``, and predictor and target."""
+        """As ``Objective``, with predictor and target."""
         return super().state() | {"predictor": self.predictor.variables} | self._followers.state("target")

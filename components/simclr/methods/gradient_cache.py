@@ -1,7 +1,7 @@
-"""Gradients of a batch that is larger than memory, with all its negatives: the batch is encoded part by part, twice.
+"""Gradients of a batch that does not fit into memory, with all its negatives: each part of it is encoded twice.
 
-The first pass keeps only projections; the loss of all of them gives each its gradient; the second pass makes each part
-again and carries that gradient back to the weights. Memory is that of one part and of all projections.
+The first pass keeps only the projections. The loss of all projections gives the gradient of each. The second pass
+encodes each part again and carries that gradient back to the weights. Memory holds one part and all projections.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,20 +22,20 @@ def cached_gradients(
     variables: Sequence[keras.Variable],
     scale: Callable[[tf.Tensor], tf.Tensor] = lambda loss: loss,
 ) -> tuple[Outcome, list[tf.Tensor]]:
-    """Outcome and gradients of all parts together.
+    """Compute outcome and gradients of all parts together.
 
     Args:
-        encode: one part to representations and projections, each row a view: first views of the part's images before
-            the second ones. Called twice per part; it must draw nothing, so that both passes see the same views. Moving
-            statistics that it updates are updated in the second pass only.
-        compare: representations and projections of the whole batch, first views before second ones, to the outcome.
-        parts: a structure of tensors (K, ...): what ``encode`` takes, for K parts.
-        variables: that the gradients are of.
-        scale: of the loss, for mixed precision.
+        encode: turns one part into representations and projections. Each row is a view; all first views of the part's
+            images come before the second views. It is called twice for each part and must draw nothing, so that both
+            passes see the same views. It updates moving statistics in the second pass only.
+        compare: turns representations and projections of the whole batch, first views before second, into the outcome.
+        parts: a structure of tensors (K, ...): the arguments of ``encode`` for K parts.
+        variables: the variables to differentiate by.
+        scale: scales the loss, for mixed precision.
 
     Returns:
-        The outcome, and per variable the gradient of ``scale(loss)``: that of one pass over the batch, where no layer
-        looks at other images; BatchNorm's statistics are those of each part.
+        The outcome, and the gradient of ``scale(loss)`` for each variable. If no layer looks at other images, that is
+        the gradient of one pass over the whole batch. BatchNorm takes its statistics from each part alone.
 
     Source: Gao et al. 2021, "Scaling deep contrastive learning batch size under memory limited setup".
     """
@@ -54,15 +54,15 @@ def cached_gradients(
         return index + 1, [total + one for total, one in zip(sums, gradients, strict=True)]
 
     start = tf.constant(0), [tf.zeros(variable.shape, variable.dtype) for variable in variables]
-    # One after the other: two parts at a time would need twice the memory.
+    # One part at a time: two would need twice the memory.
     _, gradients = tf.while_loop(lambda index, sums: index < count, add_part, start, parallel_iterations=1)
     return outcome, gradients
 
 
 def _encode_all(encode: Encode, parts: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """(K, ...) representations and projections, and no trace of them in the moving statistics."""
+    """(K, ...) representations and projections; moving statistics stay as they are."""
     with keras.StatelessScope():
-        first = encode(_part(parts, 0))  # for its shapes: nobody uses the values, so they are not computed
+        first = encode(_part(parts, 0))  # for its shapes only; unused values are not computed
         signature = tf.nest.map_structure(tf.TensorSpec.from_tensor, first)
         return tf.map_fn(encode, parts, fn_output_signature=signature, parallel_iterations=1)
 
@@ -72,7 +72,7 @@ def _part(parts: Any, index: Any) -> Any:
 
 
 def parts_of(values: tf.Tensor, count: int) -> tf.Tensor:
-    """(2n, ...), first views before second ones, to (count, 2n / count, ...), likewise in each part.
+    """Split (2n, ...) views into (count, 2n / count, ...); first views come before second views in both.
 
     Args:
         values: n a multiple of ``count``.

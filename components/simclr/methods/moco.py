@@ -1,6 +1,6 @@
 """MoCo v2: first views are queries, second views keys, and the keys of earlier batches are the negatives.
 
-Keys come from an encoder and head that follow the trained ones slowly, and are kept in a queue.
+An encoder and head that slowly follow the trained ones make the keys, and a queue keeps them.
 """
 
 import math
@@ -16,7 +16,7 @@ from components.simclr.methods.objective import Objective, Outcome
 
 
 def chance_loss(queue_size: int) -> float:
-    """log(Q + 1), the loss of an encoder to which all images look alike; nats.
+    """log(Q + 1), the loss in nats of an encoder to which all images look alike.
 
     Source: He et al. 2019, eq. 1, with all similarities equal.
     """
@@ -24,17 +24,17 @@ def chance_loss(queue_size: int) -> float:
 
 
 def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float, global_batch_size: int) -> Contrast:
-    """Cross-entropy of finding each query's key among it and the queue, and how often it is found.
+    """Cross-entropy of telling each query's key from the keys in the queue, and how often that succeeds.
 
     Args:
         queries: (n, p) floating, any norm (normalised here, in float32).
-        keys: (n, p) floating, the other views of the same images; no gradient reaches them.
+        keys: (n, p) floating, of the other views of the same images; no gradient reaches them.
         queue: (Q, p) float32, unit rows.
         temperature: > 0, divides cosine similarity.
         global_batch_size: images over all replicas.
 
     Returns:
-        Sums over the n queries divided by the global batch, so that replicas add up to the mean.
+        Sums over the n queries divided by the global batch size, so that the replicas add up to the mean.
 
     Raises:
         ValueError: temperature is not positive, or the shapes differ.
@@ -57,12 +57,12 @@ def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float, g
 
 
 class KeyQueue:
-    """The latest ``size`` keys, unit rows; random directions at first.
+    """The latest ``size`` keys as unit rows; at first, random directions.
 
     Args:
-        size: a multiple of the number of keys that are put in together.
+        size: a multiple of the number of keys that ``enqueue`` takes at a time.
         width: p of the projections.
-        seed: of the first rows.
+        seed: of the random directions.
 
     Source: He et al. 2019, section 3.2.
     """
@@ -74,10 +74,10 @@ class KeyQueue:
         self.pointer = keras.Variable(0, dtype="int", trainable=False, name="queue_pointer")
 
     def enqueue(self, keys: Tensor) -> None:
-        """Put (N, p) unit rows in the place of the oldest.
+        """Replace the oldest keys by (N, p) unit rows.
 
         Raises:
-            ValueError: the queue's size is no multiple of N.
+            ValueError: the size of the queue is no multiple of N.
 
         Source: He et al. 2019, algorithm 1.
         """
@@ -85,7 +85,7 @@ class KeyQueue:
         count = keys.shape[0]
         if size % count:
             raise ValueError(f"a queue of {size} keys cannot take {count} at a time")
-        # A choice between whole blocks, because scattered writes are not deterministic everywhere.
+        # Choose between whole blocks, because scattered writes are not deterministic on every device.
         block = ops.cast(self.pointer.value // count, "int32")
         is_oldest = ops.arange(size // count, dtype="int32")[:, None, None] == block
         blocks = ops.reshape(self.rows.value, (size // count, count, width))
@@ -94,18 +94,18 @@ class KeyQueue:
 
 
 class MoCo(Objective):
-    """Queries and keys encoded apart; the keys join the queue after the loss.
+    """Queries and keys are encoded separately; the keys join the queue after the loss.
 
-    Keys are normalised in several groups and queries over the whole batch, so that BatchNorm does not tell a query
-    which statistics its key was made with.
+    BatchNorm normalises keys in several groups and queries over the whole batch, so that its statistics do not tell
+    which key belongs to a query.
 
     Args:
         encoder: as for ``Objective``.
-        projection_head: likewise.
-        followers: copies of both, for the keys.
-        queue: of keys; a multiple of the global batch.
-        temperature: of ``info_nce``.
-        groups: BatchNorm groups of the keys on this replica.
+        projection_head: as for ``Objective``.
+        followers: copies of both, which make the keys.
+        queue: keeps the keys; its size is a multiple of the global batch size.
+        temperature: as for ``info_nce``.
+        groups: number of groups in which this replica's keys are normalised.
 
     Source: He et al. 2019; Chen et al. 2020, "Improved baselines with momentum contrastive learning".
     """
@@ -124,7 +124,7 @@ class MoCo(Objective):
         self._temperature, self._groups = temperature, groups
 
     def __call__(self, pixels: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
-        """As ``Objective``; representations and projections of second views are the followers'."""
+        """As ``Objective``; the followers make the representations and projections of second views."""
         query_pixels, key_pixels = ops.split(pixels, 2)
         representations, queries = self.encode(query_pixels)
         key_representations, keys = self._encode_keys(key_pixels)
@@ -137,14 +137,14 @@ class MoCo(Objective):
         )
 
     def follow(self, outcome: Outcome, replicas: Replicas = ONE_REPLICA) -> None:
-        """Put the keys of all replicas into the queue, then move the key encoder."""
+        """Put the keys of all replicas into the queue, then move the key encoder towards the trained one."""
         keys = normalise(ops.split(outcome.projections, 2)[1])
         count, width = keys.shape
         self.queue.enqueue(ops.reshape(replicas.gather(keys), (count * replicas.count, width)))
         self._followers.follow()
 
     def state(self) -> dict[str, Sequence[keras.Variable]]:
-        """As ``Objective``, and key encoder, queue and pointer."""
+        """As ``Objective``, with key encoder, queue and pointer."""
         queue = {"queue": [self.queue.rows], "queue_pointer": [self.queue.pointer]}
         return super().state() | self._followers.state("key") | queue
 

@@ -1,6 +1,6 @@
-"""Weights that follow others slowly: the key encoder of MoCo and the target of BYOL.
+"""Models whose weights slowly follow those of others: the key encoder of MoCo and the target of BYOL.
 
-Trainable weights only: a follower normalises by the statistics of its batch, so its moving ones are never looked at.
+Only trainable weights follow. A follower normalises by the statistics of its batch and never uses moving statistics.
 """
 
 import math
@@ -13,10 +13,10 @@ from components.simclr.methods.nt_xent import Tensor
 
 
 def constant_rate(momentum: float) -> Callable[[Tensor], Tensor]:
-    """The part of the way that followers go in each step: 1 - ``momentum`` always.
+    """The part of the way that followers go in each step, always 1 - ``momentum``.
 
     Args:
-        momentum: 0 up to, but not including, 1.
+        momentum: at least 0 and less than 1.
 
     Source: He et al. 2019, eq. 2.
     """
@@ -24,7 +24,7 @@ def constant_rate(momentum: float) -> Callable[[Tensor], Tensor]:
 
 
 def cosine_rate(momentum: float, total_steps: int) -> Callable[[Tensor], Tensor]:
-    """The part of the way in step k of K: ``(1 - momentum) * (cos(pi k / K) + 1) / 2``, so momentum rises to 1.
+    """The part of the way in step k of K: ``(1 - momentum) * (cos(pi k / K) + 1) / 2``; so the momentum rises to 1.
 
     Source: Grill et al. 2020, section 3.2.
     """
@@ -37,13 +37,13 @@ def cosine_rate(momentum: float, total_steps: int) -> Callable[[Tensor], Tensor]
 
 
 class Followers:
-    """Copies of models, equal at first, that move towards them.
+    """Copies of models that are equal to them at first and then move towards them.
 
     Args:
-        leaders: trained models.
-        copies: of the same shapes; they take over all weights of the leaders.
-        rate: from the number of updates so far, int scalar, to the part of the way, float32 scalar. A rate and not a
-            momentum, because float32 holds 0.001 more exactly than 0.999.
+        leaders: the trained models.
+        copies: models of the same shapes; they get all weights of the leaders.
+        rate: takes the number of updates so far, an int scalar, and returns the part of the way, a float32 scalar. It
+            is a rate and not a momentum because float32 holds 0.001 more exactly than 0.999.
     """
 
     def __init__(self, leaders: Sequence[keras.Model], copies: Sequence[keras.Model], rate: Callable[[Tensor], Tensor]):
@@ -53,16 +53,16 @@ class Followers:
         self.updates = keras.Variable(0, dtype="int", trainable=False, name="updates")
 
     def encode(self, pixels: Tensor) -> list[Tensor]:
-        """What each copy in turn makes of (n, s, s, c) pixels and its predecessor's output; no gradient flows back."""
+        """Outputs of the copies, one after the other, from (n, s, s, c) pixels; no gradient flows back."""
         values, outputs = pixels, []
-        with keras.StatelessScope():  # the moving statistics stay
+        with keras.StatelessScope():  # moving statistics do not change
             for copy in self._copies:
                 values = copy(values, training=True)
                 outputs.append(ops.stop_gradient(values))
         return outputs
 
     def follow(self) -> None:
-        """Each trainable weight w of a copy becomes ``w + rate * (leader's - w)``.
+        """Set each trainable weight w of a copy to ``w + rate * (leader's weight - w)``.
 
         Source: He et al. 2019, eq. 2; Grill et al. 2020, eq. 1.
         """
@@ -74,6 +74,6 @@ class Followers:
         self.updates.assign(self.updates.value + 1)
 
     def state(self, name: str) -> dict[str, Sequence[keras.Variable]]:
-        """All variables by kind, every kind beginning with ``name``."""
+        """All variables by kind; the name of each kind begins with ``name``."""
         weights = [variable for copy in self._copies for variable in copy.variables]
         return {f"{name}_weights": weights, f"{name}_updates": [self.updates]}

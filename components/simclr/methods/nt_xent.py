@@ -1,6 +1,6 @@
 """NT-Xent, the loss of SimCLR: projections of two views of each image go in, loss and contrastive accuracy come out.
 
-The gradient has a closed form, so that it comes from the blocks of the similarity matrix that the loss comes from, and
+Loss and gradient are both computed block by block from the similarity matrix, as the gradient has a closed form. So
 memory grows with N, not with N squared. Written in ``keras.ops``, so any Keras backend can run it.
 """
 
@@ -11,17 +11,17 @@ from keras import ops, tree
 
 from components.simclr.methods.similarities import ONE_REPLICA, LogSums, PlainSums, Replicas, Similarities, Tensor
 
-_MAX_PLAIN_EXPONENT = 43.0  # so down to a temperature of 0.0233; the square of such exponentials still fits float32
-_SQUARED_NORM_FLOOR = 1e-12  # a zero vector keeps a finite direction and a finite gradient
-TIE = 1e-5  # of cosine similarity: equal vectors differ by float32 rounding
+_MAX_PLAIN_EXPONENT = 43.0  # reached at a temperature of 0.0233; the squares of such exponentials still fit float32
+_SQUARED_NORM_FLOOR = 1e-12  # gives zero vectors a finite direction and a finite gradient
+TIE = 1e-5  # cosine similarities this close are equal: float32 rounds them
 
 
 class Contrast(NamedTuple):
-    """What one pass over the similarities gives; three scalars, float32."""
+    """Loss and accuracy of one pass over the similarities; three float32 scalars."""
 
-    loss: Tensor  # nats; the logarithm of the number of candidates when all views look alike
-    top1: Tensor  # part of the anchors whose positive is nearer than every negative
-    top5: Tensor  # part of the anchors with fewer than five negatives as near as the positive
+    loss: Tensor  # nats; if all views look alike, the logarithm of the number of candidates
+    top1: Tensor  # fraction of anchors whose positive is nearer than every negative
+    top5: Tensor  # fraction of anchors with fewer than five negatives as near as the positive
 
 
 def nt_xent(
@@ -37,12 +37,12 @@ def nt_xent(
         projections_a: (n, d) floating, n images on this replica, any norm (normalised here, in float32).
         projections_b: (n, d) floating, the second views, same order.
         temperature: > 0, divides cosine similarity.
-        replicas: how to reach the other replicas; the same n on each.
+        replicas: how to reach the other replicas, which all have the same n.
 
     Returns:
-        Scalars float32. Each is the sum over the 2n local anchors divided by the *global* 2N, so that the sum over
-        replicas is the mean over all anchors; likewise each replica's gradient is that of the global mean with respect
-        to its own projections. All derivatives beyond the first are zero.
+        Float32 scalars. Each is the sum over the 2n local anchors divided by the *global* 2N, so that the sum over the
+        replicas is the mean over all anchors. Likewise, each replica's gradient is the gradient of the global mean with
+        respect to its own projections. All derivatives beyond the first are zero.
 
     Raises:
         ValueError: temperature is not positive, or the shapes differ.
@@ -59,7 +59,7 @@ def nt_xent(
         measures, gradient = _contrast(ops.concatenate([projections_a, projections_b]), float(temperature), replicas)
 
         def carry_back(*upstream: Tensor) -> list[Tensor]:
-            return ops.split(gradient * tree.flatten(upstream)[0], 2)  # of the loss; nothing else has a derivative
+            return ops.split(gradient * tree.flatten(upstream)[0], 2)  # only the loss has a derivative
 
         return tuple(measures), carry_back
 
@@ -67,7 +67,7 @@ def nt_xent(
 
 
 def chance_loss(global_batch_size: int) -> float:
-    """log(2N - 1), the loss of an encoder to which all views look alike; nats.
+    """log(2N - 1), the loss in nats of an encoder to which all views look alike.
 
     Source: Chen et al. 2020, eq. 1, with all similarities equal.
     """
@@ -75,7 +75,7 @@ def chance_loss(global_batch_size: int) -> float:
 
 
 def normalise(projections: Tensor) -> Tensor:
-    """Rows scaled to length 1 in float32, (n, d); a zero row stays zero, with a finite gradient.
+    """Scale rows to length 1 in float32, (n, d); a zero row stays zero and has a finite gradient.
 
     Source: Chen et al. 2020, section 2.1 (cosine similarity is the product of such rows).
     """
@@ -89,14 +89,16 @@ def _inverse_norms(projections: Tensor) -> Tensor:
 
 
 def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tuple[Contrast, Tensor]:
-    """The measures of (2n, d) projections, and the gradient of the global loss with respect to them."""
+    """The measures of (2n, d) projections, and the gradient of the global loss with respect to the projections."""
     num_global = projections.shape[0] * replicas.count
-    if num_global == 2:  # no negatives: the softmax has one term, whatever it is
+    if num_global == 2:  # no negatives: the softmax has a single term
         return Contrast(ops.zeros(()), ops.ones(()), ops.ones(())), ops.zeros_like(projections)
-    # Logits are products of these, so that no matrix need be divided by the temperature.
+    # The products of these views are logits, so that no matrix has to be divided by the temperature.
     scales = _inverse_norms(projections) / math.sqrt(temperature)
     views = projections * scales
-    partners = ops.concatenate(ops.split(views, 2)[::-1])  # of each view; for small batches faster than a roll
+    partners = ops.concatenate(
+        ops.split(views, 2)[::-1]
+    )  # the partner of each view; faster than a roll for small batches
     positive = ops.sum(views * partners, axis=1)
     sums = PlainSums if temperature * _MAX_PLAIN_EXPONENT >= 1.0 else LogSums
     similarities = Similarities(views, sums, replicas)
@@ -105,6 +107,6 @@ def _contrast(projections: Tensor, temperature: float, replicas: Replicas) -> tu
     # A direction has no derivative along itself.
     along = ops.sum(by_views * views, axis=1, keepdims=True) * temperature
     gradient = (by_views - along * views) * (scales / num_global)
-    found = (as_near <= k for k in (1, 5))  # one of them is the positive itself
+    found = (as_near <= k for k in (1, 5))  # as_near counts the positive itself
     parts = (sums.log(total) - positive, *(ops.cast(chosen, "float32") for chosen in found))
     return Contrast(*(ops.sum(part) / num_global for part in parts)), gradient

@@ -1,6 +1,6 @@
-"""What a method is to the training step: it turns a batch of views into a loss, and moves what no gradient moves.
+"""The interface of a method: it turns a batch of views into a loss, and moves the weights that no gradient moves.
 
-``SimClr`` is here; its siblings are ``moco.MoCo`` and ``byol.Byol``. Gradient and optimiser belong to the caller:
+``SimClr`` is here; its siblings are ``moco.MoCo`` and ``byol.Byol``. The caller owns gradient and optimiser:
 
     with tf.GradientTape() as tape:
         outcome = objective(pixels, replicas)
@@ -22,20 +22,20 @@ from components.simclr.methods.nt_xent import ONE_REPLICA, Replicas, Tensor
 
 
 class Outcome(NamedTuple):
-    """What one pass over this replica's n images gives; first views come before second ones."""
+    """The result of one pass over this replica's n images; all first views come before the second views."""
 
-    measures: tuple[Tensor, ...]  # float32 scalars in the order of ``measure_names``, which add up over the replicas
+    measures: tuple[Tensor, ...]  # float32 scalars in the order of ``measure_names``; replicas add them up
     representations: Tensor  # (2n, d)
-    projections: Tensor  # (2n, p), what the loss compared
+    projections: Tensor  # (2n, p), compared by the loss
 
     @property
     def loss(self) -> Tensor:
-        """This replica's share of the loss; its gradients add up over the replicas."""
+        """This replica's share of the loss; replicas add up its gradients."""
         return self.measures[0]
 
 
 class Objective(abc.ABC):
-    """A method with everything it trains or keeps beside encoder and head.
+    """A method, with encoder, head and whatever else it trains or keeps.
 
     Args:
         encoder: (n, s, s, c) pixels to (n, d) representations.
@@ -49,39 +49,39 @@ class Objective(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, pixels: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
-        """Loss of (2n, s, s, c) standardised views, first views of n images before the second ones."""
+        """Compare (2n, s, s, c) standardised views; the first views of n images come before the second views."""
 
     def follow(self, outcome: Outcome, replicas: Replicas = ONE_REPLICA) -> None:
-        """Move what no gradient moves; to be called after the optimiser's step. SimCLR has nothing of the kind."""
+        """Move what no gradient moves; call this after the optimiser's step. SimCLR has nothing to move."""
         return None
 
     @property
     def trained_models(self) -> list[keras.Model]:
-        """What the optimiser moves."""
+        """The models that the optimiser moves."""
         return [self.encoder, self.projection_head]
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
-        """Of all trained models, in their order."""
+        """The variables of all trained models, in the order of the models."""
         return list(itertools.chain.from_iterable(model.trainable_variables for model in self.trained_models))
 
     def state(self) -> dict[str, Sequence[keras.Variable]]:
-        """All variables by kind, as a checkpoint holds them; siblings add theirs."""
+        """All variables by kind, for checkpoints; siblings add their own."""
         return {"encoder": self.encoder.variables, "projection_head": self.projection_head.variables}
 
     def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Representations (n, d) and projections (n, p) of (n, s, s, c) pixels, with the statistics of the batch."""
+        """Representations (n, d) and projections (n, p) of (n, s, s, c) pixels, with batch statistics."""
         representations = self.encoder(pixels, training=True)
         return representations, self.projection_head(representations, training=True)
 
 
 class SimClr(Objective):
-    """Both views in one forward pass; all other views of the batch are negatives.
+    """Both views go through one forward pass; all other views of the batch are negatives.
 
     Args:
         encoder: as for ``Objective``.
-        projection_head: likewise.
-        temperature: of ``nt_xent``.
+        projection_head: as for ``Objective``.
+        temperature: as for ``nt_xent``.
 
     Source: Chen et al. 2020, algorithm 1.
     """
@@ -95,7 +95,7 @@ class SimClr(Objective):
         return self.compare(*self.encode(pixels), replicas)
 
     def compare(self, representations: Tensor, projections: Tensor, replicas: Replicas = ONE_REPLICA) -> Outcome:
-        """The loss of (2n, p) projections, whichever way they were made."""
+        """The outcome of (2n, p) projections, however they were made."""
         first, second = ops.split(projections, 2)
         contrast = nt_xent.nt_xent(first, second, self._temperature, replicas)
         return Outcome(tuple(contrast), representations, projections)

@@ -1,7 +1,7 @@
-"""The similarity matrix of a batch's views, which the loss adds up without ever holding it whole.
+"""Sums over the similarity matrix of a batch's views, without ever holding the whole matrix.
 
-Memory grows with N, not with N squared: the matrix is made block by block, half of it, as it is symmetric. Written in
-``keras.ops``, so any Keras backend can run it.
+The matrix is made block by block, so memory grows with N, not with N squared. It is symmetric, so only half of it is
+made. Written in ``keras.ops``, so any Keras backend can run it.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from keras import ops
 
 Tensor = Any  # of the Keras backend in use
 
-_WHOLE_ROWS = 1024  # up to so many views the similarity matrix is one block, made once
-_BLOCK_ROWS = 1024  # at most, where it is several; at 512 the same took a quarter longer on 2 CPU cores
+_WHOLE_ROWS = 1024  # with up to this many views the similarity matrix is a single block, made once
+_BLOCK_ROWS = 1024  # most rows of each of several blocks; 512 took a quarter longer on 2 CPU cores
 _MASKED = -1e30
 
 
 class Replicas(NamedTuple):
-    """How this replica finds the others' views. The default is a single device."""
+    """How this replica gets the views of the others. The default is a single device."""
 
     count: int = 1
     index: Any = 0  # of this replica, int or int32 scalar tensor
@@ -28,7 +28,7 @@ ONE_REPLICA = Replicas()
 
 
 class PlainSums:
-    """Sums of exponentials, where the temperature lets none of them over- or underflow."""
+    """Sums of exponentials, for temperatures at which no exponential over- or underflows."""
 
     values = staticmethod(ops.exp)
     log = staticmethod(ops.log)
@@ -47,7 +47,7 @@ class PlainSums:
 
 
 class LogSums:
-    """The same with a running maximum, for low temperatures; twice the exponentials.
+    """Logarithms of the same sums, for low temperatures; they need twice as many exponentials.
 
     Source: Milakov and Gimelshein 2018, Online normalizer calculation for softmax, section 3.
     """
@@ -67,39 +67,39 @@ class LogSums:
 
 
 class _Side(NamedTuple):
-    """The rows or the columns of a block; where there are several blocks, all of them with their number in front."""
+    """The rows or the columns of one block, or of all blocks, with an axis for the block in front."""
 
     views: Tensor  # (b, d)
-    numbers: Tensor  # (b,), one beside each view
-    is_view: Tensor  # (b,), false in the padding
+    numbers: Tensor  # (b,), one number for each view
+    is_view: Tensor  # (b,), false for padding
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "_Side":
         return _Side(*(function(values) for values in self))
 
 
 class _Pass(NamedTuple):
-    """What one pass over the blocks collects: per view some values that its pairs add to."""
+    """What one pass over the blocks collects: some values for each view, to which each of its pairs contributes."""
 
-    # Of a block's values, rows and columns: what they give to the rows, and a function of what they give to the columns
+    # From a block's values, rows and columns: contributions to the rows, and a function that makes those to the columns
     contribute: Callable[[Tensor, _Side, _Side], tuple[tuple, Callable[[], tuple]]]
-    merges: tuple[Callable, ...]  # per contribution, how two become one
-    like: tuple[Tensor, ...]  # per contribution, an array of a block's shape
+    merges: tuple[Callable, ...]  # for each contribution, how to merge two of them
+    like: tuple[Tensor, ...]  # for each contribution, an array of its shape for one block
 
     def merge(self, state: tuple, results: tuple) -> tuple:
         return tuple(merge(old, new) for merge, old, new in zip(self.merges, state, results, strict=True))
 
 
 class Similarities:
-    """The similarity matrix between this replica's views and everyone's, one square block at a time.
+    """The similarity matrix between this replica's views and those of all replicas, one square block at a time.
 
-    The own views lie in m blocks of b rows: one, or an even number. Each is paired with the one k places on: k = 0 to
-    m / 2 visits every pair of blocks once, and what a pair gives to its rows it gives to its columns too, as the matrix
-    is symmetric. The other replicas' views are columns only.
+    This replica's views lie in m blocks of b rows; m is 1 or even. For each k from 0 to m / 2, every block is paired
+    with the block k places further on, which visits every pair of blocks once. The matrix is symmetric, so each pair
+    contributes to its rows and to its columns. The views of other replicas are only columns.
 
     Args:
         views: (2n, d) float32, of this replica; their products are the logits.
-        sums: how exponentials are added up.
-        replicas: how to reach the others.
+        sums: ``PlainSums`` or ``LogSums``.
+        replicas: how to get the views of the others.
 
     Source: Chen et al. 2020, section 2.1; the blocks are this project's.
     """
@@ -113,10 +113,10 @@ class Similarities:
         self._shape = (self._rows,) if self._count == 1 else (self._count, self._rows)
         self._views = self._to_blocks(views)
         self._is_view = self._to_blocks(ops.ones((self._num_views,))) > 0
-        self._whole: Tensor | None = None  # the values of the only block, once they are made
+        self._whole: Tensor | None = None  # the values of the only block, kept once they are made
 
     def statistics(self, threshold: Tensor) -> tuple[Tensor, Tensor]:
-        """Per view (2n,): the sum over all others, and how many of them reach its threshold."""
+        """For each view, (2n,): the sum over all other views, and how many of them reach its threshold."""
 
         def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
             to_rows = self._sums.total(values, 1), _count(values >= rows.numbers[:, None], 1)
@@ -126,7 +126,7 @@ class Similarities:
         return self._visit(_Pass(contribute, (self._sums.merge, ops.add), like), threshold)
 
     def attraction(self, total: Tensor) -> Tensor:
-        """(2n, d): sum over all others of the view times the softmax weights of the pair, from both its ends."""
+        """(2n, d): for each view, the sum of all others, each times the softmax weights of the pair from both ends."""
 
         def contribute(values: Tensor, rows: _Side, columns: _Side) -> tuple:
             weights = self._sums.weights(values, rows.numbers, columns.numbers)
@@ -137,7 +137,7 @@ class Similarities:
         return self._visit(_Pass(contribute, (ops.add,), like), self._sums.divisor(total))[0]
 
     def _visit(self, visit: _Pass, numbers: Tensor) -> tuple:
-        """What the pass collects, arrays (2n, ...); ``numbers`` (2n,) go to it beside the views."""
+        """Make the pass and return what it collects, arrays (2n, ...); ``numbers`` (2n,) go with the views."""
         own = _Side(self._views, self._to_blocks(numbers, filler=1.0), self._is_view)
 
         def visit_diagonal(i: Tensor) -> tuple:
@@ -152,7 +152,7 @@ class Similarities:
         return tuple(self._from_blocks(values) for values in state)
 
     def _visit_pairs(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
-        """Pairs of different blocks of this replica."""
+        """Visit the pairs of different blocks of this replica."""
         half = self._count // 2
 
         def visit_round(k: Tensor, pairs: int) -> tuple:
@@ -169,13 +169,13 @@ class Similarities:
             return visit.merge(state, tuple(ops.roll(values, k, axis=0) for values in to_columns))
 
         def visit_opposite(k: Tensor, state: tuple) -> tuple:
-            results = visit_round(k, half)  # each block is either row or column
+            results = visit_round(k, half)  # each block occurs once, as rows or as columns
             return visit.merge(state, tuple(ops.concatenate(parts) for parts in zip(*results, strict=True)))
 
         return _loop(half, half + 1, visit_opposite, _loop(1, half, visit_turned, state))
 
     def _visit_others(self, visit: _Pass, own: _Side, state: tuple) -> tuple:
-        """The other replicas' blocks, one after the other, each with all own ones."""
+        """Visit the blocks of the other replicas, one after the other, each with all blocks of this one."""
         is_view = ops.tile(ops.reshape(self._is_view, (self._count, self._rows)), (self._replicas.count - 1, 1))
         others = _Side(self._of_others(own.views), self._of_others(own.numbers), is_view)
 
@@ -194,13 +194,13 @@ class Similarities:
         return side if self._count == 1 else side.map(lambda values: ops.take(values, number, axis=0))
 
     def _each(self, function: Callable[[Tensor], tuple], like: tuple, blocks: int) -> tuple:
-        """``function`` of each number, one after the other: results like ``like``, with the blocks' number in front."""
+        """Call ``function`` for each block, one after the other; results like ``like``, with an axis for the block."""
         if self._count == 1:
             return function(0)
         return ops.scan(lambda nothing, number: (nothing, function(number)), like, ops.arange(blocks))[1]
 
     def _diagonal_values(self, rows: _Side) -> Tensor:
-        """As ``_values``, of a block with itself."""
+        """As ``_values``, for a block and itself."""
         if self._count > 1:
             return self._values(rows, rows, is_diagonal=True)
         if self._whole is None:
@@ -208,7 +208,7 @@ class Similarities:
         return self._whole
 
     def _values(self, rows: _Side, columns: _Side, is_diagonal: bool = False) -> Tensor:
-        """(b, b) of ``sums``; nothing comes from the padding, nor from a view to itself."""
+        """(b, b) values as ``sums`` adds them up; padding, and a view with itself, contribute nothing."""
         logits = ops.matmul(rows.views, ops.transpose(columns.views))
         if is_diagonal:
             logits = ops.where(ops.eye(self._rows, dtype="bool"), _MASKED, logits)
@@ -224,7 +224,7 @@ class Similarities:
         return ops.roll(gathered, -after_own, axis=0)[: -self._count]
 
     def _to_blocks(self, values: Tensor, filler: float = 0.0) -> Tensor:
-        """(2n, ...) to (m, b, ...), or (b, ...) where there is one block."""
+        """(2n, ...) to (m, b, ...), or to (b, ...) if there is one block."""
         if self._count == 1:
             return values
         rest = values.shape[1:]
@@ -241,7 +241,7 @@ class Similarities:
 
 
 def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: tuple) -> tuple:
-    """``state = body(k, state)`` for k from ``start`` to ``stop - 1``, one after the other, and after ``state``."""
+    """Run ``state = body(k, state)`` for k from ``start`` to ``stop - 1``, strictly one after the other."""
 
     def step(k: Tensor, *state: Tensor) -> tuple:
         state = body(k, state)
@@ -251,17 +251,17 @@ def _loop(start: int, stop: int, body: Callable[[Tensor, tuple], tuple], state: 
 
 
 def _after(state: tuple, k: Any) -> Tensor:
-    """k, but not before ``state`` is known: else TensorFlow works at several rounds at once, in as much more memory."""
+    """Make k depend on ``state``, so that loop iterations do not run in parallel and multiply memory."""
     return ops.where(ops.ravel(state[0])[0] > 0, k, k)
 
 
 def _count(chosen: Tensor, axis: int) -> Tensor:
-    """How many of (b, b) are true along an axis, (b,) float32, exact."""
+    """Count the true values of (b, b) along an axis: (b,) float32, exact."""
     return _add_up(ops.cast(chosen, "float32"), axis)
 
 
 def _add_up(values: Tensor, axis: int) -> Tensor:
-    """(b, b) values added up along an axis, (b,), as a product: faster than a sum, but along rows of float32 values."""
+    """Add up (b, b) values along an axis, (b,), by a matrix product: faster than a sum, except along rows of floats."""
     ones = ops.ones((1, values.shape[axis]))
     added = ops.matmul(ones, values) if axis == 0 else ops.matmul(values, ops.transpose(ones))
     return ops.reshape(added, (-1,))

@@ -119,5 +119,5 @@ def test_strength_stays_within_what_an_operation_can_do():
 
 @pytest.mark.parametrize("strength", [0.0, -1.0, float("nan")])
 def test_a_strength_that_is_none_is_refused(strength):
-    with pytest.raises(ValueError, match="a positive strength expected"):
+    with pytest.raises(ValueError, match="expected a positive strength"):
         strengthened(OnlinePolicy(), strength)

@@ -71,7 +71,7 @@ def test_kept_head_layers_start_new_where_the_file_has_none(tmp_path):
         ({"width": 0.5}, r"layer 2 \(Conv2D\) has filters 16 instead of 8, weights .*16\)\] instead of"),
         ({"channels": 1}, r"weights \[\(3, 3, 1, 8\)\] instead of \[\(3, 3, 3, 8\)\]"),
         ({"size_px": 48}, r"AveragePooling2D\) has pool_size \(4, 4\) instead of \(1, 1\)"),
-        ({"kept": 1}, r"it goes on with Dense, BatchNormalization, ReLU \(see projection_head.kept_layers\)"),
+        ({"kept": 1}, r"it also has Dense, BatchNormalization, ReLU \(see projection_head.kept_layers\)"),
     ],
 )
 def test_another_architecture_is_refused_with_the_difference(earlier, message, tmp_path):
@@ -79,7 +79,9 @@ def test_another_architecture_is_refused_with_the_difference(earlier, message, t
     config = write(model, tmp_path / "encoder.keras")
     new, own_layers = encoder_of("small_cnn")
     before = weights_digest(new)
-    with pytest.raises(ValueError, match=rf"encoder\.keras is built otherwise than this config says: .*{message}"):
+    with pytest.raises(
+        ValueError, match=rf"encoder\.keras differs from the encoder that this config describes: .*{message}"
+    ):
         load(config, new, own_layers)
     assert weights_digest(new) == before
 
