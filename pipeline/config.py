@@ -67,31 +67,37 @@ class PipelineConfig:
     """All settings. Places and identities are arguments of the commands."""
 
     pipeline_name: str = Field(
-        "simclr", pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="name in ML Metadata and on Kubeflow"
+        default="simclr",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        description="name in ML Metadata and on Kubeflow",
     )
     bundled_data: BundledData | None = Field(
         None,
         description="data for runs without --data, written into the work directory; null: a run must name its data",
     )
     training_spans: int = Field(
-        1,
+        default=1,
         ge=1,
         le=255,
         description="spans to train on: the new one and those before it; built into the compiled graph",
     )
-    image: ImageConfig = Field(ImageConfig(), description="what the encoder sees")
-    ingestion: IngestionConfig = Field(IngestionConfig(), description="image files to split, stored records")
-    validation: ValidationConfig = Field(ValidationConfig(), description="how far spans may drift apart")
-    views: ViewsConfig = Field(ViewsConfig(), description="random crops prepared in Beam")
-    pretraining: PretrainingConfig = Field(PretrainingConfig(), description="SimCLR")
-    tuning: TuningConfig = Field(TuningConfig(), description="short pretrainings that choose settings of the long one")
-    features: FeaturesConfig = Field(FeaturesConfig(), description="what the probe measures")
-    linear_evaluation: LinearEvaluationConfig = Field(LinearEvaluationConfig(), description="the probe")
-    baselines: BaselinesConfig = Field(BaselinesConfig(), description="what pretraining is compared with, on demand")
-    gate: GateConfig = Field(GateConfig(), description="what is good enough")
-    export: ExportConfig = Field(ExportConfig(), description="the registry")
-    report: ReportConfig = Field(ReportConfig(), description="the page about a run")
-    beam: BeamConfig = Field(BeamConfig(), description="Beam")
+    image: ImageConfig = Field(default=ImageConfig(), description="what the encoder sees")
+    ingestion: IngestionConfig = Field(default=IngestionConfig(), description="image files to split, stored records")
+    validation: ValidationConfig = Field(default=ValidationConfig(), description="how far spans may drift apart")
+    views: ViewsConfig = Field(default=ViewsConfig(), description="random crops prepared in Beam")
+    pretraining: PretrainingConfig = Field(default=PretrainingConfig(), description="SimCLR")
+    tuning: TuningConfig = Field(
+        default=TuningConfig(), description="short pretrainings that choose settings of the long one"
+    )
+    features: FeaturesConfig = Field(default=FeaturesConfig(), description="what the probe measures")
+    linear_evaluation: LinearEvaluationConfig = Field(default=LinearEvaluationConfig(), description="the probe")
+    baselines: BaselinesConfig = Field(
+        default=BaselinesConfig(), description="what pretraining is compared with, on demand"
+    )
+    gate: GateConfig = Field(default=GateConfig(), description="what is good enough")
+    export: ExportConfig = Field(default=ExportConfig(), description="the registry")
+    report: ReportConfig = Field(default=ReportConfig(), description="the page about a run")
+    beam: BeamConfig = Field(default=BeamConfig(), description="Beam")
 
     @pydantic.model_validator(mode="after")
     def _check_across_rooms(self) -> Self:

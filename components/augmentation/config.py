@@ -22,23 +22,32 @@ class ViewsConfig:
     """What ViewGen needs to know."""
 
     views_per_image: int = Field(
-        4, ge=0, le=256, description="random crops stored of each image; 0 stores the image itself, cropped in training"
+        default=4,
+        ge=0,
+        le=256,
+        description="random crops stored of each image; 0 stores the image itself, cropped in training",
     )
-    crop: CropPolicy = Field(CropPolicy(), description="where the stored crops lie")
-    seed: int = Field(0, ge=0, lt=2**31, description="of the crops; which images are held out does not depend on it")
+    crop: CropPolicy = Field(default=CropPolicy(), description="where the stored crops lie")
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="of the crops; which images are held out does not depend on it"
+    )
     eval_fraction: float = Field(
-        0.1,
+        default=0.1,
         gt=0,
         lt=1,
         description="part of the labelled train images, or their groups, held out for watching; at least one",
     )
-    view_format: ViewFormat = Field(ViewFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg")
-    jpeg_quality: int = Field(95, ge=1, le=100, description="of crops stored as JPEG")
+    view_format: ViewFormat = Field(
+        default=ViewFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg"
+    )
+    jpeg_quality: int = Field(default=95, ge=1, le=100, description="of crops stored as JPEG")
     shard_bytes: int = Field(
-        128 * 2**20, ge=2**10, description="largest size of an output file, unless one record is larger"
+        default=128 * 2**20, ge=2**10, description="largest size of an output file, unless one record is larger"
     )
     max_view_bytes: int = Field(
-        20 * 2**30, ge=1, description="the step refuses to write more than this, by an estimate made before writing"
+        default=20 * 2**30,
+        ge=1,
+        description="the step refuses to write more than this, by an estimate made before writing",
     )
 
     @pydantic.field_validator("views_per_image")

@@ -25,30 +25,43 @@ class BaselinesConfig:
     """How classifiers are trained for comparison. Every choice is made inside train; test is predicted once."""
 
     enabled: bool = Field(
-        False, description="whether the graph has this step, which is expensive; built into the compiled graph"
+        default=False, description="whether the graph has this step, which is expensive; built into the compiled graph"
     )
     methods: tuple[Baseline, ...] = Field(
-        tuple(Baseline), min_length=1, description="any of from_scratch, frozen, last_block, all_layers"
+        default=tuple(Baseline), min_length=1, description="any of from_scratch, frozen, last_block, all_layers"
     )
-    optimizer: OptimizerConfig = Field(OptimizerConfig(learning_rate=0.001), description="update rule")
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(learning_rate=0.001), description="update rule")
     learning_rate_factors: tuple[float, ...] = Field(
-        (1.0, 0.1, 10.0),
+        default=(1.0, 0.1, 10.0),
         min_length=1,
         description="factors on the optimizer's learning rate that are tried; the first where nothing can be held out",
     )
-    batch_size: int = Field(64, ge=2, le=65536, description="images per step, over all replicas; two views of each")
+    batch_size: int = Field(
+        default=64, ge=2, le=65536, description="images per step, over all replicas; two views of each"
+    )
     max_image_passes: int | None = Field(
-        None, ge=1, description="most images that one training may see; null: as many as pretraining saw"
+        default=None, ge=1, description="most images that one training may see; null: as many as pretraining saw"
     )
-    warmup_fraction: float = Field(0.05, ge=0, lt=1, description="part of the steps with a rising learning rate")
-    checks: int = Field(30, ge=1, le=1000, description="looks at the held-out images in the course of a training")
-    patience_checks: int = Field(6, ge=1, description="looks without improvement after which a training stops")
+    warmup_fraction: float = Field(
+        default=0.05, ge=0, lt=1, description="part of the steps with a rising learning rate"
+    )
+    checks: int = Field(
+        default=30, ge=1, le=1000, description="looks at the held-out images in the course of a training"
+    )
+    patience_checks: int = Field(default=6, ge=1, description="looks without improvement after which a training stops")
     max_held_out_parts: int = Field(
-        3, ge=1, le=10, description="held-out parts that judge in turn, of those that linear evaluation would use"
+        default=3,
+        ge=1,
+        le=10,
+        description="held-out parts that judge in turn, of those that linear evaluation would use",
     )
-    max_label_draws: int = Field(5, ge=1, le=100, description="draws of the labels used, of linear evaluation's")
-    num_gpus: int = Field(0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error")
-    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+    max_label_draws: int = Field(
+        default=5, ge=1, le=100, description="draws of the labels used, of linear evaluation's"
+    )
+    num_gpus: int = Field(
+        default=0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

@@ -18,10 +18,10 @@ class Color(str, enum.Enum):
 class ImageConfig:
     """The images that the encoder sees."""
 
-    size_px: int = Field(224, ge=8, le=1024, description="side of the square that the encoder sees")
-    color: Color = Field(Color.RGB, description="rgb or gray; images are converted")
+    size_px: int = Field(default=224, ge=8, le=1024, description="side of the square that the encoder sees")
+    color: Color = Field(default=Color.RGB, description="rgb or gray; images are converted")
     center_crop_fraction: float = Field(
-        0.875, gt=0, le=1, description="part of the short side that evaluation and serving keep"
+        default=0.875, gt=0, le=1, description="part of the short side that evaluation and serving keep"
     )
 
     @property

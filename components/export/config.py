@@ -12,14 +12,18 @@ class KubeflowRegistryConfig:
     """A server of Kubeflow Model Registry. Its token comes from the environment or the pod's service account."""
 
     address: str | None = Field(
-        None,
+        default=None,
         pattern=r"^https?://[^/]+$",
         description="such as http://model-registry-service.kubeflow:8080; null: no server is told of a version",
     )
-    ca_file: str | None = Field(None, description="PEM file with the authority that signed the server's certificate")
-    attempts: int = Field(5, ge=1, le=20, description="before the push fails")
-    first_wait_seconds: float = Field(2.0, ge=0, le=600, description="after a failed attempt; doubles each time")
-    timeout_seconds: float = Field(60.0, gt=0, description="of one attempt")
+    ca_file: str | None = Field(
+        default=None, description="PEM file with the authority that signed the server's certificate"
+    )
+    attempts: int = Field(default=5, ge=1, le=20, description="before the push fails")
+    first_wait_seconds: float = Field(
+        default=2.0, ge=0, le=600, description="after a failed attempt; doubles each time"
+    )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="of one attempt")
 
 
 @configuration
@@ -27,20 +31,21 @@ class ExportConfig:
     """How a blessed model enters the registry."""
 
     model_name: str = Field(
-        "image-encoder",
+        default="image-encoder",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$",
         description="folder of the model in the registry, and its name for TensorFlow Serving",
     )
     lock_timeout_seconds: int = Field(
-        600, ge=1, le=86_400, description="how long a push waits for another push to the same model"
+        default=600, ge=1, le=86_400, description="how long a push waits for another push to the same model"
     )
     folder: bool = Field(
-        True,
+        default=True,
         description="publish versions in the registry folder; false: only the server learns of them, and where the "
         "evaluated model lies",
     )
     tflite: bool = Field(
-        False, description="put the encoder into each version as a TFLite file too, checked against the golden vectors"
+        default=False,
+        description="put the encoder into each version as a TFLite file too, checked against the golden vectors",
     )
     kubeflow_registry: KubeflowRegistryConfig = KubeflowRegistryConfig()
 

@@ -9,9 +9,12 @@ from components.contracts.configuration import configuration
 class FeaturesConfig:
     """What the labelled images are turned into before anything is measured."""
 
-    batch_size: int = Field(256, ge=1, le=65536, description="images per encoder call")
-    raw_pixels: bool = Field(True, description="raw pixels as well, which the probe then measures for comparison")
-    raw_pixels_max_px: int = Field(32, ge=4, le=128, description="raw pixels are shrunk to at most this side")
+    batch_size: int = Field(default=256, ge=1, le=65536, description="images per encoder call")
+    raw_pixels: bool = Field(
+        default=True, description="raw pixels as well, which the probe then measures for comparison"
+    )
+    raw_pixels_max_px: int = Field(default=32, ge=4, le=128, description="raw pixels are shrunk to at most this side")
     random_encoder: bool = Field(
-        True, description="the encoder as it was before training as well, which the probe then measures for comparison"
+        default=True,
+        description="the encoder as it was before training as well, which the probe then measures for comparison",
     )

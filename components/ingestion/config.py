@@ -53,37 +53,44 @@ class ManifestConfig:
     """Where a manifest lies and how its columns are called."""
 
     file: str = Field(
-        "manifest.csv", min_length=1, description="below the data root; .csv, .tsv, .jsonl, .ndjson or .parquet"
+        default="manifest.csv", min_length=1, description="below the data root; .csv, .tsv, .jsonl, .ndjson or .parquet"
     )
-    path: str = Field("path", min_length=1, description="column of the image files, relative to the manifest")
-    label: str = Field("label", min_length=1, description="column of class names or integers; may be absent")
-    split: str = Field("split", min_length=1, description="column of train, val, test or unlabeled; may be absent")
-    group: str = Field("group", min_length=1, description="column of what stays on one side; may be absent")
+    path: str = Field(default="path", min_length=1, description="column of the image files, relative to the manifest")
+    label: str = Field(default="label", min_length=1, description="column of class names or integers; may be absent")
+    split: str = Field(
+        default="split", min_length=1, description="column of train, val, test or unlabeled; may be absent"
+    )
+    group: str = Field(default="group", min_length=1, description="column of what stays on one side; may be absent")
 
 
 @configuration
 class TFRecordConfig:
     """Which TFRecord files are read and how the features of their tf.Examples are called."""
 
-    files: str = Field("*.tfrecord*", min_length=1, description="pattern of the file names, in any folder")
-    image: str = Field("image", min_length=1, description="bytes feature: an encoded image")
-    label: str = Field("label", min_length=1, description="bytes or int64 feature: class name or integer")
-    group: str = Field("group", min_length=1, description="bytes or int64 feature: what stays on one side")
+    files: str = Field(default="*.tfrecord*", min_length=1, description="pattern of the file names, in any folder")
+    image: str = Field(default="image", min_length=1, description="bytes feature: an encoded image")
+    label: str = Field(default="label", min_length=1, description="bytes or int64 feature: class name or integer")
+    group: str = Field(default="group", min_length=1, description="bytes or int64 feature: what stays on one side")
 
 
 @configuration
 class WebDatasetConfig:
     """Which tar files are read and where a sample's label and group are."""
 
-    files: str = Field("*.tar", min_length=1, description="pattern of the file names, in any folder")
+    files: str = Field(default="*.tar", min_length=1, description="pattern of the file names, in any folder")
     image: str = Field(
-        "", description="extension of the member with the image; empty: the first one that is named like an image"
+        default="",
+        description="extension of the member with the image; empty: the first one that is named like an image",
     )
     label: str = Field(
-        "cls", min_length=1, description="extension of the member with the label, or json.KEY for a key of the .json"
+        default="cls",
+        min_length=1,
+        description="extension of the member with the label, or json.KEY for a key of the .json",
     )
     group: str = Field(
-        "group", min_length=1, description="extension of the member with the group, or json.KEY for a key of the .json"
+        default="group",
+        min_length=1,
+        description="extension of the member with the group, or json.KEY for a key of the .json",
     )
 
 
@@ -91,68 +98,86 @@ class WebDatasetConfig:
 class IngestionConfig:
     """What ImageExampleGen needs to know."""
 
-    source: str = Field("image_folder", description="layout of the data root: a file in components/ingestion/sources")
+    source: str = Field(
+        default="image_folder", description="layout of the data root: a file in components/ingestion/sources"
+    )
     span_pattern: str = Field(
-        "",
+        default="",
         description="folder of a span below the data root, such as 'span-{SPAN}' or '{YYYY}-{MM}-{DD}/{VERSION}'; "
         "empty where there are no spans",
     )
     span: int | None = Field(
-        None, ge=0, description="span to ingest (for dates: days since 1970-01-01); null for the latest"
+        default=None, ge=0, description="span to ingest (for dates: days since 1970-01-01); null for the latest"
     )
-    train_folder: str = Field("train", min_length=1, description="image_folder: holds one folder per class")
-    test_folder: str = Field("test", min_length=1, description="image_folder: likewise, for the test split")
-    unlabeled_folder: str = Field("unlabeled", min_length=1, description="image_folder: images without labels")
-    manifest: ManifestConfig = Field(ManifestConfig(), description="source manifest")
-    tfrecord: TFRecordConfig = Field(TFRecordConfig(), description="source tfrecord")
-    webdataset: WebDatasetConfig = Field(WebDatasetConfig(), description="source webdataset")
-    cifar100_label: CifarLabel = Field(CifarLabel.FINE, description="source cifar100_binary: fine or coarse classes")
+    train_folder: str = Field(default="train", min_length=1, description="image_folder: holds one folder per class")
+    test_folder: str = Field(default="test", min_length=1, description="image_folder: likewise, for the test split")
+    unlabeled_folder: str = Field(default="unlabeled", min_length=1, description="image_folder: images without labels")
+    manifest: ManifestConfig = Field(default=ManifestConfig(), description="source manifest")
+    tfrecord: TFRecordConfig = Field(default=TFRecordConfig(), description="source tfrecord")
+    webdataset: WebDatasetConfig = Field(default=WebDatasetConfig(), description="source webdataset")
+    cifar100_label: CifarLabel = Field(
+        default=CifarLabel.FINE, description="source cifar100_binary: fine or coarse classes"
+    )
     class_names_file: str = Field(
-        "",
+        default="",
         description="text file below the data root, a class name per line, for sources with integer labels; empty: the "
         "integers are the names",
     )
     missing_label: str = Field(
-        "", description="label that says that there is none, such as '-1'; an empty or absent one says so anyway"
+        default="",
+        description="label that says that there is none, such as '-1'; an empty or absent one says so anyway",
     )
     validation_part: ValidationPart = Field(
-        ValidationPart.TRAIN, description="split that becomes of what a source calls val: train or test"
+        default=ValidationPart.TRAIN, description="split that becomes of what a source calls val: train or test"
     )
     test_fraction: float = Field(
-        0.2, gt=0, lt=1, description="part of the labelled images that becomes test where the source has no test split"
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="part of the labelled images that becomes test where the source has no test split",
     )
     near_duplicates: NearDuplicates = Field(
-        NearDuplicates.REPORT,
+        default=NearDuplicates.REPORT,
         description="images of train or unlabeled that look like one of test: report, remove_from_train or off",
     )
     near_duplicate_bits: int = Field(
-        6, ge=0, le=7, description="images whose perceptual hashes of 64 bits differ in no more are near-duplicates"
+        default=6,
+        ge=0,
+        le=7,
+        description="images whose perceptual hashes of 64 bits differ in no more are near-duplicates",
     )
-    min_images_per_class: int = Field(2, ge=1, description="fewer train images of a class are an error")
+    min_images_per_class: int = Field(default=2, ge=1, description="fewer train images of a class are an error")
     max_undecodable_fraction: float = Field(
-        0.05, ge=0, le=1, description="the step fails when a larger part of the files is refused"
+        default=0.05, ge=0, le=1, description="the step fails when a larger part of the files is refused"
     )
     max_pixels: int = Field(
-        64_000_000,
+        default=64_000_000,
         ge=1,
         le=_PILLOW_PIXEL_LIMIT,
         description="width x height in the header above which a file is refused",
     )
-    max_file_bytes: int = Field(256 * 2**20, ge=1, description="larger files are refused without being read")
-    min_side_px: int = Field(8, ge=1, description="images with a shorter side are refused")
-    max_aspect_ratio: float = Field(20.0, ge=1, description="images more elongated than this are refused")
+    max_file_bytes: int = Field(default=256 * 2**20, ge=1, description="larger files are refused without being read")
+    min_side_px: int = Field(default=8, ge=1, description="images with a shorter side are refused")
+    max_aspect_ratio: float = Field(default=20.0, ge=1, description="images more elongated than this are refused")
     alpha_background: tuple[int, int, int] = Field(
-        (255, 255, 255), description="RGB colour, 0 to 255 each, on which transparent images are laid"
+        default=(255, 255, 255), description="RGB colour, 0 to 255 each, on which transparent images are laid"
     )
     stored_short_side_px: int = Field(
-        256, ge=8, le=4096, description="images are shrunk to this short side, never enlarged"
+        default=256, ge=8, le=4096, description="images are shrunk to this short side, never enlarged"
     )
-    stored_format: StoredFormat = Field(StoredFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg")
+    stored_format: StoredFormat = Field(
+        default=StoredFormat.AUTO, description="png, jpeg, or auto: png up to 64 px, else jpeg"
+    )
     jpeg_quality: int = Field(
-        95, ge=1, le=100, description="of images encoded as JPEG; a JPEG file that needs no change is stored as it came"
+        default=95,
+        ge=1,
+        le=100,
+        description="of images encoded as JPEG; a JPEG file that needs no change is stored as it came",
     )
-    shard_bytes: int = Field(32 * 2**20, ge=2**10, description="aimed size of an output file")
-    min_shards: int = Field(4, ge=1, description="output files per split at least, where it has 16 images for each")
+    shard_bytes: int = Field(default=32 * 2**20, ge=2**10, description="aimed size of an output file")
+    min_shards: int = Field(
+        default=4, ge=1, description="output files per split at least, where it has 16 images for each"
+    )
 
     @pydantic.field_validator("near_duplicates", mode="before")
     @classmethod

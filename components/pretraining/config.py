@@ -63,48 +63,67 @@ class PretrainingConfig:
     """How an encoder is trained without labels."""
 
     method: Method = Field(
-        Method.SIMCLR,
+        default=Method.SIMCLR,
         description="simclr, moco or byol; the latter two have defaults of their own for the head, moco for the "
         "temperature too",
     )
-    encoder: EncoderConfig = Field(EncoderConfig(), description="what is trained and kept")
-    projection_head: ProjectionHeadConfig = Field(ProjectionHeadConfig(), description="what is trained and thrown away")
-    loss: LossConfig = Field(LossConfig(), description="what projections are compared with")
-    moco: MocoConfig = Field(MocoConfig(), description="of method moco: queue and momentum")
-    byol: ByolConfig = Field(ByolConfig(), description="of method byol: momentum and predictor")
-    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="update rule and learning rate")
-    schedule: ScheduleConfig = Field(ScheduleConfig(), description="learning rate over time")
-    watch: WatchConfig = Field(WatchConfig(), description="when a run that learns nothing is stopped")
-    augmentation: OnlinePolicy = Field(OnlinePolicy(), description="what is drawn anew for each view in each epoch")
+    encoder: EncoderConfig = Field(default=EncoderConfig(), description="what is trained and kept")
+    projection_head: ProjectionHeadConfig = Field(
+        default=ProjectionHeadConfig(), description="what is trained and thrown away"
+    )
+    loss: LossConfig = Field(default=LossConfig(), description="what projections are compared with")
+    moco: MocoConfig = Field(default=MocoConfig(), description="of method moco: queue and momentum")
+    byol: ByolConfig = Field(default=ByolConfig(), description="of method byol: momentum and predictor")
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), description="update rule and learning rate")
+    schedule: ScheduleConfig = Field(default=ScheduleConfig(), description="learning rate over time")
+    watch: WatchConfig = Field(default=WatchConfig(), description="when a run that learns nothing is stopped")
+    augmentation: OnlinePolicy = Field(
+        default=OnlinePolicy(), description="what is drawn anew for each view in each epoch"
+    )
     crop: CropPolicy | None = Field(
-        None, description="random crops drawn in training; required for views.views_per_image 0, null otherwise"
+        default=None, description="random crops drawn in training; required for views.views_per_image 0, null otherwise"
     )
 
-    epochs: int = Field(100, ge=1, le=100000, description="passes over the train split; each image once per pass")
-    global_batch_size: int = Field(256, ge=2, le=1048576, description="images per step, over all replicas")
+    epochs: int = Field(
+        default=100, ge=1, le=100000, description="passes over the train split; each image once per pass"
+    )
+    global_batch_size: int = Field(default=256, ge=2, le=1048576, description="images per step, over all replicas")
     gradient_cache_chunks: int = Field(
-        1, ge=1, le=65536, description="a batch larger than memory is encoded in so many parts, with all its negatives"
+        default=1,
+        ge=1,
+        le=65536,
+        description="a batch larger than memory is encoded in so many parts, with all its negatives",
     )
-    precision: Precision = Field(Precision.FLOAT32, description="float32, bfloat16 or float16 (with loss scaling)")
+    precision: Precision = Field(
+        default=Precision.FLOAT32, description="float32, bfloat16 or float16 (with loss scaling)"
+    )
     jit_compile: bool = Field(
-        False, description="compile the step with XLA; one replica only; for GPUs, as CPUs were slower with it"
+        default=False, description="compile the step with XLA; one replica only; for GPUs, as CPUs were slower with it"
     )
-    deterministic: bool = Field(True, description="deterministic operations; with jit_compile a run repeats exactly")
-    seed: int = Field(0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+    deterministic: bool = Field(
+        default=True, description="deterministic operations; with jit_compile a run repeats exactly"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
 
-    checkpoint_every_steps: int = Field(500, ge=1, description="steps between two checkpoints")
-    checkpoint_every_minutes: float = Field(10.0, gt=0, description="minutes after which a checkpoint is due anyway")
+    checkpoint_every_steps: int = Field(default=500, ge=1, description="steps between two checkpoints")
+    checkpoint_every_minutes: float = Field(
+        default=10.0, gt=0, description="minutes after which a checkpoint is due anyway"
+    )
     batch_norm_batches: int = Field(
-        16,
+        default=16,
         ge=1,
         le=10000,
         description="batches of train views that BatchNorm statistics are estimated from at the end",
     )
 
-    num_gpus: int = Field(0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error")
-    input_threads: int = Field(2, ge=1, le=256, description="threads that read and decode views")
-    prefetch_batches: int = Field(4, ge=1, le=64, description="batches prepared ahead of the step")
-    cache_megabytes: int = Field(512, ge=0, description="views are decoded once and kept when all fit into this")
+    num_gpus: int = Field(
+        default=0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error"
+    )
+    input_threads: int = Field(default=2, ge=1, le=256, description="threads that read and decode views")
+    prefetch_batches: int = Field(default=4, ge=1, le=64, description="batches prepared ahead of the step")
+    cache_megabytes: int = Field(
+        default=512, ge=0, description="views are decoded once and kept when all fit into this"
+    )
 
     @pydantic.model_validator(mode="before")
     @classmethod

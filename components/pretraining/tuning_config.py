@@ -32,34 +32,40 @@ class TuningConfig:
     these values themselves. Whatever is null stays as it is.
     """
 
-    enabled: bool = Field(False, description="whether the graph has a Tuner; built into the compiled graph")
+    enabled: bool = Field(default=False, description="whether the graph has a Tuner; built into the compiled graph")
     oracle: Oracle = Field(
-        Oracle.RANDOM, description="random, or bayesian: a Gaussian process over the trials so far proposes the next"
+        default=Oracle.RANDOM,
+        description="random, or bayesian: a Gaussian process over the trials so far proposes the next",
     )
-    max_trials: int = Field(12, ge=1, le=10000, description="trials in all, the first with the config's own values")
-    epochs: int = Field(20, ge=1, le=100000, description="length of a trial's training; warm-up is shortened alike")
+    max_trials: int = Field(
+        default=12, ge=1, le=10000, description="trials in all, the first with the config's own values"
+    )
+    epochs: int = Field(
+        default=20, ge=1, le=100000, description="length of a trial's training; warm-up is shortened alike"
+    )
     executions: int = Field(
-        1,
+        default=1,
         ge=1,
         le=100,
         description="trainings per trial, with consecutive seeds; the mean of their accuracies counts",
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="of the proposals")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="of the proposals")
 
     temperature: tuple[Factor, Factor] | None = Field(
-        (0.5, 2.0), description="lowest and highest, times loss.temperature; null: not tuned"
+        default=(0.5, 2.0), description="lowest and highest, times loss.temperature; null: not tuned"
     )
     augmentation_strength: tuple[Factor, Factor] | None = Field(
-        (0.5, 1.5), description="how far every operation of augmentation reaches, times what it is; null: not tuned"
+        default=(0.5, 1.5),
+        description="how far every operation of augmentation reaches, times what it is; null: not tuned",
     )
     head_width: tuple[Factor, ...] | None = Field(
-        (0.5, 1.0, 2.0), description="choices, times projection_head.hidden_width; null: not tuned"
+        default=(0.5, 1.0, 2.0), description="choices, times projection_head.hidden_width; null: not tuned"
     )
     batch_size: tuple[Factor, ...] | None = Field(
-        (0.5, 1.0, 2.0), description="choices, times global_batch_size; null: not tuned"
+        default=(0.5, 1.0, 2.0), description="choices, times global_batch_size; null: not tuned"
     )
     learning_rate: tuple[Factor, Factor] | None = Field(
-        (0.3, 3.0), description="lowest and highest, times optimizer.learning_rate; null: not tuned"
+        default=(0.3, 3.0), description="lowest and highest, times optimizer.learning_rate; null: not tuned"
     )
 
     @pydantic.model_validator(mode="after")

@@ -9,14 +9,21 @@ from components.contracts.configuration import configuration
 class ReportConfig:
     """What the page shows, and how much of it."""
 
-    title: str = Field("SimCLR encoder", min_length=1, max_length=120, description="heading of the page")
+    title: str = Field(default="SimCLR encoder", min_length=1, max_length=120, description="heading of the page")
     embedding_map_images: int = Field(
-        1000, ge=0, le=5000, description="test images on the embedding map at most; 0 leaves it out"
+        default=1000, ge=0, le=5000, description="test images on the embedding map at most; 0 leaves it out"
     )
-    perplexity: float = Field(30.0, ge=2, le=100, description="neighbours t-SNE balances; lowered for few images")
-    wrong_examples: int = Field(24, ge=0, le=200, description="misclassified test images shown, most confident first")
+    perplexity: float = Field(
+        default=30.0, ge=2, le=100, description="neighbours t-SNE balances; lowered for few images"
+    )
+    wrong_examples: int = Field(
+        default=24, ge=0, le=200, description="misclassified test images shown, most confident first"
+    )
     flipped_examples: int = Field(
-        24, ge=0, le=200, description="test images shown that only one of two compared models has right, per direction"
+        default=24,
+        ge=0,
+        le=200,
+        description="test images shown that only one of two compared models has right, per direction",
     )
-    quarantine_files: int = Field(20, ge=0, le=1000, description="refused files listed per reason")
-    seed: int = Field(0, ge=0, lt=2**32, description="of the embedding map")
+    quarantine_files: int = Field(default=20, ge=0, le=1000, description="refused files listed per reason")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the embedding map")

@@ -32,8 +32,8 @@ Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
 class Resources:
     """CPU and memory of a container; both are what it asks for and what it may have."""
 
-    cpu: str = Field("2", pattern=_CPU, description="cores, such as 2 or 500m")
-    memory: str = Field("8Gi", pattern=_MEMORY, description="with its unit, such as 8Gi")
+    cpu: str = Field(default="2", pattern=_CPU, description="cores, such as 2 or 500m")
+    memory: str = Field(default="8Gi", pattern=_MEMORY, description="with its unit, such as 8Gi")
 
 
 @configuration.configuration
@@ -41,10 +41,10 @@ class Toleration:
     """Which taint of the GPU nodes is tolerated."""
 
     key: str = Field(min_length=1, description="of the taint")
-    operator: str = Field("Exists", pattern="^(Exists|Equal)$", description="Exists or Equal")
-    value: str | None = Field(None, description="of the taint; for Equal")
+    operator: str = Field(default="Exists", pattern="^(Exists|Equal)$", description="Exists or Equal")
+    value: str | None = Field(default=None, description="of the taint; for Equal")
     effect: str = Field(
-        "NoSchedule", pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$", description="effect of the taint"
+        default="NoSchedule", pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$", description="effect of the taint"
     )
 
     @pydantic.model_validator(mode="after")
@@ -59,16 +59,26 @@ class GpuPool:
     """The nodes with GPUs, and what runs on them."""
 
     nodes: tuple[str, ...] = Field(
-        ("Tuner", "Trainer"), min_length=1, description="nodes of the graph that run on GPUs; there may be no Tuner"
+        default=("Tuner", "Trainer"),
+        min_length=1,
+        description="nodes of the graph that run on GPUs; there may be no Tuner",
     )
-    count: int = Field(1, ge=0, le=16, description="GPUs per node; 0 tries out the shape of the pipeline without any")
+    count: int = Field(
+        default=1, ge=0, le=16, description="GPUs per node; 0 tries out the shape of the pipeline without any"
+    )
     resource: str = Field(
-        "nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", description="what a GPU is called"
+        default="nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", description="what a GPU is called"
     )
-    node_selector: dict[str, str] = Field({}, description="labels of the GPU nodes")
-    tolerations: tuple[Toleration, ...] = Field((), description="of the taints that keep others off the GPU nodes")
-    shared_memory: str = Field("8Gi", pattern=_MEMORY, description="size of /dev/shm; counts as memory of the pod")
-    resources: Resources = Field(Resources(cpu="4", memory="32Gi"), description="CPU and memory beside the GPUs")
+    node_selector: dict[str, str] = Field(default={}, description="labels of the GPU nodes")
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(), description="of the taints that keep others off the GPU nodes"
+    )
+    shared_memory: str = Field(
+        default="8Gi", pattern=_MEMORY, description="size of /dev/shm; counts as memory of the pod"
+    )
+    resources: Resources = Field(
+        default=Resources(cpu="4", memory="32Gi"), description="CPU and memory beside the GPUs"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -97,9 +107,9 @@ class SecretKey:
 class Retries:
     """What happens to a failed or preempted step."""
 
-    count: int = Field(3, ge=0, le=20, description="retries after the first attempt")
-    wait_seconds: int = Field(60, ge=1, le=3600, description="before the first retry")
-    wait_factor: int = Field(2, ge=1, le=10, description="each further wait is this many times as long")
+    count: int = Field(default=3, ge=0, le=20, description="retries after the first attempt")
+    wait_seconds: int = Field(default=60, ge=1, le=3600, description="before the first retry")
+    wait_factor: int = Field(default=2, ge=1, le=10, description="each further wait is this many times as long")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -117,23 +127,29 @@ class Target:
     """A cluster and the places on it."""
 
     image: str = Field(pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$", description="the project's image, with its digest")
-    image_pull_secrets: tuple[Name, ...] = Field((), description="Secrets for a private registry of images")
-    run_as_user: int = Field(1000, ge=1, description="the image's user, and its group; never root")
-    graph_folder: Folder = Field("/opt/simclr/graphs", description="where the image holds <pipeline name>.json")
+    image_pull_secrets: tuple[Name, ...] = Field(default=(), description="Secrets for a private registry of images")
+    run_as_user: int = Field(default=1000, ge=1, description="the image's user, and its group; never root")
+    graph_folder: Folder = Field(default="/opt/simclr/graphs", description="where the image holds <pipeline name>.json")
     pipeline_root: str = Field(pattern=r"^(/|gs://).*[^/]$", description="artifacts: a folder on a volume, or gs://")
     registry: Folder = Field(description="the model registry: a folder on a volume")
     data_root: str = Field(pattern=r"^(/|[a-z0-9]+://).+$", description="images; every run may name others")
-    volumes: tuple[Volume, ...] = Field((), description="mounted in every container")
+    volumes: tuple[Volume, ...] = Field(default=(), description="mounted in every container")
     metadata: SecretKey = Field(description="ML Metadata's ConnectionConfig as JSON, in a Secret")
-    environment_from_secrets: dict[str, SecretKey] = Field({}, description="further environment variables, by name")
+    environment_from_secrets: dict[str, SecretKey] = Field(
+        default={}, description="further environment variables, by name"
+    )
     service_account: Name = Field(description="of the pods; an argument of each run")
-    resources: Resources = Field(Resources(), description="of nodes that are not named below")
-    node_resources: dict[str, Resources] = Field({}, description="by node of the graph")
-    gpu_pool: GpuPool | None = Field(None, description="null where everything runs on CPUs")
-    retries: Retries = Field(Retries(), description="of every node")
-    training_lease: TrainingLease = Field(TrainingLease(), description="no two runs of a pipeline train at once")
-    time_limit_minutes: int = Field(240, ge=1, description="of one attempt, for nodes that are not named below")
-    node_time_limits_minutes: dict[str, Annotated[int, Field(ge=1)]] = Field({}, description="by node of the graph")
+    resources: Resources = Field(default=Resources(), description="of nodes that are not named below")
+    node_resources: dict[str, Resources] = Field(default={}, description="by node of the graph")
+    gpu_pool: GpuPool | None = Field(default=None, description="null where everything runs on CPUs")
+    retries: Retries = Field(default=Retries(), description="of every node")
+    training_lease: TrainingLease = Field(
+        default=TrainingLease(), description="no two runs of a pipeline train at once"
+    )
+    time_limit_minutes: int = Field(default=240, ge=1, description="of one attempt, for nodes that are not named below")
+    node_time_limits_minutes: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={}, description="by node of the graph"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:

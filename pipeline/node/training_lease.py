@@ -46,7 +46,7 @@ class TrainingLease:
 
     if_taken: IfTaken = Field(IfTaken.WAIT, description="wait until the other run has trained, or fail and name it")
     expires_seconds: int = Field(
-        300,
+        default=300,
         ge=1,
         le=86_400,
         description="how long a lease lasts without renewal; its holder renews it four times in that time",
