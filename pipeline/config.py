@@ -49,7 +49,7 @@ class BeamConfig:
         # Beam's default local runner would first download and build Prism. Workers inside the process need no image,
         # but unless one is named, TFX packs itself for remote workers in every step and changes the working directory
         # of the process to do so.
-        ("--runner=FnApiRunner", "--sdk_container_image=in-process"),
+        default=("--runner=FnApiRunner", "--sdk_container_image=in-process"),
         min_length=1,
         description="Beam options of all steps; part of the cache key, so nothing that changes from run to run",
     )
@@ -72,7 +72,7 @@ class PipelineConfig:
         description="name in ML Metadata and on Kubeflow",
     )
     bundled_data: BundledData | None = Field(
-        None,
+        default=None,
         description="data for runs without --data, written into the work directory; null: a run must name its data",
     )
     training_spans: int = Field(

@@ -44,7 +44,9 @@ class IfTaken(str, enum.Enum):
 class TrainingLease:
     """How runs of one pipeline avoid training at the same time."""
 
-    if_taken: IfTaken = Field(IfTaken.WAIT, description="wait until the other run has trained, or fail and name it")
+    if_taken: IfTaken = Field(
+        default=IfTaken.WAIT, description="wait until the other run has trained, or fail and name it"
+    )
     expires_seconds: int = Field(
         default=300,
         ge=1,
@@ -52,7 +54,10 @@ class TrainingLease:
         description="how long a lease lasts without renewal; its holder renews it four times in that time",
     )
     handover_seconds: int = Field(
-        3600, ge=1, le=604_800, description="how long the lease waits for the GPU pod after the check found work"
+        default=3600,
+        ge=1,
+        le=604_800,
+        description="how long the lease waits for the GPU pod after the check found work",
     )
 
 
