@@ -104,7 +104,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     metadata_connection.connect(connection, metadata_connection.PATIENCE_SECONDS)
     ir = representation.from_text(text)
     if parsed.node in settings.PRETRAINING_NODES:  # only their pods need the file and may have it mounted
-        config = initial_weights.pinned(config)
+        config = initial_weights.resolved(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
     launch = node_launch.NodeLaunch(ir, parsed.node, connection)

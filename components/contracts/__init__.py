@@ -1,1 +1,1 @@
-"""What the rooms promise each other: feature names, artifact types, serving names, configuration and digests."""
+"""What the steps promise each other: feature names, artifact types, serving names, configuration, digests of code."""

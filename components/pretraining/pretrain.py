@@ -93,19 +93,19 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
     """
     started = time.monotonic()
     with opened(config, image_config, task) as material:
-        trained = train(pinned(config), image_config, task, material)
+        trained = train(with_weights_digest(config), image_config, task, material)
         description = _export(trained, task, material.summary)
     _logger.info("pretraining: done in %.1f s, model in %s", time.monotonic() - started, task.output_dir)
     return description
 
 
-def pinned(config: PretrainingConfig) -> PretrainingConfig:
+def with_weights_digest(config: PretrainingConfig) -> PretrainingConfig:
     """The config with the digest of the weights that its encoder starts from.
 
     Raises:
-        ValueError: as ``initial_weights.pinned``.
+        ValueError: as ``initial_weights.with_digest``.
     """
-    return dataclasses.replace(config, encoder=initial_weights.pinned(config.encoder))
+    return dataclasses.replace(config, encoder=initial_weights.with_digest(config.encoder))
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
     """Train to the end, from the last checkpoint of this very training on.
 
     Args:
-        config: pinned.
+        config: with the digest of its initial weights, see ``with_weights_digest``.
         image_config: what the encoder sees.
         inputs: where things are.
         material: what is in them.

@@ -70,7 +70,7 @@ class PretrainingTuner(base_tuner.BaseTuner):
         inputs: pretrain.Inputs,
         directory: str,
     ):
-        self._config, self._pretraining = config, pretrain.pinned(pretraining)
+        self._config, self._pretraining = config, pretrain.with_weights_digest(pretraining)
         self._image_config, self._inputs = image_config, inputs
         self._eval_images = 0
         self._results: dict[str, list[dict[str, Any]]] = {}  # of the trainings, by id of the trial

@@ -50,7 +50,7 @@ class Server:
         self._namespace = namespace
 
     def submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a run of a pinned version; the answer has its ``run_id`` and ``url``."""
+        """Start a run of the version that ``request`` names; the answer has its ``run_id`` and ``url``."""
         run = self._api.V2beta1Run(
             experiment_id=self._experiment(request["pipeline_name"]),
             display_name=request["run_name"],
@@ -64,7 +64,7 @@ class Server:
         return {"run_id": created.run_id, "url": self._page(created.run_id)}
 
     def schedule(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start runs of a pinned version again and again, never two at once."""
+        """Start runs of one version on a schedule, never two at once."""
         experiment_id = self._experiment(request["pipeline_name"])
         if any(schedule.display_name == request["name"] for schedule in self._schedules(experiment_id)):
             raise RequestRefused(
@@ -86,7 +86,7 @@ class Server:
         return {"id": created.recurring_run_id}
 
     def list_schedules(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Schedules of a pipeline: name, cron expression, whether they are on, and the version they are pinned to."""
+        """Schedules of a pipeline: name, cron expression, whether they are on, and the version that they run."""
         return {
             "schedules": [
                 {

@@ -61,7 +61,7 @@ def check_gpus(config: PipelineConfig, target: Target, source: str) -> None:
 
 
 def job(config: PipelineConfig, target: Target, graph: str) -> dict[str, Any]:
-    """What ``emitter_script`` is told."""
+    """The input of ``emitter_script``."""
     rooms = run_parameters.bindings(config, target.data_root, target.registry)
     return {
         "pipeline_name": config.pipeline_name,

@@ -55,10 +55,10 @@ def execute(
     connection = metadata.sqlite_metadata_connection_config(workdir.metadata_path)
     ir = representation.compile_graph(config, connection)
     # Binds the run id too: the states are read back by it, and the runner has nothing left to bind.
-    values = run_parameters.bindings(initial_weights.pinned(config), workdir.data_root, workdir.registry)
+    values = run_parameters.bindings(initial_weights.resolved(config), workdir.data_root, workdir.registry)
     representation.bind(ir, run_id, workdir.pipeline_root, values)
-    teller = _Teller(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
-    with show_progress(console, teller.node_started, teller.node_finished):
+    reporter = _NodeReporter(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
+    with show_progress(console, reporter.node_started, reporter.node_finished):
         runner.run_with_ir(ir)
     results = states.node_results(connection, config.pipeline_name, run_id)
     states.require_success(states.node_ids(ir), results)
@@ -67,7 +67,7 @@ def execute(
     return FinishedRun(run_id, results, outcome.read(results, workdir, config))
 
 
-class _Teller:
+class _NodeReporter:
     """Reports when nodes start, and when they finish with the result that ML Metadata has."""
 
     def __init__(

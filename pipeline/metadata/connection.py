@@ -100,9 +100,9 @@ def connect(config: metadata_store_pb2.ConnectionConfig, patience_seconds: float
         time.sleep(_WAIT_SECONDS)
 
 
-def _refusal(config: metadata_store_pb2.ConnectionConfig, said: str) -> str:
+def _refusal(config: metadata_store_pb2.ConnectionConfig, message: str) -> str:
     password = getattr(getattr(config, config.WhichOneof("config")), "password", "")
-    reason = (said.splitlines() or ["no reason given"])[0].strip()
+    reason = (message.splitlines() or ["no reason given"])[0].strip()
     if password:
         reason = reason.replace(password, "…")
     return (

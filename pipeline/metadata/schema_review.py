@@ -92,11 +92,11 @@ def accept(runs: Runs) -> str:
         for artifact in (schema, statistics):
             artifact.set_int_custom_property(artifact_files.ACCEPTED_AT, int(time.time()))
         handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
-    told = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run compares its data with it."
+    message = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run compares its data with it."
     span = artifacts.data_span(statistics)
     if span is not None:
-        told += f" Accepted the distributions of span {span}; the next span is compared with them."
-    return told
+        message += f" Accepted the distributions of span {span}; the next span is compared with them."
+    return message
 
 
 def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> list[types.Artifact]:

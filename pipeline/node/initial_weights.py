@@ -13,7 +13,7 @@ from components.simclr.config import IMAGENET
 from pipeline.config import PipelineConfig
 
 
-def pinned(config: PipelineConfig) -> PipelineConfig:
+def resolved(config: PipelineConfig) -> PipelineConfig:
     """The config with the path of the file that ``pretraining.encoder.initial_weights`` names, and with its digest.
 
     Raises:
@@ -28,7 +28,7 @@ def pinned(config: PipelineConfig) -> PipelineConfig:
 
     try:
         encoder = dataclasses.replace(encoder, initial_weights=find_file(encoder.initial_weights))
-        encoder = initial_weights.pinned(encoder)
+        encoder = initial_weights.with_digest(encoder)
     except ValueError as error:
         raise ConfigError(f"pretraining.{str(error).removeprefix('pretraining.')}") from None
     return dataclasses.replace(config, pretraining=dataclasses.replace(config.pretraining, encoder=encoder))

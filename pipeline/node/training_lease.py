@@ -86,7 +86,7 @@ class Lease:
         Raises:
             LeaseTakenError: another run holds it, and the terms say to fail.
         """
-        told = None
+        reported = None
         while True:
             latest = self._latest()
             if latest is None or self._is_free(latest):
@@ -95,9 +95,9 @@ class Lease:
                 continue
             if self._terms.if_taken is IfTaken.FAIL:
                 raise LeaseTakenError(_taken(latest))
-            if told != latest.id:
+            if reported != latest.id:
                 _logger.info("waiting: %s", _taken(latest))
-                told = latest.id
+                reported = latest.id
             time.sleep(self._terms.expires_seconds / _POLLS_PER_TERM)
 
     def release(self) -> None:

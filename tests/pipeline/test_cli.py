@@ -1,4 +1,4 @@
-"""The command line answers quickly and clearly where no run is needed."""
+"""The command line answers quickly and clearly if it needs no run."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The preparation of ML Metadata, on SQLite; its door is a Job's command."""
+"""The preparation of ML Metadata on SQLite; a Kubernetes Job calls it as a command."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a node's process refuses before any work; the work itself is in tests/e2e/test_run_node.py."""
+"""A node's process refuses wrong parameters before any work; tests/e2e/test_run_node.py tests the work itself."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _GRAPH = json.dumps({"pipelineInfo": {"id": "simclr"}, "nodes": []})
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    """Run a node of a graph in a file; gives exit code and what was said."""
+    """Run a node of a graph in a file; gives the exit code and the output."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     graph = tmp_path / "graph.json"
     graph.write_text(_GRAPH)

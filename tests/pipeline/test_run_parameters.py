@@ -1,4 +1,4 @@
-"""What a run is given: complete, checked before any work, and the same values wherever it runs."""
+"""The parameters of a run: complete, checked before any work, and the same wherever it runs."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_a_span_is_asked_for_in_one_way(config):
         ({"pretraining": {"epochs": "3"}}, r"run parameters: pretraining\.epochs: .*found '3'"),
         ({"pretraining": {"epoch": 3}}, r"run parameters: pretraining\.epoch: unknown key"),
         ({"image": {"size_px": 2}}, r"run parameters: image\.size_px"),
-        # What only all rooms together can tell.
+        # Settings of several steps that contradict each other.
         ({"views": {"views_per_image": 0}}, r"views\.views_per_image .* contradict each other"),
     ],
 )

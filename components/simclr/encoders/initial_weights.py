@@ -22,7 +22,7 @@ _IMAGENET_MEAN = np.array([123.68, 116.779, 103.939])
 _NO_PART_OF_AN_ARCHITECTURE = frozenset({"name", "dtype", "trainable", "synchronized", "momentum", "build_config"})
 
 
-def pinned(config: EncoderConfig) -> EncoderConfig:
+def with_digest(config: EncoderConfig) -> EncoderConfig:
     """Add the digest of the weights file to a config, so that equal configs have files of equal content.
 
     Args:

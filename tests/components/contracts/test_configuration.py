@@ -1,4 +1,4 @@
-"""Strict, frozen, canonical."""
+"""Configs are strict and frozen, and their JSON is canonical."""
 
 import enum
 import json

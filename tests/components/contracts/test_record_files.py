@@ -1,4 +1,4 @@
-"""Records between steps: what is written is read back, and everything else is one error that names file and field."""
+"""A record is read back as it was written; any other file is one error that names file and field."""
 
 import json
 

@@ -102,7 +102,7 @@ class _Handler(JsonHandler):
         self.answer({})
 
     def _check_run(self, item):
-        """A run without an experiment, a pinned version or string parameters would be refused by the real server."""
+        """A run without an experiment, a version or string parameters would be refused by the real server."""
         reference = item.get("pipeline_version_reference") or {}
         versions = {version["pipeline_version_id"] for version in self.server.versions}
         if reference.get("pipeline_version_id") not in versions:

@@ -47,7 +47,7 @@ def _schedule(package, *arguments):
     return cli.main(["schedule", *arguments, *_ON_TARGET, "--pipeline", str(package)])
 
 
-def test_a_run_is_submitted_with_its_parameters_and_a_pinned_version(server, package, capsys):
+def test_a_run_is_submitted_of_one_version_with_its_parameters(server, package, capsys):
     arguments = ["submit", *_ON_TARGET, "--set", "pretraining.epochs=7", "--pipeline", str(package)]
     arguments += [*_SPANS, "--span-range", "2026-01-31", "--data", "/runs/other", "--notes", "a try"]
     assert cli.main(arguments) == 0
@@ -75,7 +75,7 @@ def test_the_same_file_is_one_version_and_another_file_another(server, package, 
     assert versions[0] == versions[1] != versions[2]
 
 
-def test_a_schedule_is_pinned_alone_and_does_not_catch_up(server, package, capsys):
+def test_a_schedule_runs_one_version_one_run_at_a_time_and_does_not_catch_up(server, package, capsys):
     assert _schedule(package, "--cron", "30 2 * * 7", *_SPANS, "--span-range", "scheduled-date") == 0
     [schedule] = server.recurring
     assert schedule["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 0"

@@ -1,4 +1,4 @@
-"""What a person sees, and where everything else goes."""
+"""Progress goes to the terminal, everything else to the log file."""
 
 import logging
 import os

@@ -35,7 +35,7 @@ class Workdir:
         return self._store.put_artifacts([made])[0]
 
     def run(self, name: str, *outputs: int, given: int | None = None) -> None:
-        """A run of one step that had ``given`` and gave ``outputs``; all of them carry the run's context, as in TFX."""
+        """A run of one step with inputs ``given`` and outputs ``outputs``; all carry the run's context, as in TFX."""
         kinds = metadata_store_pb2.Event
         events = [(number, kinds.OUTPUT) for number in outputs] + ([(given, kinds.INPUT)] if given else [])
         self._store.put_execution(

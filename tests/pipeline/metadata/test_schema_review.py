@@ -1,4 +1,4 @@
-"""Schemas of several pipelines in one database, as on a cluster: each is reviewed by its pipeline's name."""
+"""Schemas of several pipelines in one database, as on a cluster: the name of the pipeline selects the schema."""
 
 import json
 
@@ -16,7 +16,7 @@ from pipeline.metadata import schema_review
 
 @pytest.fixture
 def database(tmp_path, monkeypatch):
-    """Of ML Metadata, empty, and named by the environment."""
+    """An empty ML Metadata database that the environment names."""
     path = tmp_path / "metadata.sqlite"
     connection = {"sqlite": {"filename_uri": str(path), "connection_mode": "READWRITE_OPENCREATE"}}
     monkeypatch.setenv(metadata_connection.VARIABLE, json.dumps(connection))
@@ -24,7 +24,7 @@ def database(tmp_path, monkeypatch):
 
 
 class _Pipeline:
-    """Writes down what runs of a pipeline leave: a schema and statistics each, from nodes of TFX's names."""
+    """Writes the artifacts of a pipeline's runs: a schema and statistics each, from nodes with TFX's names."""
 
     def __init__(self, connection, name, folder):
         self._store, self._folder = metadata_store.MetadataStore(connection), folder / name

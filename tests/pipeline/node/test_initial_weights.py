@@ -1,4 +1,4 @@
-"""Names of weights to start from: each leads to one file, and its content reaches what the cache compares."""
+"""Names of initial weights: each resolves to one file, and the digest of its content is part of the cache key."""
 
 import dataclasses
 import hashlib
@@ -67,7 +67,9 @@ def test_files_and_uris_stay_what_they_are(models, tmp_path):
 
 
 def test_the_content_reaches_the_run_parameters(models):
-    values = run_parameters.bindings(initial_weights.pinned(config_with(str(models / "blessed"))), "/data", "/registry")
+    values = run_parameters.bindings(
+        initial_weights.resolved(config_with(str(models / "blessed"))), "/data", "/registry"
+    )
     bound = configuration.from_json(PretrainingConfig, values["pretraining"], "test").encoder
     assert bound.initial_weights == str(models / "2" / signatures.ENCODER_FILE)
     assert bound.initial_weights_digest == hashlib.sha256(b"second").hexdigest()
@@ -78,7 +80,7 @@ def test_a_file_of_other_content_is_another_parameter(tmp_path):
     digests = set()
     for content in ("a", "b", "a"):
         file.write_text(content)
-        digests.add(configuration.digest(initial_weights.pinned(config_with(str(file))).pretraining))
+        digests.add(configuration.digest(initial_weights.resolved(config_with(str(file))).pretraining))
     assert len(digests) == 2
 
 
@@ -86,9 +88,9 @@ def test_a_file_of_other_content_is_another_parameter(tmp_path):
 def test_a_name_without_a_file_is_said(models, name, monkeypatch):
     monkeypatch.chdir(models.parent)
     with pytest.raises(ConfigError, match=r"^pretraining\..*(is neither a \.keras file|has no version '7')"):
-        initial_weights.pinned(config_with(name))
+        initial_weights.resolved(config_with(name))
 
 
 def test_without_a_file_nothing_changes():
     config = pipeline_config.load("digits")
-    assert initial_weights.pinned(config) is config
+    assert initial_weights.resolved(config) is config

@@ -1,4 +1,4 @@
-"""A node under the training lease, in a real graph of one step on a real metadata store."""
+"""A node under the training lease: a real graph of one step, and a real metadata store."""
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2

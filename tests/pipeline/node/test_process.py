@@ -1,4 +1,4 @@
-"""What every process of a run does first."""
+"""The set-up of every process of a run."""
 
 import pytest
 from apache_beam.io.filesystems import FileSystems

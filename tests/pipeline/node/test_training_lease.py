@@ -48,7 +48,7 @@ def connection(tmp_path):
 
 @pytest.fixture
 def start(connection):
-    """Start a process that is to train as a run, until a line is written to it; it is killed in the end."""
+    """Start a process that trains as a run until it reads a line; the fixture kills it in the end."""
     started = []
 
     def start(run_id, expires_seconds):
@@ -87,7 +87,7 @@ def test_a_second_run_fails_and_names_the_first(connection):
     ):
         second.acquire(60)
     other = Lease(connection, "photos", "second", TrainingLease(if_taken=IfTaken.FAIL))
-    other.acquire(60)  # another pipeline is nobody's business
+    other.acquire(60)  # the lease of another pipeline is free
 
 
 def test_a_retry_of_the_same_run_takes_over_at_once_and_the_old_pod_has_lost(connection):
@@ -152,7 +152,7 @@ def test_of_several_that_start_at_once_one_trains_and_the_others_follow(start):
 
 
 def _training(processes, seen, seconds=30):
-    """Those beside ``seen`` that say within ``seconds`` that they train."""
+    """Processes other than ``seen`` that report within ``seconds`` that they train."""
 
     streams = {process.stdout: process for process in processes if process not in seen}
     ready, _, _ = select.select(list(streams), [], [], seconds)

@@ -96,18 +96,18 @@ def test_an_encoder_that_ends_early_is_refused(tmp_path):
 def test_the_digest_pins_the_content(tmp_path):
     path = tmp_path / "encoder.keras"
     (first, own_layers), (second, _) = encoder_of("small_cnn", 1), encoder_of("small_cnn", 2)
-    config = initial_weights.pinned(write(first, path))
+    config = initial_weights.with_digest(write(first, path))
     assert len(config.initial_weights_digest) == 64
-    assert initial_weights.pinned(config) == config
+    assert initial_weights.with_digest(config) == config
     write(second, path)
     with pytest.raises(ValueError, match="the file was changed since"):
         load(config, first, own_layers)
-    assert initial_weights.pinned(dataclasses.replace(config, initial_weights_digest=None)) != config
+    assert initial_weights.with_digest(dataclasses.replace(config, initial_weights_digest=None)) != config
     path.unlink()
     with pytest.raises(ValueError, match=r"encoder\.initial_weights: there is no file .*encoder\.keras"):
-        initial_weights.pinned(config)
+        initial_weights.with_digest(config)
     random = EncoderConfig()
-    assert initial_weights.pinned(random) is random
+    assert initial_weights.with_digest(random) is random
 
 
 def test_a_file_that_is_no_encoder_is_refused(tmp_path):
