@@ -1,4 +1,4 @@
-"""SimCLR in a notebook: the README's five lines as they stand, and what they promise."""
+"""SimCLR in a notebook: the five lines of the README run and give what they promise."""
 
 import dataclasses
 import pathlib
@@ -65,7 +65,7 @@ def test_it_learns():
     adamw = OptimizerConfig(name=OptimizerName.ADAMW, learning_rate=0.003, scaling=LearningRateScaling.NONE)
     config = dataclasses.replace(TINY, epochs=15, batch_size=32, optimizer=adamw, seed=2)
     losses = pretrain(draw_images(96), config).losses
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2  # 0.6 where it was measured, 0.2 to 0.6 with other seeds
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2  # measured: 0.6, with other seeds 0.2 to 0.6
 
 
 def test_it_repeats():
@@ -78,7 +78,7 @@ def test_it_repeats():
 
 
 def test_statistics_are_those_of_the_final_weights():
-    """With crops that keep everything, the first BatchNorm must hold the moments over all images."""
+    """With crops that keep the whole image, the first BatchNorm must hold the moments of all images."""
     images = draw_images(32)
     whole = CropPolicy(area_min=1.0, aspect_min=1.0, aspect_max=1.0)
     encoder = pretrain(images, dataclasses.replace(TINY, crop=whole)).encoder.layers[-1]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from components.simclr.lars import LARS
 
-RATES = (0.5, 1.0, 0.25)  # a changing schedule
+RATES = (0.5, 1.0, 0.25)  # the schedule changes
 MOMENTUM, L2, ETA = 0.9, 0.01, 0.001
 
 
@@ -17,7 +17,7 @@ class Rates(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def worked_out(start, gradients, is_kernel):
-    """The paper's formulae, float64, one variable."""
+    """The formulae of the paper for one variable, in float64."""
     weight, velocity = start.astype(np.float64), np.zeros_like(start, np.float64)
     history = []
     for rate, gradient in zip(RATES, gradients, strict=True):

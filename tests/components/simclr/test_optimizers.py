@@ -1,4 +1,4 @@
-"""Kernels are told from the rest by their layers, and only kernels decay."""
+"""The layers tell which variables are kernels, and only kernels decay."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def models():
 
 def test_counts_of_a_resnet18(models):
     assert len(optimizers.kernels(models)) == 20 + 2  # 17 convolutions, 3 shortcuts; two dense layers
-    assert len(optimizers.norms_and_biases(models)) == 2 * 20 + 2 + 1  # the head's last has a gain only
+    assert len(optimizers.norms_and_biases(models)) == 2 * 20 + 2 + 1  # the last norm of the head has only a gain
     assert len(optimizers.kernels(models)) + 43 == sum(len(model.trainable_variables) for model in models)
 
 
@@ -43,7 +43,7 @@ def test_what_decays(name, decays_all):
         assert shrunk == (bool(np.any(old)) and (id(variable) in kernel_ids or decays_all)), variable.path
 
 
-RATES = (0.5, 1.0, 0.25)  # a changing schedule
+RATES = (0.5, 1.0, 0.25)  # the schedule changes
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):

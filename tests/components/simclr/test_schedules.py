@@ -1,4 +1,4 @@
-"""Warm-up and cosine at the steps where they can be worked out by hand."""
+"""Warm-up and cosine at steps whose values can be worked out by hand."""
 
 import math
 

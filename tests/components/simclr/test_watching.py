@@ -1,4 +1,4 @@
-"""Measures on cases worked out by hand, and each way in which a run is stopped."""
+"""Measures on cases that are worked out by hand, and each reason for which a run is stopped."""
 
 import math
 
@@ -68,7 +68,7 @@ def epochs(count: int, **values) -> list[dict]:
 
 
 def judge(history: list[dict], warmup_epochs: float = 2.0) -> bool:
-    """True where the run may go on; the errors of a lost run pass through."""
+    """True if the run may go on; the errors of a lost run pass through."""
     watching.judge(WatchConfig(window_epochs=3), history, watching.Chance(CHANCE, "log(2N - 1)"), 64, warmup_epochs)
     return True
 
@@ -88,7 +88,7 @@ def test_a_lost_run_is_stopped(kind):
 
 
 def test_chance_is_the_methods_own():
-    """MoCo's depends on the queue; a loss without chance says nothing, whatever its height."""
+    """The chance value of MoCo depends on the queue; without a chance value, no loss is at chance."""
     stuck = epochs(6, loss=math.log(4097), top1=0.0)
     with pytest.raises(watching.StuckAtChance, match=r"log\(Q \+ 1\) = 8\.318"):
         watching.judge(WatchConfig(), stuck, watching.Chance(math.log(4097), "log(Q + 1)"), 64, 0)
@@ -109,7 +109,7 @@ def test_nothing_is_judged_during_warm_up_or_before_the_window_is_full(kind):
 
 def test_healthy_runs_go_on():
     assert judge(epochs(50))
-    assert judge(epochs(50, loss=CHANCE * 0.99))  # near chance, but the positive is found: a high temperature
+    assert judge(epochs(50, loss=CHANCE * 0.99))  # near chance because of a high temperature, but the positive is found
     assert judge(epochs(50, loss=CHANCE * 0.5, top1=0.001))
     assert judge([])
 

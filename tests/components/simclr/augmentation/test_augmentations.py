@@ -1,4 +1,4 @@
-"""What each operation does to pixels, against Pillow, SciPy and colorsys with injected draws."""
+"""With injected draws, each operation does to pixels what Pillow, SciPy and colorsys do."""
 
 import colorsys
 
@@ -47,7 +47,7 @@ def test_without_operations_nothing_changes(images):
     [("brightness", ImageEnhance.Brightness), ("contrast", ImageEnhance.Contrast), ("saturation", ImageEnhance.Color)],
 )
 def test_colour_steps_are_pillow_s(images, name, enhance, factor):
-    """torchvision calls these; they truncate, so a step of 1 is allowed, and 2 where gray is truncated before."""
+    """torchvision calls these. They truncate, so 1 of difference is allowed, and 2 if they truncate gray before."""
     number = ("brightness", "contrast", "saturation").index(name)
     drawn = {"jitter_order": _full(number, "int32")[:, None], name: _full(factor)}
     expected = _each(images, lambda image: enhance(image).enhance(factor))

@@ -104,20 +104,22 @@ def test_orders_hold_only_the_steps_that_are_on(keys):
 
 
 def test_affine_maps_are_the_inverse_of_zoom_rotation_shear_and_shift(keys):
-    """Recovered from the matrices: the middle's shift, the angle and the zoom, against their ranges."""
+    """The shift of the middle, the angle and the zoom, recovered from the matrices, fill their ranges."""
     policy = OnlinePolicy(rotation_degrees=20.0, zoom_min=0.8, zoom_max=1.25, translation_fraction=0.1)
     a, b, c, d, e, f = draw_online(policy, keys, 33, 1)["affine"].astype(float).T
     forward = np.linalg.inv(np.stack([np.stack([a, b], -1), np.stack([d, e], -1)], 1))  # (n, 2, 2)
     zoom = np.sqrt(np.linalg.det(forward))
     angle = np.degrees(np.arctan2(forward[:, 1, 0], forward[:, 0, 0]))
-    middle = np.einsum("nij,nj->ni", forward, 16 - np.stack([c, f], -1)) - 16  # where the input's middle went, moved by
+    middle = (
+        np.einsum("nij,nj->ni", forward, 16 - np.stack([c, f], -1)) - 16
+    )  # by how far the middle of the input moved
     assert _is_uniform(zoom, 0.8, 1.25) and _is_uniform(angle, -20, 20)
     assert _is_uniform(middle[:, 0], -3.3, 3.3) and _is_uniform(middle[:, 1], -3.3, 3.3)
     assert abs(np.corrcoef(zoom, angle)[0, 1]) < 5 / math.sqrt(COUNT)
 
 
 def test_shear_slants_what_was_upright(keys):
-    """Without anything else the map is [[1, -tan(slant)], [0, 1]] about the middle, as its inverse slants back."""
+    """Shear alone gives the map [[1, -tan(slant)], [0, 1]] about the middle, because the map is the inverse."""
     a, b, _, d, e, f = draw_online(OnlinePolicy(shear_degrees=15.0), keys, 33, 1)["affine"].astype(float).T
     assert (a == 1).all() and (e == 1).all() and (d == 0).all() and (f == 0).all()
     assert _is_uniform(np.degrees(np.arctan(-b)), -15, 15)

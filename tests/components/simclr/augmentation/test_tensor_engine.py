@@ -1,4 +1,4 @@
-"""The tensor engine compiled, in graphs and with what a training step does to it."""
+"""The tensor engine gives the same compiled, in graphs, and inside tf.data."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def eager(batch):
 def test_compiled_with_xla_it_gives_the_same(batch, eager):
     compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, EVERYTHING), jit_compile=True)
     found = compiled(*batch).numpy()
-    # Fused arithmetic may round a tie the other way, and what follows may double that.
+    # Fused arithmetic may round a tie the other way, and later operations may double the difference.
     assert (found == eager).mean() > 0.999 and np.abs(found - eager).max() <= 4
 
 
@@ -86,4 +86,4 @@ def test_crops_are_cut_in_graphs_of_unknown_image_size(textured_images):
         lambda images, boxes: tensor_engine.crop_and_resize(images, boxes, SIZE),
         input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8), tf.TensorSpec((None, 4), tf.int64)],
     )
-    assert np.abs(graph(image, boxes).numpy() - expected).max() <= 1  # another order of sums
+    assert np.abs(graph(image, boxes).numpy() - expected).max() <= 1  # sums are in another order

@@ -1,4 +1,4 @@
-"""What ``tensor_engine.apply_online`` should give, made by OpenCV and NumPy for one uint8 image at a time."""
+"""An independent ``tensor_engine.apply_online``: OpenCV and NumPy, one uint8 image at a time."""
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ _TO_COLOUR = np.eye(3, dtype=np.float32) - _TO_GRAY
 
 
 def apply_online(images, drawn, policy):
-    """(n, s, s, c) uint8 images and what ``draw_online`` drew for them to (n, s, s, c) uint8 views."""
+    """(n, s, s, c) uint8 images and the draws of ``draw_online`` for them in, (n, s, s, c) uint8 views out."""
     rows = [{name: values[row] for name, values in drawn.items()} for row in range(len(images))]
     return np.stack([_apply(image, draw, policy) for image, draw in zip(images, rows, strict=True)])
 
@@ -73,7 +73,7 @@ def _jitter(view, step, draw):
 
 
 def _shift_hue(view, turns):
-    """In float32: the 256 hues of OpenCV's 8-bit HSV are wrong by up to 10 of 255 in saturated colours."""
+    """In float32, because OpenCV's 8-bit HSV is wrong by up to 10 of 255 in saturated colours."""
     hsv = cv2.cvtColor(view.astype(np.float32), cv2.COLOR_RGB2HSV)
     hsv[..., 0] = (hsv[..., 0] + 360.0 * turns) % 360.0
     return cv2.convertScaleAbs(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB))

@@ -1,4 +1,4 @@
-"""Estimated statistics equal those of all rows pooled."""
+"""Estimated statistics equal those of all rows together."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Encoders of every kind: same seed, same weights; mixed precision; models that need none of this project to load."""
+"""Every encoder: the same seed gives the same weights, mixed precision works, and it loads without this project."""
 
 import keras
 import numpy as np

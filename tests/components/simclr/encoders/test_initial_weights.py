@@ -1,4 +1,4 @@
-"""Weights to start from: loaded where the architectures agree, refused with the difference where they don't."""
+"""Initial weights load if the architectures agree; if they do not, the error says how they differ."""
 
 import dataclasses
 import os
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_encoder_is_refused(tmp_path):
 
 
 def keras_resnet50() -> keras.Model:
-    """Keras' own model; weights, biases and statistics drawn here, because the published ones need a download."""
+    """Keras' own model; its weights, biases and statistics are drawn here, as the published ones need a download."""
     source = keras.applications.ResNet50(include_top=False, weights=None, pooling="avg", input_shape=(64, 64, 3))
     generator = np.random.default_rng(0)
     for layer in source.layers:
@@ -137,7 +137,7 @@ def imagenet_config() -> EncoderConfig:
 
 
 def test_imagenet_weights_answer_as_in_keras():
-    """Keras' preprocessing and model on one side, standardised pixels and this encoder on the other."""
+    """Keras' preprocessing and model give what standardised pixels and this encoder give."""
     source, encoder = keras_resnet50(), build_encoder(imagenet_config(), 64, 3)
     pixels = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
     expected = source.predict(keras.applications.resnet50.preprocess_input(pixels.copy()), verbose=0)
@@ -149,7 +149,7 @@ def test_imagenet_weights_answer_as_in_keras():
     initial_weights.copy_keras_resnet50(source, encoder, MEAN, STD)
     expected = first[0].predict(keras.applications.resnet50.preprocess_input(pixels.copy()), verbose=0)
     found = first[1].predict((pixels - MEAN) / np.maximum(STD, 1), verbose=0)
-    inside = np.s_[:, 2:-2, 2:-2]  # another mean moves what zeros at the border stand for
+    inside = np.s_[:, 2:-2, 2:-2]  # with another mean, zeros at the border are another colour
     np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 

@@ -1,4 +1,4 @@
-"""Standardisation inside the model is the one in front of it."""
+"""Standardisation inside the model gives what standardisation in front of it gives."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The projection head: depth, widths and what stands between its layers."""
+"""The projection head has the configured depth and widths, and the right layers in between."""
 
 import itertools
 
@@ -62,7 +62,7 @@ def kept_and_rest(kept_layers: int, layers: int = 3) -> tuple[keras.Model, keras
 
 @pytest.mark.parametrize("kept_layers", [1, 2])
 def test_what_is_kept_changes_no_projection(kept_layers):
-    """Only where the head is cut differs: in training the whole does the same, weight for weight."""
+    """Kept layers only move the cut: in training, encoder and head together do the same, weight for weight."""
     pixels = np.random.default_rng(0).normal(size=(6, 4, 4, 1)).astype(np.float32)
     (encoder, whole), (kept, rest) = kept_and_rest(0), kept_and_rest(kept_layers)
     for training in (True, False):

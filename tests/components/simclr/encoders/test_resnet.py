@@ -1,4 +1,4 @@
-"""ResNets: published sizes, starting values, and the details that published weights and results rest on."""
+"""ResNets have the published sizes, starting values, and the details that published results depend on."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Vision transformers: published sizes, patches and positions where they belong, and exact repetition under XLA."""
+"""Vision transformers have the published sizes, patches and positions in place, and repeat exactly under XLA."""
 
 import keras
 import numpy as np
@@ -43,7 +43,7 @@ def test_width_multiplier_scales_the_heads():
 
 
 def test_patches_are_embedded_in_their_order():
-    """Against a convolution with the same kernel and stride, which is how the paper's authors write it."""
+    """The authors of the paper write the embedding as a convolution with the same kernel and stride."""
     encoder = encoder_of("vit_tiny", 16, 3, 0.25)
     embed = next(layer for layer in encoder.layers if isinstance(layer, keras.layers.EinsumDense))
     pixels = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)

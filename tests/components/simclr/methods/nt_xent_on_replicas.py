@@ -1,4 +1,4 @@
-"""NT-Xent on virtual CPU devices, in a process of its own because devices are split up before TensorFlow starts.
+"""NT-Xent on virtual CPU devices, in a process of its own, because devices must be split before TensorFlow starts.
 
 Prints: loss of one device, of all replicas, largest difference of raw gradients, and of weights after one SGD step.
 """

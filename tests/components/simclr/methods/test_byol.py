@@ -1,4 +1,4 @@
-"""BYOL's loss against the formula, and a step with its target worked out in NumPy."""
+"""BYOL's loss equals the formula, and a step with its target equals one that is worked out in NumPy."""
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ def matrix(weight: np.ndarray, name: str = "linear") -> keras.Model:
 
 
 def test_three_steps_by_hand():
-    """Both directions, no gradient into the target, which moves after the optimiser and ever more slowly."""
+    """Both directions count; no gradient reaches the target, which moves after the optimiser and ever more slowly."""
     generator = np.random.default_rng(1)
     online = [generator.normal(size=(3, 3)) for _ in range(3)]  # encoder, head, predictor
     models = [matrix(weight) for weight in online]
@@ -62,7 +62,7 @@ def test_three_steps_by_hand():
 
 
 def test_each_view_has_its_own_statistics():
-    """Encoded apart: the second view's brightness does not shift the first one's representation."""
+    """Views are encoded separately: the brightness of the second does not shift the representation of the first."""
 
     def normed() -> keras.Model:
         inputs = keras.Input((3,))

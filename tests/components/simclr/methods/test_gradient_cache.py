@@ -1,4 +1,4 @@
-"""A batch in parts against the same batch in one pass."""
+"""A batch in parts gives what the same batch gives in one pass."""
 
 import keras
 import numpy as np
@@ -51,7 +51,7 @@ def test_equals_the_large_batch_where_no_layer_looks_at_other_images(compiled):
 
 
 def test_all_views_of_the_batch_are_negatives():
-    """Not the mean over parts, which is what plain accumulation would give."""
+    """Plain accumulation would give the mean over the parts, which is lower."""
     method, pixels = build(has_norm=False), views()
     outcome, _ = cached(method, pixels)
     parts = [float(method(part).loss) for part in gradient_cache.parts_of(pixels, PARTS)]

@@ -1,4 +1,4 @@
-"""InfoNCE against a loop, and queue, keys and key encoder against steps worked out in NumPy."""
+"""InfoNCE equals a loop; queue, keys and key encoder follow steps that are worked out in NumPy."""
 
 import math
 
@@ -16,7 +16,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def worked_out(queries, keys, queue, temperature):
-    """The paper's loss in float64, one query at a time; and its top-1."""
+    """The loss of the paper and its top-1, in float64, one query at a time."""
     queries, keys = unit(queries.astype(np.float64)), unit(keys.astype(np.float64))
     losses, found = [], []
     for query, key in zip(queries, keys, strict=True):
@@ -102,7 +102,7 @@ def linear(weight: float) -> keras.Model:
 
 
 def test_two_steps_by_hand():
-    """Queries by the trained weights, keys by the followers', the queue as it was before; SGD, then momentum."""
+    """Trained weights make queries, followers make keys, the loss sees the old queue; then SGD, then momentum."""
     generator = np.random.default_rng(3)
     encoder, head = linear(1.0), linear(2.0)
     followers = momentum.Followers([encoder, head], [linear(0.0), linear(0.0)], momentum.constant_rate(0.9))
@@ -132,7 +132,7 @@ def test_two_steps_by_hand():
 
 
 def test_keys_are_normalised_in_groups():
-    """Each half of the keys has the statistics of its own half."""
+    """Each half of the keys is normalised by its own statistics."""
 
     def normed() -> keras.Model:
         inputs = keras.Input((2,))

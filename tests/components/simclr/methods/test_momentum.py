@@ -1,4 +1,4 @@
-"""Following weights against steps worked out in NumPy."""
+"""Weights that follow take steps that are worked out in NumPy."""
 
 import math
 
@@ -25,7 +25,7 @@ def test_cosine_rate_falls_from_the_base_to_nothing():
 
 
 def test_three_steps_by_hand():
-    """Leaders that move between the updates, a rate that changes: w <- m w + (1 - m) w'."""
+    """w <- m w + (1 - m) w', while the leaders move between updates and the rate changes."""
     leader, copy = dense_model(2), dense_model(2)
     followers = momentum.Followers([leader], [copy], momentum.cosine_rate(0.5, 3))
     expected = [weight.astype(np.float64) for weight in leader.get_weights()]
@@ -41,7 +41,7 @@ def test_three_steps_by_hand():
 
 
 def test_copies_start_equal_and_encode_without_a_trace():
-    """Batch statistics, no gradient, moving statistics untouched; compiled as well."""
+    """Followers use batch statistics, pass no gradient and leave moving statistics alone, also compiled."""
     leader, copy = dense_model(4, has_norm=True), dense_model(4, has_norm=True)
     followers = momentum.Followers([leader], [copy], momentum.constant_rate(0.9))
     inputs = tf.constant(np.random.default_rng(0).normal(2, 3, (16, 3)), tf.float32)

@@ -1,4 +1,4 @@
-"""NT-Xent against the paper's double loop, the closed form, and itself on several replicas."""
+"""NT-Xent equals the double loop of the paper, the closed form, and itself on several replicas."""
 
 import math
 import pathlib
@@ -90,7 +90,7 @@ def test_gradient_of_many_images_equals_differences_of_the_loop():
 
 
 def matrix_gradient(a, b, temperature):
-    """Of the mean cross-entropy over the rows of one whole float64 matrix, by TensorFlow."""
+    """Value and gradient of the mean cross-entropy over the rows of one whole float64 matrix, by TensorFlow."""
     z = tf.Variable(np.concatenate([a, b]).astype(np.float64))
     with tf.GradientTape() as tape:
         directions = tf.math.l2_normalize(z, axis=1)
@@ -103,7 +103,7 @@ def matrix_gradient(a, b, temperature):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Function that makes blocks of at most so many rows."""
+    """Function that sets the most rows of a block."""
 
     def set_rows(rows):
         monkeypatch.setattr(similarities, "_WHOLE_ROWS", rows)
@@ -172,7 +172,7 @@ def test_views_and_order_do_not_matter():
 
 def test_extreme_temperature_stays_finite():
     a = np.eye(8)
-    contrast, gradient = value_and_gradient(a, -a, 0.01)  # opposite vectors: the positive is the worst of all
+    contrast, gradient = value_and_gradient(a, -a, 0.01)  # opposite vectors: the positive is the farthest view
     assert float(contrast.loss) == pytest.approx(100 + math.log(14), rel=1e-5)
     assert np.all(np.isfinite(gradient))
     a, b = random_pairs(8, 8)
@@ -181,7 +181,7 @@ def test_extreme_temperature_stays_finite():
 
 @pytest.mark.parametrize("temperature", [0.0234, 0.0232, 0.0143])
 def test_temperatures_around_the_switch_are_right(temperature):
-    """Exponents near the largest that are added up without a maximum, of both signs, and larger ones."""
+    """Exponents just below and above the limit up to which no maximum is needed, of both signs."""
     a, b = random_pairs(8, 8)
     same, opposite = np.tile(a[:1], (8, 1)), np.concatenate([a[:4], -a[:4]])
     for first, second in ((a, b), (same, same), (opposite, -opposite)):
@@ -224,7 +224,7 @@ def test_memory_does_not_grow_with_the_square(small_blocks):
 @pytest.mark.multi_replica
 @pytest.mark.parametrize("count, rows", [(2, 5), (4, 128)])
 def test_replicas_equal_one_device(count, rows):
-    """Several blocks with padding, and one."""
+    """With several padded blocks, and with one."""
     script = pathlib.Path(__file__).with_name("nt_xent_on_replicas.py")
     done = subprocess.run(
         [sys.executable, script, str(count), str(rows)], cwd=ROOT, capture_output=True, text=True, check=False
