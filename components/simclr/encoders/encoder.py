@@ -17,7 +17,7 @@ from components.simclr.encoders.resnet import STAGE_DEPTHS, chosen_stem, resnet
 from components.simclr.encoders.vision_transformer import vision_transformer
 
 _SMALL_CNN_STAGES = ((32, 2), (64, 2), (128, 1))  # channels and stride of its convolutions
-_SMALL_CNN_GRID = 3  # places per side that the representation keeps, about: digits are not shifted far
+_SMALL_CNN_GRID = 3  # the representation keeps about 3 places per side, because digits are not shifted far
 _MLP_WIDTHS = (1024, 512)
 
 
@@ -83,7 +83,7 @@ def weights_digest(*models: keras.Model) -> str:
 
 
 def _small_cnn(blocks: Blocks, pixels: keras.KerasTensor, multiplier: float) -> keras.KerasTensor:
-    """Three convolutions, of whose result a coarse grid of places is kept: (n, places * channels)."""
+    """Three convolutions, averaged over a coarse grid of places: (n, places * channels)."""
     features = pixels
     for channels, stride in _SMALL_CNN_STAGES:
         features = blocks.convolve(features, scaled_width(channels, multiplier), 3, stride)

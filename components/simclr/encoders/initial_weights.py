@@ -70,7 +70,7 @@ def _read_checked(config: EncoderConfig) -> bytes:
     if config.initial_weights_digest not in (None, digest):
         raise ValueError(
             f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
-            f"{config.initial_weights_digest}: the file was changed since then"
+            f"{config.initial_weights_digest}: the file was changed since"
         )
     return content
 
@@ -151,9 +151,9 @@ def copy_keras_resnet50(source: keras.Model, encoder: keras.Model, mean: np.ndar
     """Give an encoder the weights of Keras' ResNet-50 (v1), so that both give the same answers.
 
     Keras' model has biases before BatchNorm; here they are subtracted from the moving means. It reads BGR pixels minus
-    the mean of ImageNet; here the first kernel is reversed and scaled for RGB pixels that are standardised with
-    ``mean`` and ``std``. The two agree up to rounding. If ``mean`` is not that of ImageNet, they differ at the border
-    of images, because both pad with zeros.
+    the mean of ImageNet; here the channels of the first kernel are reversed and scaled for RGB pixels that are
+    standardised with ``mean`` and ``std``. The two agree up to rounding. If ``mean`` is not that of ImageNet, they
+    differ at the border of images, because both pad with zeros.
 
     Args:
         source: ``keras.applications.ResNet50``, with or without its top.

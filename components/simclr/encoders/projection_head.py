@@ -91,7 +91,7 @@ class _Stack:
         return self._config.hidden_width or self._encoder_width
 
     def lay(self, values: keras.KerasTensor, indices: Iterable[int]) -> keras.KerasTensor:
-        """Lay the layers of these indices over ``values``, each with its BatchNorm and ReLU."""
+        """Lay the layers of these indices over ``values``, with the BatchNorm and ReLU that belong to each."""
         for index in indices:
             is_last = index == self._config.layers - 1
             values = self._connect(values, index, is_last)

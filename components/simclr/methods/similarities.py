@@ -1,4 +1,4 @@
-"""Sums over the similarity matrix of a batch's views, without ever holding the whole matrix.
+"""Sums over the similarity matrix of a batch's views, without holding a large matrix whole.
 
 The matrix is made block by block, so memory grows with N, not with N squared. It is symmetric, so only half of it is
 made. Written in ``keras.ops``, so any Keras backend can run it.
