@@ -40,7 +40,7 @@ def test_defaults_load_and_survive_the_round_trip():
             {"encoder": {"initial_weights": "imagenet", "architecture": "resnet50_v1", "width_multiplier": 0.5}},
             "ImageNet weights need width_multiplier 1",
         ),
-        ({"encoder": {"initial_weights_digest": "0" * 64}}, r"initial_weights_digest is of a \.keras file"),
+        ({"encoder": {"initial_weights_digest": "0" * 64}}, r"initial_weights_digest is the digest of a \.keras file"),
         ({"augmentation": {"zoom_min": 1.2}}, r"zoom_min \(1\.2\) must not exceed zoom_max"),
         ({"method": "moko"}, r"pretraining\.method: .*found 'moko'"),
         ({"method": "moco", "moco": {"queue_size": 1000}}, r"moco\.queue_size \(1000\) must be a multiple of global_"),
