@@ -1,1 +1,1 @@
-"""The graph on Kubeflow Pipelines: target, compilation, runs and schedules."""
+"""The graph on Kubeflow Pipelines: compile it for a cluster, and start its runs and schedules."""

@@ -1,6 +1,6 @@
-"""Runs for a row of past spans on Kubeflow Pipelines: in order, one at a time, and going on where a row was stopped.
+"""Runs past spans on Kubeflow Pipelines, in order and one at a time, and goes on where an earlier backfill stopped.
 
-What was done before is read from the server: a run's name says which span of which settings and version it is.
+The server knows what was done before: a run's name holds its span and a digest of its settings and version.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from pipeline.kfp import runs
 
 _SUCCEEDED = "SUCCEEDED"
 _POLL_SECONDS = 30.0
-_UNANSWERED_POLLS = 10  # in a row, before a server that was there counts as gone
+_UNANSWERED_POLLS = 10  # so many in a row mean that the server is gone
 
 
 class BackfillStoppedError(RuntimeError):
@@ -22,10 +22,10 @@ class BackfillStoppedError(RuntimeError):
 
 
 def read_spans(text: str) -> range:
-    """The spans of ``first..last``, both included, as numbers or dates.
+    """Read ``first..last``, two numbers or two dates; the range includes both.
 
     Raises:
-        ConfigError: something else, or the last before the first.
+        ConfigError: the text has another form, or the last span is before the first.
     """
     spans = [run_parameters.read_span(end) for end in text.split("..")]
     if len(spans) != 2 or None in spans or spans[0] > spans[1]:
@@ -37,14 +37,14 @@ def run(spans: range, request: dict[str, Any], notes: str, tell: Callable[[str],
     """Run every span that has not succeeded yet, oldest first.
 
     Args:
-        spans: which.
-        request: of a run, as ``operations.run_request`` makes it; the span in it counts for nothing.
+        spans: the spans to run.
+        request: a run's request, from ``runs.run_request``; its span is replaced.
         notes: the runs' description.
-        tell: is given one line for each thing that happens.
+        tell: called with one line of progress for each event.
 
     Raises:
-        BackfillStoppedError: a span's run ended otherwise than well; the spans after it were not started.
-        ServerError: the server refused, or did not answer for some time.
+        BackfillStoppedError: a span's run did not succeed; the spans after it were not started.
+        ServerError: the server refused a request, or did not answer for some time.
     """
     for span in spans:
         parameters = {**request["parameters"], run_parameters.SPAN_RANGE: str(span)}
@@ -58,8 +58,8 @@ def run(spans: range, request: dict[str, Any], notes: str, tell: Callable[[str],
         state = runs.ask("wait", {"run_id": found["run_id"], **waiting})["state"]
         if state != _SUCCEEDED:
             raise BackfillStoppedError(
-                f"the backfill stops at span {span}: its run {found['run_id']} ended as {state}; once the cause is "
-                "mended, the same command goes on with this span"
+                f"the backfill stops at span {span}: its run {found['run_id']} ended as {state}; once you "
+                "have fixed the cause, the same command goes on with this span"
             )
         tell(f"Span {span}: succeeded")
 

@@ -1,7 +1,7 @@
-"""A server of Kubeflow Pipelines, through kfp's own client: one JSON request in on standard input, one answer out.
+"""Talks to a server of Kubeflow Pipelines: reads one JSON request from standard input, writes one JSON answer.
 
-Imports nothing but kfp and the standard library, and runs in kfp's environment; ``operations`` writes the request.
-Host, token and namespace come from the environment. What the server refuses, or that there is none, is one sentence.
+Runs in kfp's environment and imports only kfp and the standard library; ``runs`` writes the request. Host, token and
+namespace come from environment variables. If the server refuses or does not answer, the answer is one sentence.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ _ENDED = (_SUCCEEDED, "FAILED", "SKIPPED", "CANCELED")
 
 
 class RequestRefused(Exception):
-    """The request cannot be fulfilled; the message is one sentence for people."""
+    """The request cannot be fulfilled; the message is one sentence for the user."""
 
 
 class Server:
-    """The server that the environment names."""
+    """The server that the environment variables name; each public method answers one action."""
 
     def __init__(self):
         """Connect.
 
         Raises:
-            RequestRefused: no host is named, or nothing answers there.
+            RequestRefused: no host is set, or it does not answer.
         """
         self._host = os.environ.get(_HOST, "").rstrip("/")
         token = os.environ.get(_TOKEN)
@@ -50,7 +50,7 @@ class Server:
         self._namespace = namespace
 
     def submit(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start a run of the version that ``request`` names; the answer has its ``run_id`` and ``url``."""
+        """Start a run of the request's pipeline version; the answer has ``run_id`` and ``url``."""
         run = self._api.V2beta1Run(
             experiment_id=self._experiment(request["pipeline_name"]),
             display_name=request["run_name"],
@@ -59,16 +59,16 @@ class Server:
             runtime_config=self._api.V2beta1RuntimeConfig(parameters=request["parameters"]),
             service_account=request["service_account"],
         )
-        # Not Client.run_pipeline, which has no place for a description.
+        # Client.run_pipeline takes no description.
         created = self._client._run_api.run_service_create_run(run=run)
         return {"run_id": created.run_id, "url": self._page(created.run_id)}
 
     def schedule(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start runs of one version on a schedule, never two at once."""
+        """Create a schedule that runs the request's pipeline version, never two runs at once."""
         experiment_id = self._experiment(request["pipeline_name"])
         if any(schedule.display_name == request["name"] for schedule in self._schedules(experiment_id)):
             raise RequestRefused(
-                f"there is a schedule {request['name']} already: delete it first, or choose another name"
+                f"there already is a schedule {request['name']}: delete it first, or choose another name"
             )
         version = self._version(request)
         created = self._client.create_recurring_run(
@@ -86,7 +86,7 @@ class Server:
         return {"id": created.recurring_run_id}
 
     def list_schedules(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Schedules of a pipeline: name, cron expression, whether they are on, and the version that they run."""
+        """List a pipeline's schedules: name, cron expression, whether it is on, and the version that it runs."""
         return {
             "schedules": [
                 {
@@ -100,12 +100,12 @@ class Server:
         }
 
     def pause(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start no more runs until ``resume``."""
+        """Let a schedule start no runs until ``resume``."""
         self._client.disable_recurring_run(self._schedule_id(request))
         return {}
 
     def resume(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Start runs again."""
+        """Let a paused schedule start runs again."""
         self._client.enable_recurring_run(self._schedule_id(request))
         return {}
 
@@ -115,7 +115,7 @@ class Server:
         return {}
 
     def status(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The latest runs of a pipeline, newest first."""
+        """List a pipeline's latest runs, newest first."""
         found = self._client.list_runs(
             page_size=request["count"],
             sort_by="created_at desc",
@@ -135,7 +135,10 @@ class Server:
         }
 
     def ensure_run(self, request: dict[str, Any]) -> dict[str, Any]:
-        """As ``submit``, unless the newest run of that name goes on or succeeded: ``state``, None for a new one."""
+        """Submit a run, unless the newest run of that name is active or succeeded.
+
+        The answer has ``state`` too: None for a new run.
+        """
         experiment_id = self._experiment(request["pipeline_name"])
         arguments = {"sort_by": "created_at desc", "experiment_id": experiment_id, "namespace": self._namespace}
         for run in self._pages(self._client.list_runs, "runs", **arguments):
@@ -146,7 +149,7 @@ class Server:
         return {**self.submit(request), "state": None}
 
     def wait(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The ``state`` in which a run ends; a server that does not answer is asked again, so many times in a row."""
+        """Wait for the end of a run; the answer is its ``state``. Tolerates ``unanswered_polls`` failures in a row."""
         unanswered = 0
         while True:
             try:
@@ -170,11 +173,11 @@ class Server:
     def _known_experiment(self, name: str) -> str:
         try:
             return self._client.get_experiment(experiment_name=name, namespace=self._namespace).experiment_id
-        except ValueError:  # kfp's own, for a name that it does not find
+        except ValueError:  # kfp raises it for an unknown name
             raise RequestRefused(f"{self._host} knows no run of {name}: see --config for the pipeline's name") from None
 
     def _version(self, request: dict[str, Any]) -> Any:
-        """The version of the pipeline that holds exactly this file, uploaded where it is not there yet."""
+        """The pipeline version of exactly this file; uploads the file if the server does not have it."""
         name, version_name = request["pipeline_name"], request["version"]
         pipeline_id = self._client.get_pipeline_id(name)
         if pipeline_id is None:
@@ -218,7 +221,7 @@ _ACTIONS = ("submit", "schedule", "list_schedules", "pause", "resume", "delete",
 
 
 def _require_answer(host: str, token: str | None) -> None:
-    """One quick look whether there is a server; kfp's own would take half a minute to find none."""
+    """Check quickly that the server answers; kfp's client would take half a minute to give up."""
     request = urllib.request.Request(f"{host}/apis/v2beta1/healthz")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
@@ -234,7 +237,7 @@ def _require_answer(host: str, token: str | None) -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """What the server said, in one line."""
+    """The server's message, in one line."""
     try:
         body = json.loads(error.body)
         said = body.get("error") or body.get("message") or body
@@ -247,7 +250,7 @@ def main() -> int:
     """Answer one request."""
     request = json.load(sys.stdin)
     answer_stream = os.dup(1)
-    # kfp's client prints as it goes; standard output is the answer's.
+    # kfp's client prints to standard output, where only the answer may go.
     with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

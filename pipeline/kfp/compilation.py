@@ -1,4 +1,4 @@
-"""A config and a target in, a compiled graph and a KFP v2 pipeline out; the latter is ``emitter_script``'s work."""
+"""A config and a target in, a compiled graph and a KFP v2 pipeline out. ``emitter_script`` writes the pipeline."""
 
 import json
 import pathlib
@@ -18,23 +18,24 @@ class EmitterError(RuntimeError):
 
 
 def compile_graph(config: PipelineConfig) -> str:
-    """The compiled graph as canonical JSON; it holds no place and no setting of a run."""
+    """Compile the graph to canonical JSON, which holds no paths and no settings of a run."""
     from pipeline import intermediate_representation as representation
 
     return representation.to_text(representation.compile_graph(config))
 
 
 def check(config: PipelineConfig, target: Target, source: str, node_ids: list[str]) -> None:
-    """Check that config, target and graph go together.
+    """Check that config, target and graph fit together.
 
     Args:
-        config: of the runs.
-        target: where they take place.
+        config: the config of the runs.
+        target: the cluster.
         source: the target's file, for the message.
-        node_ids: of the graph.
+        node_ids: the nodes of the graph.
 
     Raises:
-        ConfigError: the target names a node that the graph does not have, or a run would find too few GPUs.
+        ConfigError: the target names a node that the graph does not have, or gives a node another number of GPUs than
+            the config.
     """
     for node_id, key in target.named_nodes().items():
         if node_id not in (*node_ids, *settings.OPTIONAL_NODES):
@@ -43,10 +44,10 @@ def check(config: PipelineConfig, target: Target, source: str, node_ids: list[st
 
 
 def check_gpus(config: PipelineConfig, target: Target, source: str) -> None:
-    """Check that nodes that train are given the GPUs that they will ask for.
+    """Check that the target gives every training node as many GPUs as the config asks for.
 
     Raises:
-        ConfigError: one is given more or fewer.
+        ConfigError: it gives a node more or fewer.
     """
     for node_id, room in settings.PLACED_NODES.items():
         if not settings.is_enabled(node_id, config):
@@ -77,7 +78,7 @@ def job(config: PipelineConfig, target: Target, graph: str) -> dict[str, Any]:
 
 
 def emit(described: dict[str, Any], output: pathlib.Path) -> None:
-    """Write the pipeline and platform documents of a job to ``output``.
+    """Write the pipeline and platform documents of ``described``, a ``job``, to ``output``.
 
     Raises:
         EmitterError: kfp refused the pipeline.

@@ -1,7 +1,7 @@
-"""A compiled graph as a KFP v2 pipeline: one JSON job in on standard input, two YAML documents out.
+"""Turns a compiled graph into a KFP v2 pipeline: reads one JSON job from standard input, writes two YAML documents.
 
-Imports nothing but kfp, kfp-kubernetes and the standard library, and runs in kfp's environment; ``compilation`` writes
-the job and starts it. Each node is one container task that calls ``run_node``; the order is that of the IR.
+Runs in kfp's environment and imports only kfp, kfp-kubernetes and the standard library; ``compilation`` writes the job
+and starts this script. Each node becomes a container task that calls ``run_node``, in the order of the graph.
 """
 
 import inspect
@@ -12,24 +12,24 @@ from typing import Any, NamedTuple
 
 from kfp import compiler, dsl, kubernetes
 
-_METADATA_VARIABLE = "SIMCLR_METADATA_CONNECTION"  # as pipeline.metadata.connection.VARIABLE
+_METADATA_VARIABLE = "SIMCLR_METADATA_CONNECTION"  # the same as pipeline.metadata.connection.VARIABLE
 _WORK, _ANSWER = "work", "answer"
-# Argo counts what it calls the longest back-off from the start of the first attempt: attempts, waits, and how long a
-# pod is pending. It ends attempts then, too. So it must never be what decides; number of retries and time limits do.
-_PENDING_SECONDS = 86_400  # per attempt
-# The launcher replaces the image's entry point and takes dot-folders of the home for itself.
+# Argo's "longest back-off" limits the time from the start of the first attempt, with attempts, waits and pending pods,
+# and ends a running attempt too. We make it long enough never to apply: number of retries and time limits decide.
+_PENDING_SECONDS = 86_400  # how long the pod of an attempt may be pending
+# KFP's launcher replaces the image's entry point and writes dot-folders into the home folder.
 _ENVIRONMENT = {"HOME": "/tmp", "PYTHONPATH": "/opt/simclr", "TF_CPP_MIN_LOG_LEVEL": "2"}
 _RUN_ID = "run_id"
 _TRAINING_NODES = ("Trainer", "Tuner")
 
 
 class _Container(NamedTuple):
-    """What a task runs, and with what."""
+    """A task's command, arguments and resources."""
 
     name: str
     module: str
     arguments: dict[str, str]  # fixed at compile time
-    parameters: Sequence[str]  # of the pipeline, handed on one by one
+    parameters: Sequence[str]  # the pipeline's parameters that the task gets, each as an argument
     outputs: dict[str, Any]  # flag of an output's path -> kind of output
     resources: dict[str, str]
     time_limit_minutes: int
@@ -40,7 +40,7 @@ class Emitter:
     """Builds the KFP pipeline of one job."""
 
     def __init__(self, job: dict[str, Any]):
-        """Take over the job: ``pipeline_name``, ``ir``, ``ir_digest``, ``parameters`` (name -> default), ``target``."""
+        """Take a job: ``pipeline_name``, ``ir``, ``ir_digest``, ``parameters`` (name -> default) and ``target``."""
         self._job, self._target = job, job["target"]
         self._pool = self._target["gpu_pool"] or {"nodes": []}
         self._parameters = list(job["parameters"])
@@ -50,13 +50,13 @@ class Emitter:
         }
 
     def emit(self, path: str) -> None:
-        """Compile to ``path``: pipeline and platform documents."""
+        """Write the pipeline and platform documents to ``path``."""
         pipeline = self._pipeline()
         self._widen_retry_windows(pipeline.pipeline_spec)
         compiler.Compiler().compile(pipeline, path)
 
     def _widen_retry_windows(self, spec: Any) -> None:
-        """``set_retry`` cuts the window in which a task is retried to an hour; see ``_PENDING_SECONDS``."""
+        """Undo the limit of an hour that kfp's ``set_retry`` sets for all attempts; see ``_PENDING_SECONDS``."""
         target, retries = self._target, self._target["retries"]
         longest = 60 * max([target["time_limit_minutes"], *target["node_time_limits_minutes"].values()])
         waits = sum(retries["wait_seconds"] * retries["wait_factor"] ** number for number in range(retries["count"]))
@@ -92,10 +92,10 @@ class Emitter:
         return dsl.pipeline(name=self._job["pipeline_name"], description=description)(_named(build, "main", signature))
 
     def _gpu_pipeline(self, node_id: str) -> Any:
-        """Check on a CPU, then, only where there is work, the node itself on GPUs.
+        """Check on a CPU whether there is work; if so, run the node on GPUs.
 
-        The backend wants what a task depends on to have succeeded, and a skipped task has not, so what comes after the
-        node depends on this pipeline around it.
+        A task starts only after the tasks that it depends on have succeeded, and a skipped task does not count as
+        succeeded. So later nodes depend on this pipeline around the two tasks.
         """
         gpus = self._pool["count"]
         name = _slug(node_id)
@@ -135,7 +135,7 @@ class Emitter:
         container = _Container(
             name="summary",
             module="pipeline.run_summary",
-            # The whole of what the launcher knows: the only way for a container to give an artifact its metadata.
+            # All that the launcher knows; a container needs it to set an artifact's metadata.
             arguments={**self._graph, "executor-input": dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER},
             parameters=(),
             outputs={"report": dsl.HTML, "verdict": dsl.Markdown, "metrics": dsl.Metrics},
@@ -146,9 +146,9 @@ class Emitter:
 
     def _task(self, container: _Container, given: dict[str, Any]) -> Any:
         values = {name: given[name] for name in container.parameters}
-        # Only as a task's own input, and only with exactly this value, is the placeholder resolved.
+        # The backend resolves the placeholder only if it is the whole value of a task's input.
         task = _component(container, self._target["image"])(**{_RUN_ID: dsl.PIPELINE_JOB_ID_PLACEHOLDER}, **values)
-        task.set_caching_options(False)  # caching is TFX's
+        task.set_caching_options(False)  # TFX does the caching
         for variable, value in _ENVIRONMENT.items():
             task.set_env_variable(variable, value)
         for kind in ("cpu", "memory"):
@@ -170,7 +170,7 @@ class Emitter:
         target = self._target
         kubernetes.set_timeout(task, 60 * time_limit_minutes)
         user = target["run_as_user"]
-        # That is all that can be said here. The backend adds: no capabilities, no more privileges, seccomp's default.
+        # kfp can set no more. The backend adds: no capabilities, no privilege escalation, the default seccomp profile.
         kubernetes.set_security_context(task, run_as_user=user, run_as_group=user, run_as_non_root=True)
         secrets = {_METADATA_VARIABLE: target["metadata"], **target["environment_from_secrets"]}
         for variable, source in secrets.items():
@@ -191,7 +191,7 @@ class Emitter:
 
 
 def _component(container: _Container, image: str) -> Any:
-    """A container component whose arguments are separate words; the backend resolves no joined ones."""
+    """A container component whose flags and values are separate words, because the backend resolves no joined ones."""
     inputs = {_RUN_ID: str, **{name: str for name in container.parameters}}
     outputs = {
         name if kind != _ANSWER else _ANSWER: dsl.OutputPath(str) if kind == _ANSWER else dsl.Output[kind]
@@ -226,7 +226,7 @@ def _signature(annotations: dict[str, Any], defaults: dict[str, str]) -> inspect
 
 
 def _named(function: Callable, name: str, signature: inspect.Signature) -> Callable:
-    """``function`` as kfp sees it: kfp takes names and types of inputs and outputs from name and signature."""
+    """Give ``function`` the name and signature from which kfp reads its name, inputs and outputs."""
     function.__name__ = name
     function.__signature__ = signature
     return function

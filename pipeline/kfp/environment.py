@@ -1,7 +1,7 @@
-"""The environment that holds kfp, and the scripts of this project that run in it.
+"""Runs this project's scripts in the Python environment that holds kfp.
 
-It is one of its own because the kfp that installs beside TFX's compatible set is too old. Scripts take JSON on standard
-input and import nothing of the project.
+kfp has an environment of its own, because the kfp that can be installed beside TFX's compatible set is too old. The
+scripts take JSON on standard input and import nothing from the project.
 """
 
 import json
@@ -22,7 +22,7 @@ def python() -> pathlib.Path:
     """The interpreter of the environment that holds kfp.
 
     Raises:
-        KfpMissingError: there is none.
+        KfpMissingError: the interpreter does not exist.
     """
     interpreter = pathlib.Path(os.environ.get(PYTHON_VARIABLE) or _PYTHON)
     if not interpreter.is_file():
@@ -31,17 +31,17 @@ def python() -> pathlib.Path:
 
 
 def complaint(finished: "subprocess.CompletedProcess[str]") -> str:
-    """What a script that failed said last; one that was killed says nothing."""
+    """The last line that a failed script wrote, or its exit status if it wrote nothing, for example when killed."""
     return (finished.stderr.strip().splitlines() or [f"it ended with {finished.returncode} and no message"])[-1]
 
 
 def run(script: str, given: dict[str, Any], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run ``script``, a file beside this one, with ``given`` on its standard input, to its end.
+    """Run ``script``, a file beside this one, with ``given`` as JSON on standard input, and wait for its end.
 
     Raises:
         KfpMissingError: there is no environment with kfp.
     """
     path = pathlib.Path(__file__).with_name(script)
-    # Isolated, so that neither this folder nor the environment puts other modules in kfp's way.
+    # Isolated (-I), so that no module of this folder or of PYTHONPATH hides one that kfp imports.
     command = [str(python()), "-I", str(path), *arguments]
     return subprocess.run(command, input=json.dumps(given), text=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""Runs and schedules on a server of Kubeflow Pipelines: settings in, requests to ``client_script`` out."""
+"""Runs and schedules on a server of Kubeflow Pipelines: turns settings into requests for ``client_script``."""
 
 import hashlib
 import json
@@ -13,31 +13,31 @@ from pipeline.config import PipelineConfig
 from pipeline.kfp import compilation, environment
 from pipeline.kfp.target import Target
 
-SCHEDULED_DATE = "scheduled-date"  # as --span-range: the date that the server writes into each run of a schedule
-_SCHEDULED_DATE_MACRO = "[[ScheduledTime.2006-01-02]]"  # Go's way to say YYYY-MM-DD
+SCHEDULED_DATE = "scheduled-date"  # as --span-range: the server writes the date into each run of a schedule
+_SCHEDULED_DATE_MACRO = "[[ScheduledTime.2006-01-02]]"  # Go's notation for YYYY-MM-DD
 _ANY_DATE = "2026-01-31"
 
 
 class ServerError(RuntimeError):
-    """The server refused, or there is none; the message is one sentence."""
+    """The server refused or did not answer; the message is one sentence."""
 
 
 def run_request(
     config: PipelineConfig, target: Target, source: str, package: pathlib.Path, data_root: str | None, span_range: str
 ) -> dict[str, Any]:
-    """What every run is given, once or on a schedule.
+    """The request for one run, or for every run of a schedule.
 
     Args:
-        config: whose rooms become parameters.
+        config: its settings become the run's parameters.
         target: the cluster.
         source: the target's file, for messages.
         package: the compiled pipeline.
-        data_root: of the images; None for the target's.
+        data_root: folder of the images; None for the target's.
         span_range: as ``run_parameters.read_span`` reads it, or ``SCHEDULED_DATE``.
 
     Raises:
-        ConfigError: no such package, one compiled from another graph than the config's, a span that can't be read or
-            that the config has no place for, or another number of GPUs than the target's.
+        ConfigError: there is no such package, or it was compiled from another graph than the config's; the span can't
+            be read, or the config has no spans; or the target gives another number of GPUs.
     """
     compilation.check_gpus(config, target, source)
     is_scheduled = span_range == SCHEDULED_DATE
@@ -47,7 +47,7 @@ def run_request(
     return {
         "pipeline": str(package.resolve()),
         "pipeline_name": config.pipeline_name,
-        # Its content is the version's name, so a run or a schedule always says which file it runs.
+        # A digest of the file names the version, so that a run or a schedule always says which file it runs.
         "version": hashlib.sha256(package.read_bytes()).hexdigest()[:16],
         "parameters": {
             run_parameters.DATA_ROOT: data_root or target.data_root,
@@ -59,7 +59,7 @@ def run_request(
 
 
 def _check_graph(config: PipelineConfig, package: pathlib.Path) -> None:
-    """What is built into the graph, such as ``training_spans``, can't be said again when a run is started."""
+    """Refuse a package of another graph: a run can't change what is built in, such as ``training_spans``."""
     if not package.is_file():
         raise ConfigError(f"--pipeline {package}: no such file; `simclr compile` writes it")
     compiled_from, wanted = _graph_digest(package), ir_file.digest(compilation.compile_graph(config))
@@ -71,7 +71,7 @@ def _check_graph(config: PipelineConfig, package: pathlib.Path) -> None:
 
 
 def _graph_digest(package: pathlib.Path) -> str:
-    """The digest that every container of a compiled pipeline is given."""
+    """The graph digest in the arguments of every container of a compiled pipeline."""
     try:
         pipeline = next(yaml.safe_load_all(package.read_text(encoding="utf-8")))
         executors = pipeline["deploymentSpec"]["executors"].values()
@@ -82,10 +82,10 @@ def _graph_digest(package: pathlib.Path) -> str:
 
 
 def ask(action: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Have ``client_script`` do something.
+    """Let ``client_script`` do ``action``; returns its answer.
 
     Raises:
-        ServerError: the server refused, or did not answer.
+        ServerError: the server refused or did not answer.
         KfpMissingError: there is no environment with kfp.
     """
     finished = environment.run("client_script.py", {"action": action, **request})

@@ -1,6 +1,6 @@
-"""A cluster, as one YAML file describes it: image, places, resources, GPU pool, retries, secrets by name.
+"""A target file: YAML that describes a cluster, with its image, folders, resources, GPU pool, retries and secrets.
 
-Nothing here decides what a run computes; that is the config's part. Secrets are named, never held.
+The target never decides what a run computes; the config does. It holds the names of secrets, never their values.
 """
 
 import pathlib
@@ -30,19 +30,19 @@ Folder = Annotated[str, Field(pattern=r"^/.*[^/]$")]
 
 @configuration.configuration
 class Resources:
-    """CPU and memory of a container; both are what it asks for and what it may have."""
+    """CPU and memory of a container, used both as requests and as limits."""
 
     cpu: str = Field(default="2", pattern=_CPU, description="cores, such as 2 or 500m")
-    memory: str = Field(default="8Gi", pattern=_MEMORY, description="with its unit, such as 8Gi")
+    memory: str = Field(default="8Gi", pattern=_MEMORY, description="memory with its unit, such as 8Gi")
 
 
 @configuration.configuration
 class Toleration:
-    """Which taint of the GPU nodes is tolerated."""
+    """A taint of the GPU nodes that their pods tolerate."""
 
-    key: str = Field(min_length=1, description="of the taint")
+    key: str = Field(min_length=1, description="key of the taint")
     operator: str = Field(default="Exists", pattern="^(Exists|Equal)$", description="Exists or Equal")
-    value: str | None = Field(default=None, description="of the taint; for Equal")
+    value: str | None = Field(default=None, description="value of the taint, for Equal")
     effect: str = Field(
         default="NoSchedule", pattern="^(NoSchedule|PreferNoSchedule|NoExecute)$", description="effect of the taint"
     )
@@ -50,31 +50,31 @@ class Toleration:
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if (self.operator == "Equal") != (self.value is not None):
-            raise ValueError(f"operator Equal has a value and Exists has none, found {self.operator} and {self.value}")
+            raise ValueError(f"operator Equal needs a value and Exists has none, found {self.operator}, {self.value}")
         return self
 
 
 @configuration.configuration
 class GpuPool:
-    """The nodes with GPUs, and what runs on them."""
+    """The cluster's nodes with GPUs, and the nodes of the graph that run there."""
 
     nodes: tuple[str, ...] = Field(
         default=("Tuner", "Trainer"),
         min_length=1,
-        description="nodes of the graph that run on GPUs; there may be no Tuner",
+        description="nodes of the graph that run on GPUs; the Tuner may be missing",
     )
-    count: int = Field(
-        default=1, ge=0, le=16, description="GPUs per node; 0 tries out the shape of the pipeline without any"
-    )
+    count: int = Field(default=1, ge=0, le=16, description="GPUs per node; 0 to try out a pipeline of the same shape")
     resource: str = Field(
-        default="nvidia.com/gpu", pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$", description="what a GPU is called"
+        default="nvidia.com/gpu",
+        pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$",
+        description="the cluster's resource name for a GPU",
     )
     node_selector: dict[str, str] = Field(default={}, description="labels of the GPU nodes")
     tolerations: tuple[Toleration, ...] = Field(
-        default=(), description="of the taints that keep others off the GPU nodes"
+        default=(), description="tolerations of the taints that keep others off"
     )
     shared_memory: str = Field(
-        default="8Gi", pattern=_MEMORY, description="size of /dev/shm; counts as memory of the pod"
+        default="8Gi", pattern=_MEMORY, description="size of /dev/shm, which counts as pod memory"
     )
     resources: Resources = Field(
         default=Resources(cpu="4", memory="32Gi"), description="CPU and memory beside the GPUs"
@@ -83,16 +83,16 @@ class GpuPool:
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         if self.count and not (self.node_selector and self.tolerations):
-            raise ValueError("node_selector and tolerations: both needed, or pods land on nodes without a GPU, or none")
+            raise ValueError("node_selector and tolerations: both needed, so that pods land on nodes with GPUs")
         return self
 
 
 @configuration.configuration
 class Volume:
-    """A persistent volume claim in every container."""
+    """A persistent volume claim, mounted in every container."""
 
     claim: Name = Field(description="name of the PersistentVolumeClaim")
-    mount_path: Folder = Field(description="folder where it appears")
+    mount_path: Folder = Field(description="folder of the container")
 
 
 @configuration.configuration
@@ -105,10 +105,10 @@ class SecretKey:
 
 @configuration.configuration
 class Retries:
-    """What happens to a failed or preempted step."""
+    """How often and when a failed or preempted pod is replaced."""
 
     count: int = Field(default=3, ge=0, le=20, description="retries after the first attempt")
-    wait_seconds: int = Field(default=60, ge=1, le=3600, description="before the first retry")
+    wait_seconds: int = Field(default=60, ge=1, le=3600, description="wait before the first retry")
     wait_factor: int = Field(default=2, ge=1, le=10, description="each further wait is this many times as long")
 
     @pydantic.model_validator(mode="after")
@@ -117,36 +117,38 @@ class Retries:
         if longest > _LONGEST_WAIT_SECONDS:
             raise ValueError(
                 f"the last of {self.count} waits would be {longest} seconds, more than {_LONGEST_WAIT_SECONDS}: "
-                "fewer retries, or a smaller wait_factor"
+                "use fewer retries or a smaller wait_factor"
             )
         return self
 
 
 @configuration.configuration
 class Target:
-    """A cluster and the places on it."""
+    """A cluster, and the folders and secrets that runs use there."""
 
     image: str = Field(pattern=r"^[^\s@]+(@sha256:[0-9a-f]{64})?$", description="the project's image, with its digest")
-    image_pull_secrets: tuple[Name, ...] = Field(default=(), description="Secrets for a private registry of images")
-    run_as_user: int = Field(default=1000, ge=1, description="the image's user, and its group; never root")
-    graph_folder: Folder = Field(default="/opt/simclr/graphs", description="where the image holds <pipeline name>.json")
+    image_pull_secrets: tuple[Name, ...] = Field(default=(), description="Secrets of a private image registry")
+    run_as_user: int = Field(default=1000, ge=1, description="user and group of the containers; never root")
+    graph_folder: Folder = Field(
+        default="/opt/simclr/graphs", description="folder of <pipeline name>.json in the image"
+    )
     pipeline_root: str = Field(pattern=r"^(/|gs://).*[^/]$", description="artifacts: a folder on a volume, or gs://")
     registry: Folder = Field(description="the model registry: a folder on a volume")
-    data_root: str = Field(pattern=r"^(/|[a-z0-9]+://).+$", description="images; every run may name others")
+    data_root: str = Field(pattern=r"^(/|[a-z0-9]+://).+$", description="images; a run may name another folder")
     volumes: tuple[Volume, ...] = Field(default=(), description="mounted in every container")
     metadata: SecretKey = Field(description="ML Metadata's ConnectionConfig as JSON, in a Secret")
     environment_from_secrets: dict[str, SecretKey] = Field(
-        default={}, description="further environment variables, by name"
+        default={}, description="more environment variables, by name"
     )
-    service_account: Name = Field(description="of the pods; an argument of each run")
-    resources: Resources = Field(default=Resources(), description="of nodes that are not named below")
+    service_account: Name = Field(description="the pods' account, set when a run is started")
+    resources: Resources = Field(default=Resources(), description="of nodes that node_resources does not name")
     node_resources: dict[str, Resources] = Field(default={}, description="by node of the graph")
-    gpu_pool: GpuPool | None = Field(default=None, description="null where everything runs on CPUs")
+    gpu_pool: GpuPool | None = Field(default=None, description="null if everything runs on CPUs")
     retries: Retries = Field(default=Retries(), description="of every node")
     training_lease: TrainingLease = Field(
-        default=TrainingLease(), description="no two runs of a pipeline train at once"
+        default=TrainingLease(), description="lets one run of a pipeline train at a time"
     )
-    time_limit_minutes: int = Field(default=240, ge=1, description="of one attempt, for nodes that are not named below")
+    time_limit_minutes: int = Field(default=240, ge=1, description="of one attempt, for nodes not named below")
     node_time_limits_minutes: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default={}, description="by node of the graph"
     )
@@ -154,33 +156,35 @@ class Target:
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
         for key in ("pipeline_root", "registry"):
-            place = getattr(self, key)
-            if "://" not in place and not self._is_on_a_volume(place):
+            folder = getattr(self, key)
+            if "://" not in folder and not self._is_on_a_volume(folder):
                 mounted = ", ".join(volume.mount_path for volume in self.volumes) or "none"
-                raise ValueError(f"{key}: {place} would not outlive the pod; expected below a volume, found {mounted}")
+                raise ValueError(
+                    f"{key}: {folder} would not outlive the pod; expected a folder below a volume (found: {mounted})"
+                )
         twice = sorted(set(self.gpu_nodes) & set(self.node_resources))
         if twice:
-            raise ValueError(f"node_resources: {', '.join(twice)} have those of gpu_pool.resources")
+            raise ValueError(f"node_resources: {', '.join(twice)}: nodes of gpu_pool have gpu_pool.resources instead")
         wrong = [name for name in self.environment_from_secrets if not re.match(_VARIABLE, name)]
         if wrong:
-            raise ValueError(f"environment_from_secrets: names of variables expected, found {', '.join(wrong)}")
+            raise ValueError(f"environment_from_secrets: expected names of variables, found {', '.join(wrong)}")
         return self
 
-    def _is_on_a_volume(self, place: str) -> bool:
-        return any(place.startswith(f"{volume.mount_path}/") for volume in self.volumes)
+    def _is_on_a_volume(self, folder: str) -> bool:
+        return any(folder.startswith(f"{volume.mount_path}/") for volume in self.volumes)
 
     @property
     def gpu_nodes(self) -> tuple[str, ...]:
-        """Nodes of the graph that run on the GPU pool."""
+        """The nodes of the graph that run on the GPU pool."""
         return self.gpu_pool.nodes if self.gpu_pool else ()
 
     @property
     def has_moving_image(self) -> bool:
-        """Whether the image may be another one tomorrow, because it is named by a tag."""
+        """Whether the image is named by a tag, which may mean another image tomorrow."""
         return not _DIGEST.search(self.image)
 
     def named_nodes(self) -> dict[str, str]:
-        """Nodes of the graph that the file names, each with the dotted key."""
+        """The nodes of the graph that the file names, each with the dotted key."""
         named = {node: f"node_resources.{node}" for node in self.node_resources}
         named |= {node: f"node_time_limits_minutes.{node}" for node in self.node_time_limits_minutes}
         return named | {node: "gpu_pool.nodes" for node in self.gpu_nodes}
@@ -190,8 +194,8 @@ def load(path: pathlib.Path) -> Target:
     """Read a target file.
 
     Raises:
-        ConfigError: no such file, no YAML, an unknown or missing key, a wrong type, or a place that does not last; the
-            message names file and dotted key.
+        ConfigError: the file is missing or not YAML, a key is unknown or missing, a value is wrong, or a folder would
+            not outlive the pod. The message names file and dotted key.
     """
     try:
         mapping = yaml.safe_load(path.read_text(encoding="utf-8"))

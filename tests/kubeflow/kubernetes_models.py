@@ -1,8 +1,8 @@
-"""What is wrong with Kubernetes objects, by the models of the ``kubernetes`` client; runs in kfp's environment.
+"""Checks Kubernetes objects against the models of the ``kubernetes`` client; runs in kfp's environment.
 
-Takes ``{"objects": {name: object}, "compiled": YAML}`` as JSON on standard input. The objects are checked against the
-models; a task of the compiled pipeline becomes the pod that the backend makes of it, whose platform document must first
-be one that kfp-kubernetes knows. Writes ``{"problems": [sentence], "pods": {task: pod}}`` as JSON.
+Reads ``{"objects": {name: object}, "compiled": YAML}`` as JSON from standard input. Each task of the compiled pipeline
+is turned into the pod that the backend would create, after a check that kfp-kubernetes knows its platform document.
+Writes ``{"problems": [sentence], "pods": {task: pod}}`` as JSON.
 """
 
 import json
@@ -23,7 +23,7 @@ _QUANTITIES = ("limits", "requests")
 
 
 def object_problems(name: str, described: Any, is_patch: bool) -> Iterator[str]:
-    """Check one whole object, or a patch of one, which may leave out what is required."""
+    """Check an object, or a patch, in which required fields may be missing."""
     model = _model(str(described.get("apiVersion")), str(described.get("kind")))
     if model is None:
         yield f"{name}: no {described.get('kind')} in {described.get('apiVersion')}"
@@ -32,7 +32,7 @@ def object_problems(name: str, described: Any, is_patch: bool) -> Iterator[str]:
 
 
 def _model(api_version: str, kind: str) -> str | None:
-    """Name of the model, where this version of this group has the kind."""
+    """Name of the model, or None if this API version does not have the kind."""
     group, _, version = api_version.rpartition("/")
     words = group.removesuffix(".k8s.io").split(".") if group else ["core"]
     api = getattr(client, "".join(map(str.capitalize, [*words, version])) + "Api", None)
@@ -47,7 +47,7 @@ def _problems(value: Any, kind: str, path: str, is_patch: bool) -> Iterator[str]
     if within:
         yield from _collection_problems(value, within, path, is_patch)
     elif kind in _SIMPLE:
-        is_stray_bool = isinstance(value, bool) and kind not in ("bool", "object")  # a bool is an int in Python
+        is_stray_bool = isinstance(value, bool) and kind not in ("bool", "object")  # in Python, a bool is an int
         if not isinstance(value, _SIMPLE[kind]) or is_stray_bool:
             yield f"{path}: expected {kind}, found {value!r}"
     elif not isinstance(value, dict):
@@ -79,7 +79,7 @@ def _model_problems(value: dict[str, Any], model: type, path: str, is_patch: boo
     if not is_patch:
         try:
             model(**{attributes[key]: item for key, item in known.items()})
-        except ValueError as error:  # a required one is missing
+        except ValueError as error:  # a required field is missing
             yield f"{path}: {error}"
 
 
@@ -98,7 +98,7 @@ def pods(compiled: str) -> dict[str, dict[str, Any]]:
 
 
 def _pod(container: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    """The pod as the backend's driver extends it by the platform document."""
+    """The pod, with what the backend's driver adds from the platform document."""
     json_format.ParseDict(config, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
     claims, memory = config.get("pvcMount", []), config.get("emptyDirMounts", [])
     secrets = [

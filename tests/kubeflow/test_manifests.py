@@ -1,7 +1,7 @@
-"""What a cluster is given beside Kubeflow Pipelines: every manifest is one that Kubernetes knows, all go together.
+"""The manifests for a cluster: Kubernetes knows every object, and the manifests fit together.
 
-Objects and the pods that the compiled pipeline asks for are checked, without a cluster, against the models of the
-``kubernetes`` client, in kfp's environment; kustomizations, for which there are none there, by their references.
+Without a cluster, the objects and the pods of the compiled pipeline are checked against the models of the
+``kubernetes`` client, in kfp's environment. It has no model of a kustomization, so tests check what those refer to.
 """
 
 import copy
@@ -39,7 +39,7 @@ def _documents(path: pathlib.Path) -> list[dict]:
 
 
 def _objects() -> dict[str, dict]:
-    """Every Kubernetes object under ``kubeflow``, by file and place in it."""
+    """Every Kubernetes object under ``kubeflow``, by file and index in the file."""
     files = sorted(set(_KUBEFLOW.rglob("*.yaml")) - set(_TARGETS) - set(_KUSTOMIZATIONS))
     return {
         f"{path.relative_to(_KUBEFLOW)}#{index}": described
@@ -80,7 +80,7 @@ def _only(kind: str, name: str | None = None) -> dict:
 
 
 def _pods_made() -> dict[str, dict]:
-    """Specs of the pods that the manifests make."""
+    """Specs of the pods that the manifests create."""
     kinds = ("StatefulSet", "Deployment", "Job", "Pod")
     specs = {name: described["spec"] for name, described in _objects().items() if described["kind"] in kinds}
     return {name: spec["template"]["spec"] if "template" in spec else spec for name, spec in specs.items()}
@@ -147,7 +147,7 @@ def compiled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pods(compiled):
-    """Pods that the compiled pipelines ask for, checked, by name of the target file and of the task."""
+    """The checked pods of the compiled pipelines, by names of target file and task."""
     answers = {name: _check(compiled=text) for name, text in compiled.items()}
     assert {name: answer["problems"] for name, answer in answers.items()} == {name: [] for name in compiled}
     return {name: answer["pods"] for name, answer in answers.items()}
@@ -172,7 +172,7 @@ def test_an_unknown_field_of_the_platform_document_is_refused(compiled):
 
 
 @needs_kfp
-def test_pods_find_what_the_manifests_make(pods):
+def test_pods_use_what_the_manifests_create(pods):
     job = _only("Job")["spec"]["template"]["spec"]
     [schema] = job["containers"]
     [connection] = schema["env"]
@@ -187,7 +187,7 @@ def test_pods_find_what_the_manifests_make(pods):
             assert set(context) == {"runAsUser", "runAsGroup", "runAsNonRoot"}
 
 
-def test_targets_name_what_the_manifests_make():
+def test_targets_name_what_the_manifests_create():
     [folders] = _only("Job")["spec"]["template"]["spec"]["initContainers"]
     for path in _TARGETS:
         target = targets.load(path)
@@ -283,7 +283,7 @@ def test_the_secret_of_the_guide_leads_to_the_database_of_the_manifests(monkeypa
 
 
 @pytest.mark.parametrize("path", _KUSTOMIZATIONS, ids=lambda path: path.parent.name)
-def test_a_kustomization_refers_to_what_there_is(path):
+def test_a_kustomization_refers_to_existing_files(path):
     described = _kustomization(path)
     assert set(described) <= _KEYS
     assert described["apiVersion"].startswith("kustomize.config.k8s.io/v1")

@@ -1,4 +1,4 @@
-"""An HTTP server that speaks the v2beta1 paths used, keeps state, and checks what it is sent."""
+"""An HTTP server with the v2beta1 paths that the client uses; it keeps state and checks requests."""
 
 import email.parser
 import email.policy
@@ -11,14 +11,14 @@ TOKEN = "token-7c1e"
 
 
 class KfpServer(LoopbackServer):
-    """State by kind; every list is of the JSON objects as they were sent, with ids."""
+    """Keeps the JSON objects that clients send, by kind, with ids."""
 
     def __init__(self):
         self.pipelines, self.versions, self.experiments, self.runs, self.recurring = [], [], [], [], []
         self.uploads: dict[str, bytes] = {}  # by id of the version
         self.refuse_runs = False
-        self.outcomes: list[str] = []  # of the next runs, which end when they were asked after twice; else at once well
-        self.unanswered = 0  # of the next questions after a run
+        self.outcomes: list[str] = []  # of the next runs, which end at the second poll; others succeed at once
+        self.unanswered = 0  # how many of the next polls fail
         super().__init__(_Handler)
 
 
@@ -102,7 +102,7 @@ class _Handler(JsonHandler):
         self.answer({})
 
     def _check_run(self, item):
-        """A run without an experiment, a version or string parameters would be refused by the real server."""
+        """The real server would refuse a run without an experiment, a known version or string parameters."""
         reference = item.get("pipeline_version_reference") or {}
         versions = {version["pipeline_version_id"] for version in self.server.versions}
         if reference.get("pipeline_version_id") not in versions:

@@ -1,7 +1,6 @@
-"""The compiled pipeline: compared whole with the golden one, and every rule of it asserted.
+"""The compiled pipeline equals the golden one, and each of its rules has a test.
 
-``make update-golden`` rewrites the golden files; the digest of the code and the settings of the rooms are left out of
-them, because those change with every edit.
+``make update-golden`` rewrites the golden files. They leave out code digests and settings, which every edit changes.
 """
 
 import ast
@@ -51,7 +50,7 @@ def graph():
 
 
 class Compiled:
-    """The two documents of a compiled pipeline, and short ways through them."""
+    """The two documents of a compiled pipeline, with short cuts to their parts."""
 
     def __init__(self, text: str):
         self.text = text
@@ -65,12 +64,12 @@ class Compiled:
 
     @property
     def tasks(self) -> dict:
-        """Every task, by name."""
+        """All tasks by name."""
         return {name: task for dag in self.dags.values() for name, task in dag["tasks"].items()}
 
     @property
     def containers(self) -> dict:
-        """What each container task runs, by name of the task."""
+        """The containers by name of their task."""
         executors = {name: executor["container"] for name, executor in self.executors.items()}
         return {name.removeprefix("exec-"): container for name, container in executors.items()}
 
@@ -82,7 +81,7 @@ class Compiled:
 
 @pytest.fixture(scope="module")
 def emit(graph, tmp_path_factory):
-    """Compile the example target, changed; ``parameters`` are the room's defaults."""
+    """Compile for the example target with changes; ``parameters`` are the defaults of the settings."""
 
     def emit(parameters=None, **changes):
         target = dataclasses.replace(targets.load(_EXAMPLE), **changes)
@@ -101,7 +100,7 @@ def compiled(emit):
 
 
 def _golden(name, text):
-    """What the golden file holds; ``make update-golden`` puts ``text`` there first."""
+    """The text of the golden file; under ``make update-golden``, ``text`` replaces it first."""
     path = _GOLDEN / name
     if os.environ.get(_UPDATE):
         path.parent.mkdir(exist_ok=True)
@@ -113,8 +112,8 @@ def test_the_graph_is_the_golden_one(graph):
     assert graph == _golden("graph.json", graph), "look at the difference, then `make update-golden`"
 
 
-def test_the_graph_holds_no_setting_no_place_and_no_version(graph):
-    # Else an image and a pipeline of the same code, compiled with different libraries, would refuse each other.
+def test_the_graph_holds_no_setting_no_path_and_no_version(graph):
+    # Otherwise an image would refuse a pipeline of the same code that was compiled with other library versions.
     assert "stats_options" not in graph
     assert 'stringValue": "/' not in graph
     other = pipeline_config.load("photos", ("pipeline_name=simclr",))
@@ -232,7 +231,7 @@ def test_every_container_runs_as_the_images_user_with_its_volume_and_its_secrets
 
 
 @needs_kfp
-def test_only_what_trains_takes_the_lease(emit, compiled):
+def test_only_training_nodes_take_the_lease(emit, compiled):
     lease = {name: compiled.arguments(name).get("training-lease") for name in compiled.containers}
     assert {name for name, terms in lease.items() if terms} == {"trainer-check", "trainer-work"}
     assert configuration.from_json(TrainingLease, lease["trainer-work"], "x") == TrainingLease()
@@ -251,7 +250,7 @@ def test_the_run_id_is_a_task_input_with_exactly_the_placeholder(compiled):
 
 
 @needs_kfp
-def test_arguments_are_words_that_the_doors_understand(compiled, graph):
+def test_arguments_are_words_that_the_entry_points_understand(compiled, graph):
     for name, container in compiled.containers.items():
         assert container["command"][:2] == ["python", "-m"]
         door = {"pipeline.run_node": run_node, "pipeline.run_summary": run_summary}[container["command"][2]]
@@ -297,7 +296,7 @@ def test_the_summary_comes_last_whatever_happens_and_shows_three_artifacts(compi
 
 
 @needs_kfp
-def test_the_parameters_are_the_configs_rooms(emit):
+def test_the_parameters_are_the_settings_of_the_config(emit):
     parameters = emit().pipeline["root"]["inputDefinitions"]["parameters"]
     config = pipeline_config.load("digits", _ON_GPU)
     rooms = {room: parameters[room]["defaultValue"] for room in run_parameters.ROOMS}
@@ -358,13 +357,13 @@ def test_every_node_may_ask_for_the_pool(emit):
 
 
 @needs_kfp
-def test_a_tuner_is_compiled_where_it_is_wanted(tmp_path):
+def test_a_tuner_is_compiled_if_it_is_enabled(tmp_path):
     config = pipeline_config.load("digits", (*_ON_GPU, _TUNED))
     graph = compilation.compile_graph(config)
     compilation.emit(compilation.job(config, targets.load(_EXAMPLE), graph), tmp_path / "pipeline.yaml")
     compiled = Compiled((tmp_path / "pipeline.yaml").read_text())
     tasks = compiled.dags["comp-exit-handler-1"]["tasks"]
-    # The search first, then what it found; both checked on a CPU, both on the GPU pool, both under the lease.
+    # First Tuner, then Trainer: both are checked on a CPU, run on the GPU pool and take the lease.
     assert set(tasks["tuner"]["dependentTasks"]) >= {"transform", "view-gen", "anomaly-gate"}
     assert "tuner" in tasks["trainer"]["dependentTasks"] and "tuner" in tasks["report"]["dependentTasks"]
     with_gpus = {name for name, container in compiled.containers.items() if "accelerator" in container["resources"]}
@@ -388,7 +387,7 @@ def test_secrets_are_references(emit):
 
 @needs_kfp
 def test_the_command_writes_graph_and_pipeline_and_warns_of_a_moving_image(tmp_path, capsys, monkeypatch):
-    # What the environment holds stays there.
+    # The compiled pipeline does not hold what the environment variable holds.
     monkeypatch.setenv(connection.VARIABLE, '{"mysql": {"password": "planted-9f3c"}}')
     moving = tmp_path / "moving.yaml"
     moving.write_text(_EXAMPLE.read_text().replace(targets.load(_EXAMPLE).image, "registry/simclr:latest"))
@@ -431,7 +430,7 @@ def test_a_target_that_does_not_fit_is_refused(graph):
         compilation.check(pipeline_config.load("digits", (*_ON_GPU, _TUNED)), only_trainer, "example", node_ids)
 
 
-def test_kfp_that_is_not_there_is_told(monkeypatch, tmp_path):
+def test_a_missing_kfp_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv(environment.PYTHON_VARIABLE, str(tmp_path / "python"))
     with pytest.raises(environment.KfpMissingError, match=r"no kfp at .*`make install-kfp` sets it up"):
         environment.python()

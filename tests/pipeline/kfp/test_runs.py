@@ -1,4 +1,4 @@
-"""The commands about runs, through kfp's own client against an HTTP server that keeps what it is sent."""
+"""The commands for runs and schedules, with kfp's own client and an HTTP server that records requests."""
 
 import json
 import pathlib
@@ -47,7 +47,7 @@ def _schedule(package, *arguments):
     return cli.main(["schedule", *arguments, *_ON_TARGET, "--pipeline", str(package)])
 
 
-def test_a_run_is_submitted_of_one_version_with_its_parameters(server, package, capsys):
+def test_a_run_is_submitted_with_its_parameters_and_one_version(server, package, capsys):
     arguments = ["submit", *_ON_TARGET, "--set", "pretraining.epochs=7", "--pipeline", str(package)]
     arguments += [*_SPANS, "--span-range", "2026-01-31", "--data", "/runs/other", "--notes", "a try"]
     assert cli.main(arguments) == 0
@@ -75,7 +75,7 @@ def test_the_same_file_is_one_version_and_another_file_another(server, package, 
     assert versions[0] == versions[1] != versions[2]
 
 
-def test_a_schedule_runs_one_version_one_run_at_a_time_and_does_not_catch_up(server, package, capsys):
+def test_a_schedule_uses_one_version_runs_alone_and_does_not_catch_up(server, package, capsys):
     assert _schedule(package, "--cron", "30 2 * * 7", *_SPANS, "--span-range", "scheduled-date") == 0
     [schedule] = server.recurring
     assert schedule["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * 0"
@@ -83,7 +83,7 @@ def test_a_schedule_runs_one_version_one_run_at_a_time_and_does_not_catch_up(ser
     assert schedule["runtime_config"]["parameters"]["span_range"] == "[[ScheduledTime.2006-01-02]]"
     assert schedule["service_account"] == "simclr-pipeline"
     assert _schedule(package, "--cron", "0 3 * * *") == 1
-    assert "there is a schedule simclr already" in capsys.readouterr().err
+    assert "there already is a schedule simclr: delete it first" in capsys.readouterr().err
     assert _schedule(package, "--cron", "0 3 * * *", "--name", "second", "--catch-up") == 0
     assert server.recurring[1]["no_catchup"] is False
 
@@ -95,7 +95,7 @@ def test_spans_are_numbers_or_dates():
 
 @pytest.fixture
 def backfill(package, capsys, monkeypatch):
-    """Run the command; gives its exit code, what it printed, and its error."""
+    """Run the command; returns its exit code, the lines it printed, and its error."""
     monkeypatch.setattr(backfill_module, "_POLL_SECONDS", 0.1)
 
     def backfill(*arguments):
@@ -112,28 +112,28 @@ def test_a_backfill_runs_spans_in_order_one_at_a_time_and_goes_on_after_a_failur
     code, told, error = backfill("--spans", "12..14", "--notes", "history")
     assert (code, told[-1]) == (1, f"Span 13: run run-1 started, {server.url}/#/runs/details/run-1")
     assert error == (
-        "Error: the backfill stops at span 13: its run run-1 ended as FAILED; once the cause is mended, the same "
+        "Error: the backfill stops at span 13: its run run-1 ended as FAILED; once you have fixed the cause, the same "
         "command goes on with this span\n"
     )
     server.outcomes = ["SUCCEEDED"] * 2
     code, told, _ = backfill("--spans", "12..14", "--notes", "history")
     assert (code, told[0]) == (0, f"Span 12: done before, {server.url}/#/runs/details/run-0")
     assert told[-1] == "Span 14: succeeded"
-    # In order; the server complains where one starts before another's end.
+    # In order; the server complains if one starts before another has ended.
     assert [run["runtime_config"]["parameters"]["span_range"] for run in server.runs] == ["12", "13", "13", "14"]
     for run in server.runs:
         assert json.loads(run["runtime_config"]["parameters"]["gate"])["may_bless"] is False
         assert run["description"] == "history"
 
 
-def test_a_backfill_goes_on_with_a_run_that_goes_on_and_pushes_only_where_told_to(server, backfill):
+def test_a_backfill_waits_for_a_run_that_is_active_and_pushes_only_if_asked_to(server, backfill):
     server.outcomes = ["SUCCEEDED"]
     server.unanswered = backfill_module._UNANSWERED_POLLS + 1
     code, told, error = backfill("--spans", "12..12")
     assert (code, error) == (1, "Error: the server refuses: upstream is restarting\n")
     code, told, _ = backfill("--spans", "12..12")
     assert (code, told[0]) == (0, f"Span 12: run run-0 goes on, {server.url}/#/runs/details/run-0")
-    # Other settings are another backfill.
+    # With other settings it is another backfill.
     code, told, _ = backfill("--spans", "12..12", "--push")
     assert (code, told[0]) == (0, f"Span 12: run run-1 started, {server.url}/#/runs/details/run-1")
     of_gate = [json.loads(run["runtime_config"]["parameters"]["gate"])["may_bless"] for run in server.runs]
@@ -222,7 +222,7 @@ def test_what_cannot_work_never_reaches_a_server(server, package, capsys, argume
     assert not server.pipelines and not server.runs and not server.recurring
 
 
-def test_no_cluster_is_taken_for_granted(server, package, capsys):
+def test_a_target_is_required(server, package, capsys):
     assert cli.main(["submit", "--config", "digits", "--pipeline", str(package)]) == 2
     assert "--target: required" in capsys.readouterr().err
     assert not server.pipelines

@@ -1,4 +1,4 @@
-"""A cluster's file: the example loads, and every rule has a file that breaks it."""
+"""Target files: the example loads, and for every rule a file that breaks it is refused."""
 
 import pathlib
 
@@ -15,13 +15,13 @@ def _load(tmp_path, **changes):
     mapping = yaml.safe_load(_EXAMPLE.read_text())
     for dotted, value in changes.items():
         *parents, last = dotted.split("__")
-        place = mapping
+        inner = mapping
         for parent in parents:
-            place = place[parent]
+            inner = inner[parent]
         if value is None:
-            del place[last]
+            del inner[last]
         else:
-            place[last] = value
+            inner[last] = value
     path = tmp_path / "cluster.yaml"
     path.write_text(yaml.safe_dump(mapping))
     return target.load(path)
@@ -67,15 +67,15 @@ def test_everything_on_cpus(tmp_path):
         ({"pipeline_root": "s3://bucket/root"}, "pipeline_root: .*found 's3://bucket/root'"),
         ({"gpu_pool__node_selector": {}}, "gpu_pool: node_selector and tolerations: both needed"),
         ({"gpu_pool__tolerations": []}, "gpu_pool: node_selector and tolerations: both needed"),
-        ({"gpu_pool__tolerations": [{"key": "gpu", "operator": "Equal"}]}, "operator Equal has a value"),
+        ({"gpu_pool__tolerations": [{"key": "gpu", "operator": "Equal"}]}, "operator Equal needs a value"),
         ({"gpu_pool__shared_memory": "8GB"}, r"gpu_pool\.shared_memory: .*found '8GB'"),
         ({"resources__memory": "lots"}, r"resources\.memory: .*found 'lots'"),
-        ({"node_resources": {"Trainer": {"cpu": "2"}}}, r"node_resources: Trainer have those of gpu_pool\.resources"),
+        ({"node_resources": {"Trainer": {"cpu": "2"}}}, "node_resources: Trainer: nodes of gpu_pool have gpu_pool"),
         ({"run_as_user": 0}, "run_as_user: .*found 0"),
         ({"retries__wait_seconds": 0}, r"retries\.wait_seconds: .*found 0"),
-        ({"retries__count": 20}, "retries: the last of 20 waits would be 31457280 seconds, more than 86400: fewer ret"),
+        ({"retries__count": 20}, "retries: the last of 20 waits would be 31457280 seconds, more than 86400: use few"),
         ({"training_lease__if_taken": "queue"}, r"training_lease\.if_taken: .*found 'queue'"),
-        ({"environment_from_secrets": {"A B": {"secret": "s", "key": "k"}}}, "environment_from_secrets: names of var"),
+        ({"environment_from_secrets": {"A B": {"secret": "s", "key": "k"}}}, "environment_from_secrets: expected nam"),
     ],
 )
 def test_a_target_that_cannot_be_used_is_named_with_file_and_key(tmp_path, changes, message):
