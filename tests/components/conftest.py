@@ -1,4 +1,4 @@
-"""What the tests of several rooms start from: a series of spans in ML Metadata, and what comes before evaluation."""
+"""Fixtures for several folders: a series of spans in ML Metadata, and the outputs of the steps before evaluation."""
 
 import ml_metadata as mlmd
 import pytest
@@ -8,10 +8,10 @@ from components.contracts import artifact_files, artifacts
 
 
 class Series:
-    """Artifacts of one type and clearances, as runs leave them.
+    """Artifacts of one type and their clearances, as runs write them to ML Metadata.
 
     Args:
-        kind: of the artifacts.
+        kind: type of the artifacts.
     """
 
     def __init__(self, kind):
@@ -23,7 +23,7 @@ class Series:
         self.given, self.clearances = [], []
 
     def add(self, span, content, cleared=True, series="a"):
-        """An artifact of another run."""
+        """Add an artifact, as another run would."""
         made = self._put(self._kind(), span, content, series)
         self.given.append(made)
         if cleared:
@@ -32,7 +32,7 @@ class Series:
         return made
 
     def give_out(self, artifact):
-        """Another execution has the artifact as its output: it came from the cache."""
+        """Record one more execution with this artifact as its output, as for a result from the cache."""
         [execution] = self.store.put_executions([metadata_store_pb2.Execution(type_id=self._execution_type)])
         event = metadata_store_pb2.Event(artifact_id=artifact.id, execution_id=execution)
         event.type = metadata_store_pb2.Event.OUTPUT
@@ -55,6 +55,6 @@ def make_series():
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory):
     """A ``labelled_shapes.Workplace``."""
-    from tests.components import labelled_shapes  # here, because most tests need nothing of what it loads
+    from tests.components import labelled_shapes  # here, because it loads much that most tests do not need
 
     return labelled_shapes.make_workplace(tmp_path_factory.mktemp("workplace"))

@@ -1,4 +1,4 @@
-"""Images with a class one can see, as the steps before linear evaluation would have written them."""
+"""Images of shapes, which are their classes, in the files that the steps before linear evaluation write."""
 
 import dataclasses
 import functools
@@ -85,7 +85,7 @@ def small_projection_head(width: int = 16) -> keras.Model:
 
 @dataclasses.dataclass(frozen=True)
 class Workplace:
-    """What the steps before left behind."""
+    """Folders of the outputs of earlier steps."""
 
     examples_dir: pathlib.Path  # Split-train, Split-test
     encoder_dir: pathlib.Path
@@ -117,7 +117,7 @@ def make_workplace(root: pathlib.Path, train_per_class: int = 40, test_per_class
 
 
 def _trained_encoder(images: list[bytes], labels: list[str]) -> keras.Model:
-    """An encoder that knows more than its initial self; here, for speed, by supervision."""
+    """An encoder that is better than its initial self. For speed it is trained with labels."""
     classifier = small_encoder(0, classes=len(CLASSES))
     pixels = np.stack([tf.io.decode_png(image).numpy() for image in images])
     prepared = (tf.image.resize(tf.cast(pixels[:, 1:15], tf.float32), (12, 12)) - 80.0) / 60.0

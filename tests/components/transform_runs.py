@@ -1,4 +1,4 @@
-"""TFX's Transform, run for real; apart from ``conftest``, because TFX takes long to import."""
+"""Runs TFX's Transform. Not in ``conftest``, because TFX takes long to import."""
 
 import pathlib
 
@@ -15,7 +15,7 @@ from components.validation.schema_executor import declare_tensors
 def run_transform(
     examples: standard_artifacts.Examples, folder: pathlib.Path, image_config: ImageConfig
 ) -> standard_artifacts.TransformGraph:
-    """The graph of these images and labels; ``folder`` takes it, and all that is made on the way."""
+    """Analyse these images and labels; the graph and all intermediate files go into ``folder``."""
     schema = schema_pb2.Schema(feature=[schema_pb2.Feature(name=records.LABEL, type=schema_pb2.BYTES)])
     declare_tensors(schema)
     (folder / "schema").mkdir(parents=True)
