@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
 from components.contracts.files import bytes_in_file
+from components.preprocessing import opencv_decoding
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND\xaeB`\x82"
@@ -87,16 +87,16 @@ def decode(image: StoredImage, channels: int) -> np.ndarray:
         CorruptRecordError: cut off, not decodable, or of another size than the record says.
     """
     check_complete(image)
-    color = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
-    pixels = cv2.imdecode(np.frombuffer(image.encoded, np.uint8), color | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise CorruptRecordError(f"image record {_name(image.digest)} does not decode")
+    try:
+        pixels = opencv_decoding.decode(image.encoded, channels)
+    except ValueError as error:
+        raise CorruptRecordError(f"image record {_name(image.digest)} does not decode: {error}") from error
     if pixels.shape[:2] != (image.height, image.width):
         raise CorruptRecordError(
             f"image record {_name(image.digest)}: expected height and width {image.height} and {image.width} as it "
             f"says, found {pixels.shape[0]} and {pixels.shape[1]}"
         )
-    return pixels.reshape(*pixels.shape[:2], channels)
+    return pixels
 
 
 def _first(features: "tf.train.Features.FeatureEntry", name: str, kind: str) -> Any:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
+from components.preprocessing.opencv_decoding import decode_rgb
 from components.pretraining.config import PretrainingConfig
 from components.simclr.augmentation import augmentations, draws, uint8_crops
 from components.simclr.augmentation.slots import Slot
@@ -107,19 +107,6 @@ def _scan(path: str) -> Iterator[tuple[bytes, Place]]:
             if not digest:
                 raise ValueError(f"{path}: the record at byte {offset} has no {records.DIGEST}")
             yield digest[0], Place(path, offset, size)
-
-
-def decode(encoded: bytes, channels: int) -> np.ndarray:
-    """(h, w, channels) uint8 of a PNG or JPEG.
-
-    Raises:
-        ValueError: not decodable.
-    """
-    flags = cv2.IMREAD_GRAYSCALE if channels == 1 else cv2.IMREAD_COLOR
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError(f"a view of {len(encoded)} bytes cannot be decoded")
-    return image[:, :, None] if channels == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +245,7 @@ class _DecodedViews:
     def _decode(self, index: int, view: int, encoded: Sequence[bytes]) -> np.ndarray:
         if view >= len(encoded):
             raise ValueError(f"record {self._records.digests[index]!r} has {len(encoded)} views, view {view} was drawn")
-        decoded = decode(encoded[view], self._channels)
+        decoded = decode_rgb(encoded[view], self._channels)
         with self._lock:
             if (index, view) not in self._kept and decoded.nbytes <= self._free_bytes:
                 self._kept[index, view] = decoded

@@ -4,9 +4,9 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from components.contracts import configuration
+from components.preprocessing.opencv_decoding import decode_rgb
 from components.pretraining import dataset
 from components.pretraining.config import PretrainingConfig
 
@@ -37,7 +37,7 @@ def test_reads_every_record_by_position(views, tmp_path):
     for index, digest in enumerate(found.digests):
         encoded = found.encoded_views(index)
         assert len(encoded) == 4
-        np.testing.assert_array_equal(dataset.decode(encoded[0], 1), views.images[digest])
+        np.testing.assert_array_equal(decode_rgb(encoded[0], 1), views.images[digest])
 
 
 def test_remote_shards_are_copied_first(views, tmp_path, monkeypatch):
@@ -201,13 +201,3 @@ def test_an_empty_split_is_refused(tmp_path):
     (tmp_path / "Split-train").mkdir()
     with pytest.raises(ValueError, match="no view records in"):
         dataset.ViewRecords(str(tmp_path / "Split-train"), str(tmp_path))
-
-
-def test_decodes_colour_in_red_green_blue():
-    image = np.zeros((4, 5, 3), np.uint8)
-    image[..., 0] = 200
-    encoded = tf.io.encode_png(image).numpy()
-    np.testing.assert_array_equal(dataset.decode(encoded, 3), image)
-    assert dataset.decode(encoded, 1).shape == (4, 5, 1)
-    with pytest.raises(ValueError, match="cannot be decoded"):
-        dataset.decode(b"no image", 3)
