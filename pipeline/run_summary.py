@@ -12,15 +12,19 @@ import os
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from components.contracts import artifact_files, evidence
+from components.contracts import artifact_files
 from components.contracts.configuration import ConfigError
+from components.contracts.evidence import ProbeReport, VerdictReport
+from components.contracts.record_files import record_from_bytes
 from pipeline import ir_file
 from pipeline.node import process
 
 if TYPE_CHECKING:
     from pipeline.metadata.states import NodeResult
+
+Contents = TypeVar("Contents")
 
 _logger = logging.getLogger(__name__)
 
@@ -65,8 +69,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _write(parsed: argparse.Namespace, node_ids: Sequence[str], results: Mapping[str, "NodeResult"]) -> None:
     bad = {name: _state(results, name) for name in node_ids if name not in results or not results[name].is_good}
-    verdict = _json(results, "Gate", "blessing", artifact_files.VERDICT_FILE)
-    probe = _json(results, "LinearProbe", "probe_report", artifact_files.PROBE_FILE)
+    verdict = _record(VerdictReport, results, "Gate", "blessing", artifact_files.VERDICT_FILE)
+    probe = _record(ProbeReport, results, "LinearProbe", "probe_report", artifact_files.PROBE_FILE)
     page = _file(results, "Report", "report", artifact_files.REPORT_FILE)
     metrics = _metrics(probe, verdict)
     states_table = {name: _state(results, name) for name in node_ids}
@@ -88,28 +92,28 @@ def _state(results: Mapping[str, "NodeResult"], node_id: str) -> str:
     return _STOPPED if results[node_id].state == "RUNNING" else results[node_id].state
 
 
-def _verdict_text(verdict: dict[str, Any] | None, bad: Mapping[str, str]) -> str:
+def _verdict_text(report: VerdictReport | None, bad: Mapping[str, str]) -> str:
     lines = []
     if bad:
         lines += ["# The run failed", "", *(f"- {node_id}: {state}" for node_id, state in bad.items()), ""]
-    if verdict is None:
-        lines += ["No verdict: the run did not reach the Gate."]
+    if report is None:
+        lines += ["No verdict: the run did not come as far as the Gate."]
     else:
-        lines += [f"# {verdict[evidence.VERDICT]}", "", verdict[evidence.REASON], ""]
-        lines += [f"- {check[evidence.TEXT]}" for check in verdict[evidence.CHECKS]]
-        lines += [f"- warning: {warning}" for warning in verdict[evidence.WARNINGS]]
+        lines += [f"# {report.verdict.value}", "", report.reason, ""]
+        lines += [f"- {check.text}" for check in report.checks]
+        lines += [f"- warning: {warning}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
 
-def _metrics(probe: dict[str, Any] | None, verdict: dict[str, Any] | None) -> dict[str, float]:
-    """Test accuracies by features and fraction of the labels, kNN, and whether the model is blessed (1) or not (0)."""
+def _metrics(probe: ProbeReport | None, report: VerdictReport | None) -> dict[str, float]:
+    """Test accuracies by features and part of the labels, kNN, and whether the model is blessed (1) or not (0)."""
     metrics = {}
-    for name, features in (probe or {}).get(evidence.FEATURES, {}).items():
-        metrics[f"{name}_knn_accuracy"] = features[evidence.KNN_ACCURACY]
-        for row in features[evidence.FRACTIONS]:
-            metrics[f"{name}_accuracy_with_{row[evidence.FRACTION]:.0%}_of_labels"] = row[evidence.ACCURACY_MEAN]
-    if verdict is not None:
-        metrics["blessed"] = float(verdict[evidence.VERDICT] in (evidence.BLESSED, evidence.UNCHANGED))
+    for kind, found in probe.features.items() if probe else ():
+        metrics[f"{kind.value}_knn_accuracy"] = found.knn_accuracy
+        for result in found.fractions:
+            metrics[f"{kind.value}_accuracy_with_{result.fraction:.0%}_of_labels"] = result.accuracy_mean
+    if report is not None:
+        metrics["blessed"] = float(report.verdict.may_push)
     return metrics
 
 
@@ -125,9 +129,11 @@ def _states_page(states_table: Mapping[str, str]) -> str:
     )
 
 
-def _json(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str) -> dict[str, Any] | None:
+def _record(
+    cls: type[Contents], results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str
+) -> Contents | None:
     content = _file(results, node_id, key, name)
-    return None if content is None else json.loads(content)
+    return None if content is None else record_from_bytes(cls, content, name)
 
 
 def _file(results: Mapping[str, "NodeResult"], node_id: str, key: str, name: str) -> bytes | None:

@@ -26,6 +26,7 @@ _ARROWS = {
     "features": {"simclr.encoders"},
     "linear_evaluation": {"features", "preprocessing", "simclr.encoders", "simclr.knn"},
     "pretraining": {"preprocessing", "simclr"},
+    "report": {"linear_evaluation.intervals"},
     "transfer": {"preprocessing.image_preparation", "simclr.config", "simclr.encoders"},
 }
 # The modules that know TFX. Components declare the steps; the others run them, or are called by TFX.

@@ -1,7 +1,7 @@
 """One step of training a classifier on an encoder: which layers train, and the function that moves them.
 
-Built once for a baseline and started anew for each training, so that nothing is compiled twice. On several GPUs each
-replica has its share of the batch, and BatchNorm is global.
+It is built once for a baseline and restarted for each training, so that nothing is compiled twice. On several GPUs each
+replica gets its share of the batch, and BatchNorm is global.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,12 +26,12 @@ from components.simclr.encoders.last_block import last_block
 class ClassifierStep:
     """Encoder, classifier and optimiser.
 
-    Layers that do not train are as in evaluation: their BatchNorm uses its stored statistics and keeps them.
+    Layers that do not train behave as in evaluation: their BatchNorm uses its stored statistics and keeps them.
 
     Args:
-        baseline: says which layers train.
-        config: architecture, precision and augmentation, as of pretraining.
-        optimizer_config: update rule; the rate is an argument of each step.
+        baseline: decides which layers train.
+        config: architecture, precision and augmentation, as in pretraining.
+        optimizer_config: update rule; the learning rate is an argument of each step.
         image: size and moments.
         classes: k.
         devices: one per replica.
@@ -64,7 +64,7 @@ class ClassifierStep:
         self._probabilities = tf.function(self._classify, reduce_retracing=True, autograph=False)
 
     def restart(self, encoder_weights: Sequence[np.ndarray]) -> None:
-        """An encoder with these weights, in the order of Keras, a classifier of zeros, and an optimiser as new."""
+        """Start again with these encoder weights, in the order of Keras, a classifier of zeros and a new optimiser."""
         self.restore(self._at_start)
         self.encoder.set_weights(encoder_weights)
 
@@ -74,10 +74,10 @@ class ClassifierStep:
         Args:
             batch: two views of n images, n the global batch.
             labels: (n,) int.
-            learning_rate: of this step.
+            learning_rate: for this step.
 
         Returns:
-            Mean cross-entropy in nats, scalar float32, not waited for.
+            Mean cross-entropy in nats, scalar float32; the device may still be computing it.
         """
         self.optimizer.learning_rate = learning_rate
         values = {"images": batch.images, "labels": np.concatenate([labels, labels]), **batch.drawn}
@@ -96,7 +96,7 @@ class ClassifierStep:
         """Inverse of ``arrays``.
 
         Raises:
-            ValueError: the arrays are those of another model or optimiser.
+            ValueError: the arrays belong to another model or optimiser.
         """
         variables.assign(self._state(), arrays)
 
@@ -138,7 +138,7 @@ class ClassifierStep:
             return {name: tf.constant(array) for name, array in values.items()}
 
         def share(array: np.ndarray) -> Any:
-            # Any rows will do: the loss is a sum over views.
+            # It does not matter which rows a replica gets: the loss is a sum over views.
             shares = np.split(array, self._num_replicas)
             return self._strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(shares[context.replica_id_in_sync_group])
@@ -157,7 +157,7 @@ def _choose_trained(baseline: Baseline, config: PretrainingConfig, encoder: kera
 
 
 def _build_head(width: int, classes: int) -> keras.Model:
-    """(n, d) -> (n, k) float32 logits; of zeros, so that training starts without an opinion."""
+    """(n, d) -> (n, k) float32 logits; all weights are zero, so that training starts with equal scores."""
     representation = keras.Input((width,), name="representation")
     logits = keras.layers.Dense(classes, kernel_initializer="zeros", dtype="float32", name="classifier")(representation)
     return keras.Model(representation, logits, name="classifier")

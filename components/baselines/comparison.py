@@ -1,6 +1,6 @@
 """From files to numbers: labelled images, a pretrained encoder and the probe's evidence in; every method's numbers out.
 
-A method sees the train split and the pictures of the test split; test labels are read by ``measuring`` alone, after
+A method sees the train split, and the test images without their labels. Only ``measuring`` reads test labels, after
 every prediction has been made.
 """
 
@@ -20,12 +20,15 @@ from components.baselines import images, measuring
 from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline, BaselinesConfig
 from components.baselines.finished_work import FinishedWork
-from components.baselines.fitting import PREDICTED, Cell, Fitting, Length, TrainImages
+from components.baselines.fitting import Cell, FittedCell, Fitting, Length, TrainImages
 from components.baselines.images import LabelledImages
-from components.contracts import artifact_files, configuration, evidence, files, pretraining_record
-from components.contracts import baseline_record as record
+from components.contracts import artifact_files, configuration, files, pretraining_record, stored_predictions
+from components.contracts.baseline_record import BaselinesReport, ClassifierKind
+from components.contracts.evidence import ProbeReport
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
+from components.contracts.record_files import read_record
+from components.contracts.stored_predictions import StoredPredictions
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
 from components.pretraining import devices
@@ -42,7 +45,7 @@ _SECONDS_BETWEEN_REPORTS = 1.0
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Where everything lies, and what it was made with."""
+    """Paths and URIs of what is read, and the settings it was made with."""
 
     train_files: Sequence[str]  # gzip TFRecord files of image records
     test_files: Sequence[str]
@@ -50,25 +53,22 @@ class Inputs:
     probe_dir: str  # of LinearProbe's report
     mean: np.ndarray  # (c,) float32, 0 to 255
     std: np.ndarray  # (c,) float32
-    stored_crop: CropPolicy  # of the crops that pretraining was given, where it drew none itself
+    stored_crop: CropPolicy  # of the stored crops that pretraining used, if it drew none itself
     checkpoints_root: str
     code_digest: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """How it is compared."""
+    """The settings of the comparison."""
 
     config: BaselinesConfig
     linear_evaluation: LinearEvaluationConfig
     image: ImageConfig
 
 
-def compare(inputs: Inputs, protocol: Protocol) -> dict[str, Any]:
+def compare(inputs: Inputs, protocol: Protocol) -> BaselinesReport:
     """Train and measure every method.
-
-    Returns:
-        The content of ``artifact_files.BASELINES_FILE``.
 
     Raises:
         devices.MissingGpu: fewer GPUs than asked for.
@@ -76,40 +76,40 @@ def compare(inputs: Inputs, protocol: Protocol) -> dict[str, Any]:
     """
     devices.check_gpus(protocol.config.num_gpus, "baselines.num_gpus")
     pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
-    probe = files.read_json(f"{inputs.probe_dir}/{artifact_files.PROBE_FILE}")
-    predictions = files.read_arrays(f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}")
+    probe = read_record(ProbeReport, f"{inputs.probe_dir}/{artifact_files.PROBE_FILE}")
+    path = f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}"
+    predictions = stored_predictions.from_bytes(files.read_bytes(path), path)
     with tempfile.TemporaryDirectory(prefix="baselines-") as scratch:
         train = images.store(inputs.train_files, f"{scratch}/train", "train")
         test = images.store(inputs.test_files, f"{scratch}/test", "test")
         _require_same_images(train, test, probe, predictions)
-        work = _Work(inputs, protocol, pretraining, train, test, probe[evidence.CLASS_NAMES])
+        work = _Work(inputs, protocol, pretraining, train, test, list(probe.class_names))
         with devices.op_determinism(work.recipe.deterministic):
             trained = work.train_all()
-    return {
-        record.METHODS: measuring.methods(probe, predictions, trained, protocol.linear_evaluation),
-        evidence.CONFIDENCE: protocol.linear_evaluation.confidence,
-        evidence.COUNTS: probe[evidence.COUNTS],
-        evidence.ENCODER_DIGEST: probe[evidence.ENCODER_DIGEST],
-        record.IMAGE_PASSES: work.image_passes,
-        record.BATCH_SIZE: work.recipe.global_batch_size,
-        record.CHECKPOINT_DIRECTORY: work.directory,
-        evidence.CONFIG: configuration.to_mapping(protocol.config),
-    }
+    return BaselinesReport(
+        methods=measuring.methods(probe, predictions, trained, protocol.linear_evaluation),
+        confidence=protocol.linear_evaluation.confidence,
+        counts=probe.counts,
+        encoder_digest=probe.encoder_digest,
+        image_passes=work.image_passes,
+        batch_size=work.recipe.global_batch_size,
+        checkpoint_directory=work.directory,
+        config=configuration.to_mapping(protocol.config),
+    )
 
 
 def _require_same_images(
-    train: LabelledImages, test: LabelledImages, probe: dict[str, Any], predictions: dict[str, np.ndarray]
+    train: LabelledImages, test: LabelledImages, probe: ProbeReport, predictions: StoredPredictions
 ) -> None:
-    if not np.array_equal(test.digests, predictions[evidence.TEST_DIGESTS]):
+    if not np.array_equal(test.digests, predictions.digests):
         raise ValueError(
-            f"the {len(test.digests)} test images are not the {len(predictions[evidence.TEST_DIGESTS])} that the probe "
-            "was measured on"
+            f"the {len(test.digests)} test images are not the {len(predictions.digests)} that the probe was measured on"
         )
-    names, counted = sorted(set(train.labels.tolist())), probe[evidence.COUNTS]["train"]
-    if names != probe[evidence.CLASS_NAMES] or len(train.labels) != counted:
+    names, expected = sorted(set(train.labels.tolist())), list(probe.class_names)
+    if names != expected or len(train.labels) != probe.counts.train:
         raise ValueError(
-            f"the probe was given {counted} train labels of {probe[evidence.CLASS_NAMES]}, but here are "
-            f"{len(train.labels)} of {names}"
+            f"the probe was given {probe.counts.train} train labels of {expected}, but here are {len(train.labels)} of "
+            f"{names}"
         )
 
 
@@ -142,16 +142,16 @@ class _Work:
         self.directory = _work_directory(inputs, protocol, pretraining, train, test)
         self._done = _Done(self._total_steps())
 
-    def train_all(self) -> dict[str, list[measuring.Trained]]:
-        """Every method at every fraction."""
+    def train_all(self) -> dict[ClassifierKind, list[measuring.Trained]]:
+        """Train every method at every fraction."""
         _logger.info(
-            "%d trainings of at most %d steps of %d images, kept in %s",
+            "%d trainings of at most %d steps of %d images; results are kept in %s",
             self._total_steps() // self._length.steps,
             self._length.steps,
             self.recipe.global_batch_size,
             self.directory,
         )
-        return {baseline.value: self._train_method(baseline) for baseline in self._config.methods}
+        return {baseline.kind: self._train_method(baseline) for baseline in self._config.methods}
 
     def _total_steps(self) -> int:
         rates = len(self._config.learning_rates)
@@ -173,7 +173,7 @@ class _Work:
             self.recipe.checkpoint_every_minutes,
             functools.partial(self._done.add, baseline.value),
         )
-        by_fraction: dict[float, list[dict[str, Any]]] = {}
+        by_fraction: dict[float, list[FittedCell]] = {}
         for cell in self._cells:
             weights = self._weights(baseline, cell, image)
             result = fitting.fit_cell(f"{baseline.value}/{cell.name}", cell, weights, self._predict)
@@ -183,7 +183,7 @@ class _Work:
     def _weights(self, baseline: Baseline, cell: Cell, image: ImageShape) -> list[np.ndarray]:
         if baseline is not Baseline.FROM_SCRATCH:
             return self._pretrained
-        # Each draw of the labels starts from weights of its own, so that its spread holds theirs.
+        # Each draw of the labels starts from weights of its own, so that the spread over draws includes theirs.
         seeded = dataclasses.replace(self.recipe, seed=self.recipe.seed + cell.draw)
         return build_models(seeded, image)[0].get_weights()
 
@@ -198,7 +198,7 @@ class _Work:
 
 
 class _Done:
-    """Counts steps and tells of them."""
+    """Counts steps and reports the progress."""
 
     def __init__(self, total: int):
         self._total, self._steps = total, 0
@@ -214,18 +214,18 @@ class _Done:
 def recipe(
     pretraining: PretrainingConfig, config: BaselinesConfig, stored_crop: CropPolicy, num_images: int
 ) -> PretrainingConfig:
-    """Pretraining's settings as far as they are those of the baselines too: architecture, views, precision, input.
+    """The settings of a baseline's training: architecture, views, precision and input are those of pretraining.
 
     Args:
-        pretraining: of the encoder.
+        pretraining: settings of the encoder's pretraining.
         config: batch, devices and seed.
-        stored_crop: where pretraining was given crops.
-        num_images: labelled images of train, of which a batch can hold no more.
+        stored_crop: crop policy if pretraining used stored crops.
+        num_images: labelled images of train, the upper limit of a batch.
     """
     replicas = config.num_replicas
     return dataclasses.replace(
         pretraining,
-        method=Method.SIMCLR,  # the others have demands on batch and data that are of no concern here
+        method=Method.SIMCLR,  # other methods have demands on batch and data that do not matter here
         encoder=dataclasses.replace(pretraining.encoder, initial_weights=None, initial_weights_digest=None),
         crop=pretraining.crop or stored_crop,
         global_batch_size=min(config.batch_size, num_images // replicas * replicas),
@@ -241,7 +241,7 @@ def cells(labels: np.ndarray, groups: np.ndarray, protocol: Protocol) -> Iterato
 
     Args:
         labels: (n,) int, of train.
-        groups: (n,) equal where images belong together.
+        groups: (n,) equal for images that belong together.
         protocol: fractions, draws, size of the parts.
     """
     config = protocol.linear_evaluation
@@ -256,13 +256,13 @@ def cells(labels: np.ndarray, groups: np.ndarray, protocol: Protocol) -> Iterato
             yield Cell(fraction, draw, rows, tuple((rows[fitting], rows[held_out]) for fitting, held_out in judging))
 
 
-def _join(results: list[dict[str, Any]]) -> measuring.Trained:
-    predicted = np.array([result.pop(PREDICTED) for result in results])
-    return measuring.Trained(predicted, results)
+def _join(cells_of_fraction: list[FittedCell]) -> measuring.Trained:
+    predicted = np.array([cell.predicted for cell in cells_of_fraction])
+    return measuring.Trained(predicted, tuple(cell.training for cell in cells_of_fraction))
 
 
 def _image_passes(settings: dict[str, Any], config: BaselinesConfig) -> int:
-    """Images, two views of each, that one training may see."""
+    """The number of images that one training may see, two views of each."""
     of_pretraining = settings[pretraining_record.TOTAL_STEPS] * settings[pretraining_record.IMAGES_PER_STEP]
     return min(of_pretraining, config.max_image_passes or of_pretraining)
 
@@ -270,7 +270,7 @@ def _image_passes(settings: dict[str, Any], config: BaselinesConfig) -> int:
 def _work_directory(
     inputs: Inputs, protocol: Protocol, pretraining: dict[str, Any], train: LabelledImages, test: LabelledImages
 ) -> str:
-    """Where finished trainings of this very comparison lie: the same for a retry."""
+    """The folder of finished trainings: the same for a retry, another one for other settings, data or code."""
     hasher = hashlib.sha256()
     for part in (
         configuration.digest(protocol),

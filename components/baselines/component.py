@@ -1,4 +1,4 @@
-"""Baselines: what the classes could have been had for without pretraining, or with more than a linear probe."""
+"""Baselines: how well the classes can be told apart without pretraining, or with more than a linear probe."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -58,10 +58,10 @@ class Baselines(base_component.BaseComponent):
             encoder: the Trainer's model.
             transform_graph: Transform's graph, for the channel moments.
             probe_report: LinearProbe's report on ``encoder``.
-            config: settings of this room.
+            config: how the classifiers are trained.
             linear_evaluation_config: label fractions, draws, held-out parts and intervals.
-            views_config: how crops were drawn for pretraining.
-            image_config: what the encoder sees.
+            views_config: the crops that pretraining used, if they were stored.
+            image_config: size and colour of the encoder's input.
         """
         spec = BaselinesSpec(
             **{

@@ -6,7 +6,7 @@ import pydantic
 from pydantic import Field
 from typing_extensions import Self
 
-from components.contracts import baseline_record
+from components.contracts.baseline_record import ClassifierKind
 from components.contracts.configuration import configuration
 from components.simclr.config import OptimizerConfig
 
@@ -14,10 +14,15 @@ from components.simclr.config import OptimizerConfig
 class Baseline(str, enum.Enum):
     """How a classifier is trained, always with the architecture that was pretrained."""
 
-    FROM_SCRATCH = baseline_record.FROM_SCRATCH  # random weights, all of which are trained
-    FROZEN = baseline_record.FROZEN  # pretrained weights; only the classifier on top is trained
-    LAST_BLOCK = baseline_record.LAST_BLOCK  # pretrained weights; classifier and last block are trained
-    ALL_LAYERS = baseline_record.ALL_LAYERS  # pretrained weights, all of which are trained
+    FROM_SCRATCH = ClassifierKind.FROM_SCRATCH.value  # random weights, all of which are trained
+    FROZEN = ClassifierKind.FROZEN.value  # pretrained weights; only the classifier on top is trained
+    LAST_BLOCK = ClassifierKind.LAST_BLOCK.value  # pretrained weights; classifier and last block are trained
+    ALL_LAYERS = ClassifierKind.ALL_LAYERS.value  # pretrained weights, all of which are trained
+
+    @property
+    def kind(self) -> ClassifierKind:
+        """The kind of the classifiers in ``baselines.json``."""
+        return ClassifierKind(self.value)
 
 
 @configuration

@@ -1,8 +1,8 @@
-"""Baselines' executor: opens the artifacts, has every method trained and measured, writes the numbers."""
+"""Baselines' executor: opens the artifacts, trains and measures every method, writes the numbers."""
 
 import logging
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from tfx import types
 from tfx.dsl.components.base import base_executor
@@ -12,12 +12,15 @@ from tfx.utils import path_utils
 from components.augmentation.config import ViewsConfig
 from components.baselines import comparison
 from components.baselines.config import BaselinesConfig
-from components.contracts import artifact_files, artifacts, configuration, evidence, files, records
-from components.contracts import baseline_record as record
+from components.contracts import artifact_files, artifacts, configuration, records
+from components.contracts.baseline_record import BaselinesReport
 from components.contracts.images import ImageConfig
+from components.contracts.record_files import write_record
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.preprocessing import moments
 from components.pretraining import checkpoints
+
+Config = TypeVar("Config")
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class Executor(base_executor.BaseExecutor):
         """Write ``baselines``."""
         started = time.monotonic()
 
-        def config_of(cls: type, parameter: str) -> Any:
+        def config_of(cls: type[Config], parameter: str) -> Config:
             return configuration.from_json(cls, exec_properties[parameter], f"Baselines {parameter}")
 
         protocol = comparison.Protocol(
@@ -70,16 +73,14 @@ class Executor(base_executor.BaseExecutor):
             inputs.probe_dir,
         )
         found = comparison.compare(inputs, protocol)
-        files.write_json(f"{report.uri}/{artifact_files.BASELINES_FILE}", found)
+        write_record(f"{report.uri}/{artifact_files.BASELINES_FILE}", found)
         seconds = time.monotonic() - started
         report.set_float_custom_property(artifact_files.SECONDS, seconds)
         _log(found, seconds, report.uri)
 
 
-def _log(found: dict[str, Any], seconds: float, uri: str) -> None:
-    for method, entries in found[record.METHODS].items():
-        accuracies = ", ".join(
-            f"{entry[evidence.FRACTION]:g}: {entry[evidence.ACCURACY_MEAN]:.4f}" for entry in entries
-        )
-        _logger.info("%s at each label fraction: %s", method, accuracies)
+def _log(found: BaselinesReport, seconds: float, uri: str) -> None:
+    for method, results in found.methods.items():
+        accuracies = ", ".join(f"{result.fraction:g}: {result.accuracy_mean:.4f}" for result in results)
+        _logger.info("%s at each label fraction: %s", method.value, accuracies)
     _logger.info("Baselines: %.1f s, %s", seconds, uri)

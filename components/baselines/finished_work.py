@@ -1,35 +1,37 @@
-"""What a killed attempt had already done: named JSON results in a folder, each written whole or not at all."""
+"""The results that a killed attempt had finished: record files in a folder, each written whole or not at all."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
-from components.contracts import files
+from components.contracts.record_files import read_record, write_record
+
+Result = TypeVar("Result")
 
 
 class FinishedWork:
-    """Results by name; a name is a relative path, and below it lies what leads to the result.
+    """Results by name. A name is a relative path; intermediate files of a result are in the folder of that name.
 
     Args:
-        directory: local or remote, of this very work: settings, data and code that differ must have another.
+        directory: local or remote, for this work alone: other settings, data or code must have another directory.
     """
 
     def __init__(self, directory: str):
         self.directory = directory
 
-    def get(self, name: str) -> dict[str, Any] | None:
-        """The result of that name, or None where there is none yet."""
+    def get(self, cls: type[Result], name: str) -> Result | None:
+        """The result ``name``, a record of class ``cls``; None if it is not there yet."""
         path = self._path(name)
-        return files.read_json(path) if tf.io.gfile.exists(path) else None
+        return read_record(cls, path) if tf.io.gfile.exists(path) else None
 
-    def put(self, name: str, result: dict[str, Any]) -> None:
-        """Keep a result, and remove what led to it."""
-        files.write_json(self._path(name), result)
+    def put(self, name: str, result: Any) -> None:
+        """Keep a result, and remove its intermediate files."""
+        write_record(self._path(name), result)
         if tf.io.gfile.isdir(self.folder(name)):
             tf.io.gfile.rmtree(self.folder(name))
 
     def folder(self, name: str) -> str:
-        """Where that which leads to a result lies."""
+        """The folder of a result's intermediate files."""
         return f"{self.directory}/{name}"
 
     def _path(self, name: str) -> str:

@@ -1,13 +1,13 @@
 """One training from start to end, and one cell of the table: a method with one draw of the labels.
 
-Learning rate and number of steps are chosen on held-out parts of the drawn labels, then all of them are trained on.
-Nothing here knows a test label.
+Learning rate and number of steps are chosen on held-out parts of the drawn labels; the classifier is then trained on
+all of them. Nothing here knows a test label.
 """
 
 import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,22 +15,24 @@ from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import BaselinesConfig
 from components.baselines.finished_work import FinishedWork
 from components.baselines.images import TrainingViews
-from components.contracts import baseline_record as record
+from components.contracts.baseline_record import Training
+from components.contracts.record_files import record
 from components.pretraining import checkpoints
 from components.simclr.schedules import learning_rate_at
 
-PREDICTED = "predicted"
-_ERRORS, _LOSS, _FOUND = "errors", "loss", "found"
-_SMALLEST_SCORE = 1e-12  # whose logarithm is taken
+Result = TypeVar("Result")
+
+_FOUND = "found"  # key of a checkpoint's state: the judgements so far
+_SMALLEST_SCORE = 1e-12  # lower bound before the logarithm
 
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-    """How long a training may be."""
+    """The greatest length of a training."""
 
     steps: int
     warmup_steps: int
-    check_steps: tuple[int, ...]  # steps after which the held-out images are looked at, ascending; the last is the end
+    check_steps: tuple[int, ...]  # steps after which the held-out images are predicted, ascending; the last is the end
 
     @classmethod
     def of(cls, config: BaselinesConfig, image_passes: int, images_per_step: int) -> "Length":
@@ -42,7 +44,7 @@ class Length:
 
 @dataclasses.dataclass(frozen=True)
 class TrainImages:
-    """What trainings choose from."""
+    """The images and labels that trainings choose from."""
 
     views: TrainingViews
     labels: np.ndarray  # (n,) int
@@ -55,34 +57,51 @@ class Cell:
 
     fraction: float
     draw: int
-    rows: np.ndarray  # that may be trained on
-    parts: tuple[tuple[np.ndarray, np.ndarray], ...]  # fitting and held-out rows among them; may be none
+    rows: np.ndarray  # of train, that may be trained on
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...]  # fitting and held-out rows among ``rows``; may be empty
 
     @property
     def name(self) -> str:
-        """Part of the names of its results."""
+        """The part of its results' names that tells it from other cells."""
         return f"{self.fraction:g}-{self.draw}"
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Judgement:
-    """What held-out images say of a training; the smaller one is better."""
+    """How well a training predicts held-out images; the smaller judgement is better."""
 
     errors: int
     loss: float  # nats, summed over the images
+
+
+@record(version=1)
+class JudgedTraining:
+    """A training that held-out images judged, at its best check."""
+
+    errors: int
+    loss: float
+    steps: int  # until the best check
+
+
+@record(version=1)
+class FittedCell:
+    """The classifier of one cell."""
+
+    training: Training
+    predicted: tuple[int, ...]  # classes of the m test images
 
 
 class Fitting:
     """Trains one baseline.
 
     Args:
-        step: of the baseline.
+        step: the training step of the baseline.
         train: images, labels, views.
-        length: of every training.
+        length: the greatest length of every training.
         config: rates, patience.
-        work: keeps what is done, in this process or an earlier one.
+        work: keeps the results of this process and of earlier ones that were killed.
         checkpoint_minutes: between two checkpoints of a training.
-        on_steps: is told how many further steps are done or need not be done.
+        on_steps: called with the number of further steps that are done or have become unnecessary.
     """
 
     def __init__(
@@ -100,23 +119,20 @@ class Fitting:
 
     def fit_cell(
         self, name: str, cell: Cell, weights: Sequence[np.ndarray], predict: Callable[[ClassifierStep], np.ndarray]
-    ) -> dict[str, Any]:
+    ) -> FittedCell:
         """Choose rate and steps, train on all rows of the cell, and predict once.
 
         Args:
-            name: of the result that is kept.
+            name: name under which the result is kept.
             cell: labels that may be used.
             weights: of the encoder at the start.
-            predict: gives classes, (m,) int, of a trained classifier.
-
-        Returns:
-            The entry of ``record.TRAININGS``, with ``PREDICTED`` added: a list of m ints.
+            predict: gives the classes, (m,) int, that a trained classifier predicts.
         """
         trainings = 1 + len(cell.parts) * len(self._config.learning_rates)
-        return self._kept(name, trainings, lambda: self._fit_cell(name, cell, weights, predict))
+        return self._kept(FittedCell, name, trainings, lambda: self._fit_cell(name, cell, weights, predict))
 
-    def _kept(self, name: str, trainings: int, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        result = self._work.get(name)
+    def _kept(self, cls: type[Result], name: str, trainings: int, do: Callable[[], Result]) -> Result:
+        result = self._work.get(cls, name)
         if result is None:
             result = do()
             self._work.put(name, result)
@@ -126,18 +142,19 @@ class Fitting:
 
     def _fit_cell(
         self, name: str, cell: Cell, weights: Sequence[np.ndarray], predict: Callable[[ClassifierStep], np.ndarray]
-    ) -> dict[str, Any]:
+    ) -> FittedCell:
         started = time.monotonic()
         rate, steps = self._choose(name, cell, weights)
         self._run(f"{name}/all", weights, rate, cell.rows, steps)
         self._on_steps(self._length.steps - steps)
-        return {
-            record.LEARNING_RATE: rate,
-            record.STEPS: steps,
-            record.HELD_OUT_IMAGES: sum(len(held_out) for _, held_out in cell.parts),
-            PREDICTED: predict(self._step).tolist(),
-            record.SECONDS: time.monotonic() - started,
-        }
+        predicted = tuple(predict(self._step).tolist())
+        training = Training(
+            learning_rate=rate,
+            steps=steps,
+            held_out_images=sum(len(held_out) for _, held_out in cell.parts),
+            seconds=time.monotonic() - started,
+        )
+        return FittedCell(training=training, predicted=predicted)
 
     def _choose(self, name: str, cell: Cell, weights: Sequence[np.ndarray]) -> tuple[float, int]:
         rates = self._config.learning_rates
@@ -150,25 +167,23 @@ class Fitting:
             ]
             for index, rate in enumerate(rates)
         ]
-        totals = [
-            Judgement(sum(part[_ERRORS] for part in parts), sum(part[_LOSS] for part in parts)) for parts in judged
-        ]
+        totals = [Judgement(sum(part.errors for part in parts), sum(part.loss for part in parts)) for parts in judged]
         chosen = totals.index(min(totals))
-        return rates[chosen], round(float(np.median([part[record.STEPS] for part in judged[chosen]])))
+        return rates[chosen], round(float(np.median([part.steps for part in judged[chosen]])))
 
     def _judge(
         self, name: str, weights: Sequence[np.ndarray], rate: float, rows: np.ndarray, held_out: np.ndarray
-    ) -> dict[str, Any]:
-        """Train until the held-out images no longer gain from it; the best look at them, and after how many steps."""
+    ) -> JudgedTraining:
+        """Train until the held-out images are no longer predicted better, and keep the best check."""
 
-        def train() -> dict[str, Any]:
+        def train() -> JudgedTraining:
             found = self._run(name, weights, rate, rows, self._length.steps, held_out)
             self._on_steps(self._length.steps - self._length.check_steps[len(found) - 1])
             best = found.index(min(found))
             steps = self._length.check_steps[best]
-            return {_ERRORS: found[best].errors, _LOSS: found[best].loss, record.STEPS: steps}
+            return JudgedTraining(errors=found[best].errors, loss=found[best].loss, steps=steps)
 
-        return self._kept(name, 1, train)
+        return self._kept(JudgedTraining, name, 1, train)
 
     def _run(
         self,
@@ -179,7 +194,7 @@ class Fitting:
         last_step: int,
         held_out: np.ndarray | None = None,
     ) -> list[Judgement]:
-        """Train to ``last_step``, or until held-out images say that it is enough, from where a checkpoint stands."""
+        """Train from the latest checkpoint to ``last_step``, or until held-out images have not gained for too long."""
         directory = self._work.folder(name)
         self._step.restart(weights)
         first_step, found = self._resume(directory)
@@ -212,7 +227,7 @@ class Fitting:
     def _look(self, held_out: np.ndarray) -> Judgement:
         scores = self._step.scores(self._train.prepared(held_out))
         labels = self._train.labels[held_out]
-        # A training that came to nothing has scores that are no numbers.
+        # A training that diverged has scores that are not finite.
         of_label = np.nan_to_num(scores[np.arange(len(labels)), labels].astype(np.float64))
         errors = int(np.sum(scores.argmax(axis=1) != labels))
         return Judgement(errors, float(-np.log(np.maximum(of_label, _SMALLEST_SCORE)).sum()))

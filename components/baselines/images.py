@@ -1,6 +1,6 @@
-"""The labelled images of a split, in the order in which linear evaluation knows them, and what training sees of them.
+"""The labelled images of a split, in the order of linear evaluation, and the views of them that training sees.
 
-They are written uncompressed to a local file once, so that any of them can be read at any time and memory holds few.
+They are written to a local uncompressed file once, from which any image can be read without keeping all in memory.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from components.pretraining.config import PretrainingConfig
 from components.simclr.augmentation import draws
 from components.simclr.augmentation.slots import Slot
 
-_BATCH = 256  # images prepared or looked at together
+_BATCH = 256  # images prepared and predicted together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +29,9 @@ class LabelledImages:
 
     digests: np.ndarray  # (n,) str
     labels: np.ndarray  # (n,) str, class names
-    groups: np.ndarray  # (n,) str, equal where images belong together; the digest where an image has no group
+    groups: np.ndarray  # (n,) str, equal for images that belong together; the digest of an image without a group
     stored: dataset.ViewRecords
-    places: np.ndarray  # (n,) int, of each image in ``stored``
+    places: np.ndarray  # (n,) int, index of each image in ``stored``
 
 
 def store(files: Sequence[str], folder: str, split: str) -> LabelledImages:
@@ -57,9 +57,9 @@ def store(files: Sequence[str], folder: str, split: str) -> LabelledImages:
     if not facts:
         raise ValueError(f"no image of split {split!r} has a label; found {list(files)}")
     digests, labels, groups = (np.array(column) for column in zip(*facts, strict=True))
-    order = np.lexsort((labels, digests))  # as linear evaluation's
+    order = np.lexsort((labels, digests))  # the order of linear evaluation
     place_of = np.empty(len(digests), np.int64)
-    place_of[np.argsort(digests, kind="stable")] = np.arange(len(digests))  # as ViewRecords'
+    place_of[np.argsort(digests, kind="stable")] = np.arange(len(digests))  # the order of ViewRecords
     stored = dataset.ViewRecords(folder, folder)
     return LabelledImages(digests[order], labels[order], groups[order], stored, place_of[order])
 
@@ -77,7 +77,7 @@ def _view_record(digest: bytes, image: bytes) -> bytes:
 
 
 def prepared(images: LabelledImages, rows: np.ndarray, image_config: ImageConfig) -> Iterator[np.ndarray]:
-    """Batches of images as evaluation prepares them, in the order of ``rows``: (b, s, s, c) float32, 0 to 255."""
+    """Batches of images prepared as in evaluation, in the order of ``rows``: (b, s, s, c) float32, 0 to 255."""
     prepare = _preparation(image_config)
     for start in range(0, len(rows), _BATCH):
         places = images.places[rows[start : start + _BATCH]]
@@ -99,11 +99,11 @@ def _preparation(config: ImageConfig) -> Callable[[tf.Tensor], tf.Tensor]:
 
 
 class TrainingViews:
-    """What training sees of some of the images: two views of each, drawn as pretraining draws them.
+    """Batches for training: two views of each image, drawn as pretraining draws them.
 
     Args:
-        images: of the train split.
-        config: pretraining's, with crops drawn here: its batch size, seed, crop and augmentation.
+        images: labelled images of train.
+        config: as of pretraining, with crops drawn here: batch size, seed, crop and augmentation.
         image_config: size and colour.
     """
 
@@ -113,10 +113,10 @@ class TrainingViews:
         self._pairs = dataset.ViewPairs(images.stored, config, image_config.size_px, image_config.channels, 0)
 
     def batches(self, rows: np.ndarray, first_step: int, last_step: int) -> Iterator[tuple[np.ndarray, dataset.Batch]]:
-        """For each step the rows, of ``rows``, in its batch, and their views.
+        """For each step, the rows in its batch, all of them from ``rows``, and their views.
 
-        Passes over ``rows``, each in an order of its own, follow one another without a gap, so a batch may hold an
-        image more than once where there are few.
+        Passes over ``rows``, each in another order, follow one another without a gap, so a batch can hold an image more
+        than once if there are few.
         """
         order_of = functools.lru_cache(maxsize=4)(lambda epoch: rows[self._order(rows, epoch)])
         size = self._config.global_batch_size

@@ -1,82 +1,81 @@
-"""Predictions in, the table's numbers out; the one place of this room where test labels are read."""
+"""Predictions in, the table's numbers out; no other module of this folder reads test labels."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from components.contracts import baseline_record as record
-from components.contracts import evidence
+from components.contracts.baseline_record import ClassifierKind, MethodResult, Training
+from components.contracts.evidence import FeatureKind, FractionResult, ProbeReport
+from components.contracts.stored_predictions import StoredPredictions
 from components.linear_evaluation import intervals
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.probe import accuracies_of_draws
 
 _OF_FEATURES = {
-    evidence.ENCODER: record.PROBE,
-    evidence.RANDOM_ENCODER: record.RANDOM_ENCODER,
-    evidence.RAW_PIXELS: record.RAW_PIXELS,
+    FeatureKind.ENCODER: ClassifierKind.LINEAR_PROBE,
+    FeatureKind.RANDOM_ENCODER: ClassifierKind.RANDOM_ENCODER,
+    FeatureKind.RAW_PIXELS: ClassifierKind.RAW_PIXELS,
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """What one method's classifiers of one label fraction say, one classifier per draw."""
+    """The classes that one method's classifiers of one label fraction predict, one classifier for each draw."""
 
     predicted: np.ndarray  # (draws, m) int
-    trainings: list[dict[str, Any]]  # entries of ``record.TRAININGS``
+    trainings: tuple[Training, ...]
 
 
 def methods(
-    probe: dict[str, Any],
-    predictions: dict[str, np.ndarray],
-    trained: dict[str, list[Trained]],
+    probe: ProbeReport,
+    predictions: StoredPredictions,
+    trained: dict[ClassifierKind, list[Trained]],
     config: LinearEvaluationConfig,
-) -> dict[str, list[dict[str, Any]]]:
-    """What ``record.METHODS`` holds: every kind of features of the probe, then every method that trains.
+) -> dict[ClassifierKind, tuple[MethodResult, ...]]:
+    """Measure every kind of features of the probe, then every method that trains.
 
     Args:
-        probe: ``probe.json``.
-        predictions: ``test_predictions.npz``.
-        trained: by method, in the order of the fractions; its draws are the first of the probe's.
+        probe: the numbers of the linear probe.
+        predictions: its predictions, and the test labels.
+        trained: by method, in the order of the fractions; the draws are the first of the probe's.
         config: fractions and bootstrap.
     """
-    labels = predictions[evidence.TEST_LABELS]
-
-    def is_right(features: str, position: int) -> np.ndarray:
-        return predictions[evidence.predicted_by(features, position)] == labels
-
-    of_encoder = probe[evidence.FEATURES][evidence.ENCODER][evidence.FRACTIONS]
-    fractions = [(entry[evidence.FRACTION], entry[evidence.LABELS]) for entry in of_encoder]
-    references = [is_right(evidence.ENCODER, position) for position in range(len(fractions))]
+    labels, fractions = predictions.labels, probe.encoder.fractions
+    references = [predicted == labels for predicted in predictions.predicted[FeatureKind.ENCODER]]  # (draws, m) each
     found = {
-        _OF_FEATURES[features]: [
-            _entry(*fraction, is_right(features, position), references[position], config)
-            for position, fraction in enumerate(fractions)
-        ]
-        for features in probe[evidence.FEATURES]
+        _OF_FEATURES[kind]: tuple(
+            _result(fraction, predicted == labels, None if kind is FeatureKind.ENCODER else reference, config)
+            for fraction, predicted, reference in zip(fractions, predictions.predicted[kind], references, strict=True)
+        )
+        for kind in probe.features
     }
-    for entry in found[record.PROBE]:
-        del entry[evidence.DIFFERENCE], entry[record.DIFFERENCE_INTERVAL]
     for method, parts in trained.items():
-        found[method] = [
-            _entry(*fraction, part.predicted == labels, reference, config) | {record.TRAININGS: part.trainings}
+        found[method] = tuple(
+            _result(fraction, part.predicted == labels, reference, config, part.trainings)
             for fraction, part, reference in zip(fractions, parts, references, strict=True)
-        ]
+        )
     return found
 
 
-def _entry(
-    fraction: float, labels_used: int, is_right: np.ndarray, reference: np.ndarray, config: LinearEvaluationConfig
-) -> dict[str, Any]:
-    """Numbers of (draws, m) right answers; ``reference`` are those of the probe, of which the same draws count."""
+def _result(
+    fraction: FractionResult,
+    is_right: np.ndarray,
+    reference: np.ndarray | None,
+    config: LinearEvaluationConfig,
+    trainings: tuple[Training, ...] = (),
+) -> MethodResult:
+    """Count (draws, m) right answers; ``reference`` are those of the probe, of which the first draws are compared."""
     bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
-    of_image = is_right.mean(axis=0)
-    paired = of_image - reference[: len(is_right)].mean(axis=0)
-    return {
-        evidence.FRACTION: fraction,
-        evidence.LABELS: labels_used,
-        **accuracies_of_draws(is_right),
-        evidence.INTERVAL: intervals.mean_interval(of_image, *bootstrap),
-        evidence.DIFFERENCE: float(paired.mean()),
-        record.DIFFERENCE_INTERVAL: intervals.mean_interval(paired, *bootstrap),
-    }
+    of_draws, of_image = accuracies_of_draws(is_right), is_right.mean(axis=0)
+    paired = None if reference is None else of_image - reference[: len(is_right)].mean(axis=0)
+    return MethodResult(
+        fraction=fraction.fraction,
+        labels=fraction.labels,
+        accuracy_mean=of_draws.mean,
+        accuracy_std=of_draws.std,
+        accuracies=of_draws.accuracies,
+        interval=intervals.mean_interval(of_image, *bootstrap),
+        difference=None if paired is None else float(paired.mean()),
+        difference_interval=None if paired is None else intervals.mean_interval(paired, *bootstrap),
+        trainings=trainings,
+    )

@@ -27,13 +27,16 @@ BASELINES_FILE = "baselines.json"  # BaselineReport: see ``baseline_record``
 VERDICT_FILE = "verdict.json"  # ModelBlessing: verdict, reasons and the evidence they rest on
 PUSH_FILE = "push.json"  # PushedModel: version, digest, directory
 REPORT_FILE = "report.html"  # Report
-RUN_FILE = "run.json"  # Report: where everything the page tells of lies
+RUN_FILE = "run.json"  # Report: where the artifacts behind the page are
 
 # -- property keys ---------------------------------------------------------------------------------------------------
 
 CLASSES_DIGEST = "classes_digest"  # of a model's class names, in order: models of other classes are not comparable
 TEST_SPLIT_DIGEST = "test_split_digest"  # of a model and its blessing: which test images the evidence is from
 CONTENT_DIGEST = "content_digest"  # of what the artifact holds, independent of clock, place and run
+ENCODER_DIGEST = "encoder_digest"  # of features: the encoder they are from
+ACCURACY = "accuracy"  # of a model and its ProbeReport: on test, with all labels
+KNN_ACCURACY = "knn_accuracy"  # of a ProbeReport
 VERDICT = "verdict"
 REASON = "reason"
 VERSION = "version"

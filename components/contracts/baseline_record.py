@@ -1,33 +1,76 @@
-"""Keys of ``baselines.json`` (artifact_files.BASELINES_FILE): every way to the classes, under the probe's protocol.
+"""``baselines.json``: what other ways to the same classes are worth, measured by the probe's protocol."""
 
-``METHODS`` maps the name of a method to one entry per label fraction, ascending::
+import enum
 
-    {FRACTION, LABELS, ACCURACIES: [float per draw], ACCURACY_MEAN, ACCURACY_STD (over draws),
-     INTERVAL: [low, high] (over test images), DIFFERENCE: float, DIFFERENCE_INTERVAL: [low, high]}
+import pydantic
 
-Differences are to the linear probe of the pretrained encoder with the same labels, paired over test images, and not
-there for that probe itself. Methods that train have ``TRAININGS`` too, one per draw:
-``{LEARNING_RATE, STEPS, HELD_OUT_IMAGES, SECONDS}``. Keys that ``evidence`` has are its own.
-"""
+from components.contracts.configuration import configuration
+from components.contracts.evidence import Interval, SplitCounts
+from components.contracts.record_files import record
 
-METHODS = "methods"
-# Linear classifiers on features that stay as they are, measured by LinearProbe.
-PROBE = "linear_probe"
-RANDOM_ENCODER = "random_encoder"
-RAW_PIXELS = "raw_pixels"
-# Classifiers that are trained with an encoder of the same architecture.
-FROM_SCRATCH = "from_scratch"
-FROZEN = "frozen"
-LAST_BLOCK = "last_block"
-ALL_LAYERS = "all_layers"
 
-DIFFERENCE_INTERVAL = "difference_interval"
-TRAININGS = "trainings"
-LEARNING_RATE = "learning_rate"
-STEPS = "steps"
-HELD_OUT_IMAGES = "held_out_images"  # that judged rates and numbers of steps; 0 where nothing could be held out
-SECONDS = "seconds"
+class ClassifierKind(str, enum.Enum):
+    """How a classifier came about."""
 
-IMAGE_PASSES = "image_passes"  # that one training may use
-BATCH_SIZE = "batch_size"  # images per step, two views of each
-CHECKPOINT_DIRECTORY = "checkpoint_directory"
+    # Linear classifiers on fixed features, measured by LinearProbe.
+    LINEAR_PROBE = "linear_probe"  # on the representations of the pretrained encoder
+    RANDOM_ENCODER = "random_encoder"
+    RAW_PIXELS = "raw_pixels"
+    # Classifiers trained together with an encoder of the same architecture, see ``baselines.config.Baseline``.
+    FROM_SCRATCH = "from_scratch"
+    FROZEN = "frozen"
+    LAST_BLOCK = "last_block"
+    ALL_LAYERS = "all_layers"
+
+
+@configuration
+class Training:
+    """One classifier's training."""
+
+    learning_rate: float
+    steps: int
+    held_out_images: int  # that judged learning rates and numbers of steps; 0 where nothing could be held out
+    seconds: float
+
+
+@configuration
+class MethodResult:
+    """Test accuracy of one kind of classifiers with a part of the train labels, one classifier for each draw."""
+
+    fraction: float
+    labels: int
+    accuracy_mean: float
+    accuracy_std: float  # over the draws; 0 for a single draw
+    accuracies: tuple[float, ...]
+    interval: Interval  # of the mean, over test images
+    # To the linear probe of the pretrained encoder with the same labels, paired over test images; None for that probe.
+    difference: float | None
+    difference_interval: Interval | None
+    trainings: tuple[Training, ...] = ()  # one for each draw; none of linear classifiers on fixed features
+
+
+@record(version=1)
+class BaselinesReport:
+    """``baselines.json``."""
+
+    methods: dict[ClassifierKind, tuple[MethodResult, ...]]  # a result for each label fraction, ascending
+    confidence: float  # level of the intervals
+    counts: SplitCounts
+    encoder_digest: str
+    image_passes: int  # that one training may use
+    batch_size: int  # images per step, two views of each
+    checkpoint_directory: str
+    config: dict[str, pydantic.JsonValue]  # BaselinesConfig
+
+    @pydantic.field_validator("methods")
+    @classmethod
+    def _check_methods(
+        cls, methods: dict[ClassifierKind, tuple[MethodResult, ...]]
+    ) -> dict[ClassifierKind, tuple[MethodResult, ...]]:
+        """Every method is compared with the linear probe, at the same label fractions."""
+        if ClassifierKind.LINEAR_PROBE not in methods:
+            raise ValueError(f"expected results of linear_probe, found {[kind.value for kind in methods]}")
+        lengths = {kind.value: len(results) for kind, results in methods.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"expected a result of every method at each label fraction, found {lengths}")
+        return methods

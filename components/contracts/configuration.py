@@ -84,7 +84,7 @@ def to_mapping(config: Any) -> Any:
     if isinstance(config, (tuple, list)):
         return [to_mapping(value) for value in config]
     if isinstance(config, dict):
-        return {key: to_mapping(value) for key, value in config.items()}
+        return {to_mapping(key): to_mapping(value) for key, value in config.items()}
     return config
 
 

@@ -1,126 +1,219 @@
-"""What linear evaluation writes down: keys of ``probe.json`` and ``verdict.json``, arrays of ``test_predictions.npz``.
+"""The evidence behind a model: what linear evaluation measured (``probe.json``) and what the Gate decided
+(``verdict.json``).
 
-``probe.json`` (artifact_files.PROBE_FILE)::
-
-    {CLASS_NAMES: [str], COUNTS: {"train": n, "test": m}, ENCODER_DIGEST: str, CONTENT_DIGEST: str (of the SavedModel),
-     TEST_SPLIT_DIGEST: str (of the digests of the test images),
-     CONFIDENCE: 0.95, CONFIG: {...}, SECONDS: {stage: float},
-     FEATURES: {ENCODER | RANDOM_ENCODER | RAW_PIXELS: {
-         DIMENSIONS: int, ACCURACY: float, ACCURACY_INTERVAL: [low, high],            (all labels)
-         BALANCED_ACCURACY: float, BALANCED_ACCURACY_INTERVAL: [low, high],
-         CLASS_RECALL: {class name: float or null where test holds no image of the class},
-         CONFUSION: [[int]], row = true class, column = predicted, AUROC: float or null (two classes only),
-         CALIBRATION: {CALIBRATION_ERROR: float (expected), CALIBRATION_ERROR_INTERVAL: [low, high],
-                       BINS: [{IMAGES: int, MEAN_CONFIDENCE: float, ACCURACY: float, ACCURACY_INTERVAL: [low, high]}]},
-         KNN_ACCURACY: float, KNN_ACCURACY_INTERVAL: [low, high],
-         FRACTIONS: [{FRACTION: 0.01, LABELS: int, ACCURACY_MEAN: float, ACCURACY_STD: float (over draws),
-                      ACCURACIES: [float per draw], L2_STRENGTHS: [float per draw],
-                      HELD_OUT_IMAGES: [int per draw, that judged the strengths]}]}},
-     DIFFERENCES: [{FEATURES: ENCODER, AGAINST: RANDOM_ENCODER | RAW_PIXELS, FRACTION: float or null for kNN,
-                    DIFFERENCE: float, INTERVAL: [low, high]}]}   (paired over test images, mean over draws)
-
-``verdict.json`` (artifact_files.VERDICT_FILE)::
-
-    {VERDICT: BLESSED | NOT_BLESSED | UNCHANGED, REASON: str, REASONS: [str], WARNINGS: [str],
-     CHECKS: [{NAME: str, VALUE: float or null, THRESHOLD: float or null, PASSED: bool, TEXT: str}],
-     TEST_SPLIT: {TEST_SPLIT_DIGEST: str or null, EARLIER_BLESSINGS: int, of other models on the same test images},
-     CANDIDATE: {CONTENT_DIGEST, ID, URI, ACCURACY, SPAN (of its data, null without spans)},
-     BASELINE: the same or null, IN_USE: the same or null}
+Intervals are (low, high) at the level ``ProbeReport.confidence``, over the test images. The answers to single test
+images are in ``stored_predictions``.
 """
 
-# -- probe.json ------------------------------------------------------------------------------------------------------
+import enum
 
-CLASS_NAMES = "class_names"
-COUNTS = "counts"
-ENCODER_DIGEST = "encoder_digest"
-CONTENT_DIGEST = "content_digest"
-TEST_SPLIT_DIGEST = "test_split_digest"
-CONFIDENCE = "confidence"
-CONFIG = "config"
-SECONDS = "seconds"
-FEATURES = "features"
-ENCODER = "encoder"
-RANDOM_ENCODER = "random_encoder"
-RAW_PIXELS = "raw_pixels"
-FEATURE_NAMES = {ENCODER: "encoder", RANDOM_ENCODER: "random encoder", RAW_PIXELS: "raw pixels"}  # for people
-DIMENSIONS = "dimensions"
-ACCURACY = "accuracy"
-ACCURACY_INTERVAL = "accuracy_interval"
-BALANCED_ACCURACY = "balanced_accuracy"
-BALANCED_ACCURACY_INTERVAL = "balanced_accuracy_interval"
-CLASS_RECALL = "class_recall"
-CONFUSION = "confusion"
-AUROC = "auroc"
-CALIBRATION = "calibration"
-CALIBRATION_ERROR = "expected_calibration_error"
-CALIBRATION_ERROR_INTERVAL = "expected_calibration_error_interval"
-BINS = "bins"
-IMAGES = "images"
-MEAN_CONFIDENCE = "mean_confidence"
-KNN_ACCURACY = "knn_accuracy"
-KNN_ACCURACY_INTERVAL = "knn_accuracy_interval"
-FRACTIONS = "fractions"
-FRACTION = "fraction"
-LABELS = "labels"
-ACCURACY_MEAN = "accuracy_mean"
-ACCURACY_STD = "accuracy_std"
-ACCURACIES = "accuracies"
-L2_STRENGTHS = "l2_strengths"
-HELD_OUT_IMAGES = "held_out_images"
-DIFFERENCES = "differences"
-AGAINST = "against"
-DIFFERENCE = "difference"
-INTERVAL = "interval"
+import pydantic
+from pydantic import Field
 
-# -- verdict.json ----------------------------------------------------------------------------------------------------
+from components.contracts.configuration import configuration
+from components.contracts.record_files import record
 
-BLESSED = "blessed"
-NOT_BLESSED = "not blessed"
-UNCHANGED = "unchanged"
-VERDICT = "verdict"
-REASON = "reason"
-REASONS = "reasons"
-WARNINGS = "warnings"
-CHECKS = "checks"
-NAME = "name"
-VALUE = "value"
-THRESHOLD = "threshold"
-PASSED = "passed"
-TEXT = "text"
-TEST_SPLIT = "test_split"
-EARLIER_BLESSINGS = "earlier_blessings"
-CANDIDATE = "candidate"
-BASELINE = "baseline"
-IN_USE = "in_use"
-ID = "id"
-URI = "uri"
-SPAN = "span"
-
-# -- test_predictions.npz (m test images in ascending order of digest, k classes, d dimensions) -----------------------
-
-TEST_DIGESTS = "digests"  # (m,) str
-TEST_LABELS = "labels"  # (m,) int64, index into TEST_CLASS_NAMES
-TEST_CLASS_NAMES = "class_names"  # (k,) str
-TEST_SCORES = "scores"  # (m, k) float32, probabilities of the exported model's head
-TEST_REPRESENTATIONS = "representations"  # (m, d) float32
-PREDICTED = "predicted"  # start of the names that ``predicted_by`` gives
-THUMBNAIL_ROWS = "thumbnail_rows"  # (t,) int64, rows of the arrays above that have a thumbnail
-THUMBNAILS = "thumbnails"  # (t, s, s, c) uint8, as the encoder sees them, shrunk
-MISTAKE_ROWS = "mistake_rows"  # (w,) int64, misclassified test images not among those, most confident first
-MISTAKE_THUMBNAILS = "mistake_thumbnails"  # (w, s, s, c) uint8
-QUERY_ROWS = "query_rows"  # (q,) int64, test images shown with their neighbours
-QUERY_THUMBNAILS = "query_thumbnails"  # (q, s, s, c) uint8
-NEIGHBOUR_DIGESTS = "neighbour_digests"  # (q, j) str, the nearest train images, nearest first
-NEIGHBOUR_LABELS = "neighbour_labels"  # (q, j) int64
-NEIGHBOUR_SIMILARITIES = "neighbour_similarities"  # (q, j) float32, cosine
-NEIGHBOUR_THUMBNAILS = "neighbour_thumbnails"  # (q, j, s, s, c) uint8
+Interval = tuple[float, float]
 
 
-def predicted_by(features: str, position: int) -> str:
-    """Name of an array (draws, m) int64: the classes that heads on these features predict, per draw of the labels.
+class FeatureKind(str, enum.Enum):
+    """What a linear classifier is given of each image."""
 
-    Args:
-        features: ``ENCODER``, ``RANDOM_ENCODER`` or ``RAW_PIXELS``.
-        position: of the label fraction in ``FRACTIONS``.
-    """
-    return f"{PREDICTED}_{features}_{position}"
+    ENCODER = "encoder"  # representations of the pretrained encoder
+    RANDOM_ENCODER = "random_encoder"  # representations of the same encoder before its first step
+    RAW_PIXELS = "raw_pixels"  # the pixels themselves, shrunk
+
+    @property
+    def words(self) -> str:
+        """The name that people read."""
+        return self.value.replace("_", " ")
+
+
+class Verdict(str, enum.Enum):
+    """What the Gate says of a model."""
+
+    BLESSED = "blessed"  # it may be pushed and replaces the model in use
+    NOT_BLESSED = "not blessed"
+    UNCHANGED = "unchanged"  # it has the content of the model in use and meets every threshold
+
+    @property
+    def may_push(self) -> bool:
+        """Whether Pusher may publish the model; publishing the model in use again changes nothing."""
+        return self is not Verdict.NOT_BLESSED
+
+
+class CheckName(str, enum.Enum):
+    """The Gate's questions. Those that are settings of the Gate have the names of the settings."""
+
+    EVIDENCE = "evidence"
+    SAME_MODEL = "same_model"
+    EVALUATED_CANDIDATE = "evaluated_candidate"
+    EVALUATED_BASELINE = "evaluated_baseline"
+    PREDICTIONS = "predictions"
+    PROBE_AGREES = "probe_agrees"
+    EVALUATOR_AGREES = "evaluator_agrees"
+    SAME_TEST_SPLIT = "same_test_split"
+    SAME_IMAGES = "same_images"
+    BASELINE_IN_USE = "baseline_in_use"
+    EARLIER_BLESSINGS = "earlier_blessings"
+    EVALUATOR_THRESHOLDS = "evaluator_thresholds"
+    SPAN = "span"
+    MAY_BLESS = "may_bless"
+    MIN_TEST_IMAGES = "min_test_images"
+    MIN_ACCURACY = "min_accuracy"
+    MIN_CLASS_RECALL = "min_class_recall"
+    MIN_IMPROVEMENT = "min_improvement"
+    MAX_P_VALUE = "max_p_value"
+    MUST_BEAT_RANDOM_KNN = "must_beat_random_knn"
+
+    @property
+    def is_threshold(self) -> bool:
+        """Whether a threshold of the Gate's settings is asked for."""
+        return self.value.startswith(("min_", "max_", "must_"))
+
+    @property
+    def words(self) -> str:
+        """The name that people read."""
+        return self.value.replace("_", " ")
+
+
+@configuration
+class SplitCounts:
+    """Labelled images of each split."""
+
+    train: int
+    test: int
+
+
+@configuration
+class CalibrationBin:
+    """Test images of similar confidence."""
+
+    images: int
+    mean_confidence: float
+    accuracy: float
+    accuracy_interval: Interval
+
+
+@configuration
+class Calibration:
+    """Bins in the order of their confidence, and their mean distance from the diagonal."""
+
+    expected_calibration_error: float
+    expected_calibration_error_interval: Interval
+    bins: tuple[CalibrationBin, ...] = Field(min_length=1)
+
+
+@configuration
+class FractionResult:
+    """Test accuracy of classifiers that were given a part of the train labels, one classifier for each draw."""
+
+    fraction: float
+    labels: int
+    accuracy_mean: float
+    accuracy_std: float  # over the draws; 0 for a single draw
+    accuracies: tuple[float, ...]
+    l2_strengths: tuple[float, ...]  # chosen for each draw
+    held_out_images: tuple[int, ...]  # images of each draw that judged the strengths
+
+
+@configuration
+class FeatureResult:
+    """Everything measured on one kind of features; numbers without a fraction are of all labels."""
+
+    dimensions: int
+    accuracy: float
+    accuracy_interval: Interval
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+    class_recall: dict[str, float | None]  # by class; None: test holds no image of the class
+    confusion: tuple[tuple[int, ...], ...]  # row: true class, column: predicted class
+    auroc: float | None  # None: more than two classes, or test lacks one of the two
+    calibration: Calibration
+    knn_accuracy: float
+    knn_accuracy_interval: Interval
+    fractions: tuple[FractionResult, ...] = Field(min_length=1)  # ascending; the last uses all labels
+
+
+@configuration
+class Difference:
+    """Test accuracy on one kind of features minus that on another, paired over test images, mean over draws."""
+
+    features: FeatureKind
+    against: FeatureKind
+    fraction: float | None  # of the labels; None: kNN
+    difference: float
+    interval: Interval
+
+
+@record(version=1)
+class ProbeReport:
+    """``probe.json``: every number of linear evaluation."""
+
+    class_names: tuple[str, ...]
+    counts: SplitCounts
+    encoder_digest: str
+    content_digest: str  # of the SavedModel
+    test_split_digest: str  # of the digests of the test images
+    confidence: float  # level of the intervals, such as 0.95
+    features: dict[FeatureKind, FeatureResult]
+    differences: tuple[Difference, ...]
+    config: dict[str, pydantic.JsonValue]  # LinearEvaluationConfig
+    seconds: dict[str, float]  # by stage
+
+    @pydantic.field_validator("features")
+    @classmethod
+    def _check_features(cls, features: dict[FeatureKind, FeatureResult]) -> dict[FeatureKind, FeatureResult]:
+        if FeatureKind.ENCODER not in features:
+            raise ValueError(f"expected results of the encoder, found {[kind.value for kind in features]}")
+        return features
+
+    @property
+    def encoder(self) -> FeatureResult:
+        """The results of the pretrained encoder."""
+        return self.features[FeatureKind.ENCODER]
+
+
+@configuration
+class Check:
+    """One question of the Gate and its answer."""
+
+    name: CheckName
+    value: float | None = None
+    threshold: float | None = None
+    passed: bool
+    text: str  # a clause that names value and threshold, and by how much it is missed or met
+
+
+@configuration
+class SplitUse:
+    """How often models have been chosen by the same test images."""
+
+    test_split_digest: str  # empty: the candidate does not say
+    earlier_blessings: int  # of other models
+
+
+@configuration
+class ModelEntry:
+    """A model that the verdict mentions."""
+
+    content_digest: str
+    id: int  # of the artifact in ML Metadata
+    uri: str
+    accuracy: float | None  # on the candidate's test split; None: not measured
+    span: int | None  # of its data; None: the data has no spans
+
+
+@record(version=1)
+class VerdictReport:
+    """``verdict.json``: the Gate's verdict with its reasons."""
+
+    verdict: Verdict
+    reason: str  # all reasons as one sentence
+    reasons: tuple[str, ...]  # clauses, the most important first
+    warnings: tuple[str, ...]
+    checks: tuple[Check, ...]
+    test_split: SplitUse
+    candidate: ModelEntry
+    baseline: ModelEntry | None  # what the candidate was compared with
+    in_use: ModelEntry | None

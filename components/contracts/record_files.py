@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import dataclass_transform
 
-from components.contracts import configuration, files
+from components.contracts import configuration
 
 Record = TypeVar("Record")
 
@@ -42,6 +42,8 @@ def record(version: int) -> Callable[[type[Record]], type[Record]]:
 
 def write_record(path: str, value: Any) -> None:
     """Write a record to ``path``, whole or not at all; creates the folder."""
+    from components.contracts import files  # loads TensorFlow, which the classes alone do not need
+
     files.write_json(path, {_VERSION_KEY: _version(type(value)), **configuration.to_mapping(value)})
 
 
@@ -53,11 +55,22 @@ def read_record(cls: type[Record], path: str) -> Record:
             the wrong type.
         OSError, tf.errors.OpError: the file cannot be read.
     """
+    from components.contracts import files
+
+    return record_from_bytes(cls, files.read_bytes(path), path)
+
+
+def record_from_bytes(cls: type[Record], content: bytes, source: str) -> Record:
+    """Build a record from the content of a file; ``source`` is named in errors.
+
+    Raises:
+        RecordError: as ``read_record``.
+    """
     try:
-        mapping = json.loads(files.read_bytes(path))
+        mapping = json.loads(content)
     except ValueError as error:
-        raise RecordError(f"{path}: expected JSON, found something else: {error}") from error
-    return record_from_mapping(cls, mapping, path)
+        raise RecordError(f"{source}: expected JSON, found something else: {error}") from error
+    return record_from_mapping(cls, mapping, source)
 
 
 def record_from_mapping(cls: type[Record], mapping: Any, source: str) -> Record:

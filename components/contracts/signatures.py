@@ -28,6 +28,12 @@ RECORD_FILE = "assets.extra/record.json"  # how this version was made and how go
 # The model's prediction for each test image, for the paired comparison with a later model.
 PREDICTIONS_FILE = "assets.extra/test_predictions.npz"
 
+# Keys of MODEL_FACTS_FILE that consumers rely on.
+CONTENT_DIGEST = "content_digest"
+ENCODER_DIGEST = "encoder_digest"
+CLASS_NAMES = "class_names"
+DIMENSIONS = "dimensions"  # of the representation
+
 # Arrays of PREDICTIONS_FILE: m test images.
 PREDICTED_DIGESTS = "digests"  # (m,) of the pixels
 PREDICTED_CLASSES = "classes"  # (m,) names of the likeliest classes

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from components.contracts import evidence, signatures
+from components.contracts import signatures
 from components.export import registry
 from components.export.image_files import FileReader
 from components.ingestion.decoding.refusals import RefusedImage
@@ -69,8 +69,8 @@ class Encoder:
         facts = json.loads((folder / signatures.MODEL_FACTS_FILE).read_text(encoding="utf-8"))
         self.version: int = version.number
         self.content_digest: str = version.content_digest
-        self.class_names: list[str] = facts[evidence.CLASS_NAMES]
-        self.dimensions: int = facts[evidence.DIMENSIONS]
+        self.class_names: list[str] = facts[signatures.CLASS_NAMES]
+        self.dimensions: int = facts[signatures.DIMENSIONS]
         self.folder = folder
         self.keras_file = folder / signatures.ENCODER_FILE  # trainable; pixels, 0 to 255 -> representation
         tflite_file = folder / signatures.TFLITE_FILE  # as the Keras file

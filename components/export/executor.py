@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import tempfile
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from tfx import types
 from tfx.components.pusher import executor as pusher_executor
@@ -20,8 +20,10 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, path_utils
 
-from components.contracts import artifact_files, artifacts, configuration, evidence, push_record, signatures
+from components.contracts import artifact_files, artifacts, configuration, push_record, signatures
+from components.contracts.evidence import ProbeReport, Verdict, VerdictReport
 from components.contracts.images import ImageConfig
+from components.contracts.record_files import read_record
 from components.export import image_files, kubeflow_registry, publishing, version_record
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
@@ -36,6 +38,8 @@ PROBE_REPORT = "probe_report"
 # Keys of execution parameters.
 REGISTRY = "registry"  # the registry's folder
 INGESTION_CONFIG = "ingestion_config"  # canonical JSON of IngestionConfig
+
+Contents = TypeVar("Contents")
 
 _logger = logging.getLogger(__name__)
 
@@ -58,7 +62,7 @@ class Executor(pusher_executor.Executor):
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         _logger.info("export: model %s, blessing %s, registry %s", model.uri, blessing.uri, registry)
         if not self.CheckBlessing(input_dict):
-            verdict = blessing.get_string_custom_property(artifact_files.VERDICT) or evidence.NOT_BLESSED
+            verdict = blessing.get_string_custom_property(artifact_files.VERDICT) or Verdict.NOT_BLESSED.value
             reason = blessing.get_string_custom_property(artifact_files.REASON) or None
             outcome = self._pass_over(pushed, verdict, reason)
         else:
@@ -74,7 +78,7 @@ class Executor(pusher_executor.Executor):
                     outcome = _push(candidate, registry, config)
                     self._mark(pushed, outcome)
                 except publishing.NewerSpanInUseError as error:
-                    outcome = self._pass_over(pushed, evidence.NOT_BLESSED, str(error))
+                    outcome = self._pass_over(pushed, Verdict.NOT_BLESSED.value, str(error))
         pushed.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         outcome[push_record.SECONDS] = round(time.monotonic() - started, 3)
         fileio.makedirs(pushed.uri)
@@ -103,12 +107,14 @@ class Executor(pusher_executor.Executor):
         model = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         return version_record.version_record(
             facts=_read_json(f"{saved_model}/{signatures.MODEL_FACTS_FILE}"),
-            verdict=_read_json(f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifact_files.VERDICT_FILE}"),
+            verdict=_read_record(
+                VerdictReport, f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifact_files.VERDICT_FILE}"
+            ),
             ingestion=_read_json(f"{uris[EXAMPLES]}/{artifact_files.INGESTION_SUMMARY_FILE}"),
             pretraining=_read_json(
                 f"{path_utils.serving_model_dir(uris[PRETRAINED_MODEL])}/{artifact_files.PRETRAINING_FILE}"
             ),
-            probe=_read_json(f"{uris[PROBE_REPORT]}/{artifact_files.PROBE_FILE}"),
+            probe=_read_record(ProbeReport, f"{uris[PROBE_REPORT]}/{artifact_files.PROBE_FILE}"),
             settings=settings,
             span=artifacts.data_span(model),
             run=(self._context and self._context.pipeline_run_id) or "unnamed",
@@ -126,6 +132,11 @@ class _Candidate:
     decoding: dict[str, Any]  # how consumers turn image files into what the model reads
 
     @property
+    def verdict(self) -> VerdictReport:
+        """The Gate's verdict."""
+        return version_record.verdict(self.record)
+
+    @property
     def content_digest(self) -> str:
         """The identity of the model, on which its artifact and the SavedModel must agree."""
         digest = self.model.get_string_custom_property(artifact_files.CONTENT_DIGEST)
@@ -133,7 +144,7 @@ class _Candidate:
             raise ValueError(
                 f"the model {self.model.uri} has no property {artifact_files.CONTENT_DIGEST}, so it has no identity"
             )
-        found = self.record[version_record.MODEL][evidence.CONTENT_DIGEST]
+        found = self.record[version_record.MODEL][signatures.CONTENT_DIGEST]
         if found != digest:
             raise ValueError(
                 f"the model {self.model.uri} was evaluated as {digest}, but the SavedModel in it is {found}"
@@ -152,7 +163,7 @@ def _push(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -
         uri=outcome[push_record.DIRECTORY],
         content_digest=candidate.content_digest,
         is_in_use=outcome[push_record.IS_IN_USE],
-        description=candidate.record[version_record.VERDICT][evidence.REASON],
+        description=candidate.verdict.reason,
         properties=version_record.properties(candidate.record),
     )
     number = kubeflow_registry.register(entry, config.kubeflow_registry)
@@ -173,7 +184,7 @@ def _push_to_folder(candidate: _Candidate, registry: pathlib.Path, config: Expor
             signatures.RECORD_FILE: json.dumps(candidate.record, indent=2, ensure_ascii=False) + "\n",
         }
 
-    is_preferred = candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED
+    is_preferred = candidate.verdict.verdict is Verdict.BLESSED
     push = publishing.push(
         registry,
         config.model_name,
@@ -206,7 +217,7 @@ def _own_place(candidate: _Candidate, config: ExportConfig) -> dict[str, Any]:
     return {
         push_record.PUSHED: True,
         push_record.MESSAGE: f"{candidate.model.uri} stays where it is",
-        push_record.IS_NEW: candidate.record[version_record.VERDICT][evidence.VERDICT] == evidence.BLESSED,
+        push_record.IS_NEW: candidate.verdict.verdict is Verdict.BLESSED,
         push_record.IS_IN_USE: True,
         push_record.MODEL_NAME: config.model_name,
         push_record.CONTENT_DIGEST: candidate.content_digest,
@@ -247,6 +258,15 @@ def _with_tflite(saved_model: pathlib.Path, staging: str) -> pathlib.Path:
 
 
 def _read_json(path: str) -> dict[str, Any]:
+    _require(path)
+    return json.loads(io_utils.read_bytes_file(path))
+
+
+def _read_record(cls: type[Contents], path: str) -> Contents:
+    _require(path)
+    return read_record(cls, path)
+
+
+def _require(path: str) -> None:
     if not fileio.exists(path):
         raise ValueError(f"{path} is missing: a model is not pushed without the evidence behind it")
-    return json.loads(io_utils.read_bytes_file(path))

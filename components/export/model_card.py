@@ -6,7 +6,8 @@ It says only what the evidence holds; what is not known is left out.
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, ingestion_record, pretraining_record, signatures
+from components.contracts import configuration, ingestion_record, pretraining_record, signatures
+from components.contracts.evidence import FeatureKind, FeatureResult, Interval, ProbeReport, VerdictReport
 from components.export import version_record
 
 _SIGNATURES = (
@@ -17,9 +18,9 @@ _SIGNATURES = (
     (signatures.EMBED_PIXELS, "uint8 pixels", "representation, float32"),
 )
 _FEATURES = {
-    evidence.ENCODER: "this encoder",
-    evidence.RANDOM_ENCODER: "the same encoder, untrained",
-    evidence.RAW_PIXELS: "raw pixels",
+    FeatureKind.ENCODER: "this encoder",
+    FeatureKind.RANDOM_ENCODER: "the same encoder, untrained",
+    FeatureKind.RAW_PIXELS: "raw pixels",
 }
 _METHODS = {"simclr": "SimCLR", "moco": "MoCo v2", "byol": "BYOL"}
 _INTENDED_USE = [
@@ -45,14 +46,14 @@ def model_card(
     Returns:
         Markdown.
     """
-    verdict, data = record[version_record.VERDICT], record[version_record.DATA]
+    verdict, data = version_record.verdict(record), record[version_record.DATA]
     method = _METHODS[record[version_record.PRETRAINING][pretraining_record.SETTINGS][pretraining_record.METHOD]]
     sections = [
         f"# {_plain(model_name)}, version {number}",
         f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
         _section("Intended use", _INTENDED_USE),
-        _section("Results on the test split", _result_lines(record[version_record.RESULTS], verdict)),
+        _section("Results on the test split", _result_lines(version_record.results(record), verdict)),
         _section("Verdict", _verdict_lines(verdict)),
         _section("Checks behind the verdict", _check_lines(verdict)),
         _section("Data", _value_lines(data)),
@@ -70,49 +71,40 @@ def _section(title: str, lines: list[str]) -> str:
     return "\n".join([f"## {title}", "", *lines]) if lines else ""
 
 
-def _result_lines(results: Mapping[str, Any], verdict: Mapping[str, Any]) -> list[str]:
+def _result_lines(results: ProbeReport, verdict: VerdictReport) -> list[str]:
     """A row per kind of features; intervals are over test images, spreads over draws of the labels."""
-    features = results[evidence.FEATURES]
-    fractions = [found[evidence.FRACTION] for found in features[evidence.ENCODER].get(evidence.FRACTIONS) or []]
-    fractions = [fraction for fraction in fractions if fraction < 1]
+    fractions = [result.fraction for result in results.encoder.fractions if result.fraction < 1]
     titles = ["linear probe on", "accuracy", "balanced", "kNN", *(f"{100 * f:g} % of the labels" for f in fractions)]
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    for key, name in _FEATURES.items():
-        if key in features:
-            cells = [name, *_accuracy_cells(features[key]), *_fraction_cells(features[key], fractions)]
-            lines.append(f"| {' | '.join(cells)} |")
-    images = results[evidence.COUNTS]["test"]
-    confidence = f"{100 * results[evidence.CONFIDENCE]:g} %"
+    for kind in [kind for kind in _FEATURES if kind in results.features]:
+        found = results.features[kind]
+        cells = [_FEATURES[kind], *_accuracy_cells(found), *_fraction_cells(found, fractions)]
+        lines.append(f"| {' | '.join(cells)} |")
+    images = results.counts.test
+    confidence = f"{100 * results.confidence:g} %"
     return [
         *lines,
         "",
         f"{images} test images; in brackets the {confidence} interval over them. Other models blessed on these test "
-        f"images before this one: {verdict[evidence.TEST_SPLIT][evidence.EARLIER_BLESSINGS]}.",
+        f"images before this one: {verdict.test_split.earlier_blessings}.",
     ]
 
 
-def _accuracy_cells(found: Mapping[str, Any]) -> list[str]:
-    measures = (
-        (evidence.ACCURACY, evidence.ACCURACY_INTERVAL),
-        (evidence.BALANCED_ACCURACY, evidence.BALANCED_ACCURACY_INTERVAL),
-        (evidence.KNN_ACCURACY, evidence.KNN_ACCURACY_INTERVAL),
-    )
-    return [_with_interval(found.get(value), found.get(interval)) for value, interval in measures]
-
-
-def _with_interval(value: float | None, interval: list[float] | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else f"{value:.3f}"
-
-
-def _fraction_cells(found: Mapping[str, Any], fractions: list[float]) -> list[str]:
-    by_fraction = {entry[evidence.FRACTION]: entry for entry in found.get(evidence.FRACTIONS) or []}
-    entries = [by_fraction.get(fraction) for fraction in fractions]
+def _accuracy_cells(found: FeatureResult) -> list[str]:
     return [
-        f"{entry[evidence.ACCURACY_MEAN]:.3f} ± {entry[evidence.ACCURACY_STD]:.3f}" if entry else ""
-        for entry in entries
+        _with_interval(found.accuracy, found.accuracy_interval),
+        _with_interval(found.balanced_accuracy, found.balanced_accuracy_interval),
+        _with_interval(found.knn_accuracy, found.knn_accuracy_interval),
     ]
+
+
+def _with_interval(value: float, interval: Interval) -> str:
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
+
+
+def _fraction_cells(found: FeatureResult, fractions: list[float]) -> list[str]:
+    texts = {result.fraction: f"{result.accuracy_mean:.3f} ± {result.accuracy_std:.3f}" for result in found.fractions}
+    return [texts.get(fraction, "") for fraction in fractions]
 
 
 def _pretraining_lines(pretraining: Mapping[str, Any]) -> list[str]:
@@ -134,20 +126,19 @@ def _making_lines(record: Mapping[str, Any]) -> list[str]:
     return [*_value_lines(parts), "", f"All of this, and every setting, is in `{signatures.RECORD_FILE}`."]
 
 
-def _verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
-    lines = [f"**{_plain(str(verdict.get(evidence.VERDICT)))}**: {_plain(str(verdict.get(evidence.REASON)))}"]
-    baseline = verdict.get(evidence.BASELINE)
-    if baseline:
-        lines += ["", "Compared with the model:", "", *_value_lines(baseline)]
-    warnings = [f"- {_plain(warning)}" for warning in verdict.get(evidence.WARNINGS) or []]
+def _verdict_lines(report: VerdictReport) -> list[str]:
+    lines = [f"**{_plain(report.verdict.value)}**: {_plain(report.reason)}"]
+    if report.baseline:
+        lines += ["", "Compared with the model:", "", *_value_lines(configuration.to_mapping(report.baseline))]
+    warnings = [f"- {_plain(warning)}" for warning in report.warnings]
     return lines + (["", "Warnings:", "", *warnings] if warnings else [])
 
 
-def _check_lines(verdict: Mapping[str, Any]) -> list[str]:
+def _check_lines(report: VerdictReport) -> list[str]:
     rows = [
-        f"| {_plain(check[evidence.NAME])} | {_optional(check.get(evidence.VALUE))} "
-        f"| {_optional(check.get(evidence.THRESHOLD))} | {'met' if check[evidence.PASSED] else 'not met'} |"
-        for check in verdict.get(evidence.CHECKS) or []
+        f"| {_plain(check.name.value)} | {_optional(check.value)} | {_optional(check.threshold)} "
+        f"| {'met' if check.passed else 'not met'} |"
+        for check in report.checks
     ]
     return ["| check | found | threshold | outcome |", "|---|---|---|---|", *rows] if rows else []
 

@@ -6,8 +6,9 @@ It lies beside the model as JSON; the model card and the entry on a model regist
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, ingestion_record, pretraining_record
+from components.contracts import configuration, ingestion_record, pretraining_record, signatures
 from components.contracts.code_digest import model_code_digests
+from components.contracts.evidence import ProbeReport, VerdictReport
 from components.contracts.installed_versions import installed_versions
 
 MODEL, VERDICT, DATA, PRETRAINING, RESULTS = "model", "verdict", "data", "pretraining", "results"
@@ -21,10 +22,10 @@ _NOT_KEPT = (ingestion_record.NEAR_DUPLICATE_PAIRS, ingestion_record.WARNINGS, i
 def version_record(
     *,
     facts: Mapping[str, Any],
-    verdict: Mapping[str, Any],
+    verdict: VerdictReport,
     ingestion: Mapping[str, Any],
     pretraining: Mapping[str, Any],
-    probe: Mapping[str, Any],
+    probe: ProbeReport,
     settings: Mapping[str, Any],
     span: int | None,
     run: str,
@@ -33,10 +34,10 @@ def version_record(
 
     Args:
         facts: what the SavedModel says about itself, see ``contracts.signatures``.
-        verdict: content of the blessing's verdict file, see ``contracts.evidence``.
+        verdict: the Gate's.
         ingestion: summary of the images.
         pretraining: the Trainer's record, see ``contracts.pretraining_record``.
-        probe: the probe's report, see ``contracts.evidence``.
+        probe: the numbers of linear evaluation.
         settings: the whole configuration.
         span: of the data, None where that has no spans.
         run: name of the pipeline run that pushed it.
@@ -47,13 +48,13 @@ def version_record(
     history = pretraining.get(pretraining_record.HISTORY) or [{}]
     return {
         MODEL: dict(facts),
-        VERDICT: dict(verdict),
+        VERDICT: configuration.to_mapping(verdict),
         DATA: {"span": span, **{key: value for key, value in ingestion.items() if key not in _NOT_KEPT}},
         PRETRAINING: {
             **{key: value for key, value in pretraining.items() if key != pretraining_record.HISTORY},
             LAST_EPOCH: history[-1],
         },
-        RESULTS: dict(probe),
+        RESULTS: configuration.to_mapping(probe),
         SETTINGS: dict(settings),
         CODE_DIGESTS: model_code_digests(),
         LIBRARIES: installed_versions(),
@@ -61,17 +62,26 @@ def version_record(
     }
 
 
+def verdict(record: Mapping[str, Any]) -> VerdictReport:
+    """The Gate's verdict in ``record``."""
+    return configuration.from_mapping(VerdictReport, record[VERDICT], signatures.RECORD_FILE, VERDICT)
+
+
+def results(record: Mapping[str, Any]) -> ProbeReport:
+    """The numbers of linear evaluation in ``record``."""
+    return configuration.from_mapping(ProbeReport, record[RESULTS], signatures.RECORD_FILE, RESULTS)
+
+
 def properties(record: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """The numbers and names of ``record`` that a list of models is searched and sorted by."""
-    data, pretraining, results = record[DATA], record[PRETRAINING], record[RESULTS]
-    encoder = results[evidence.FEATURES][evidence.ENCODER]
+    data, pretraining, encoder = record[DATA], record[PRETRAINING], results(record).encoder
     found = {
-        "accuracy": encoder[evidence.ACCURACY],
-        "balanced_accuracy": encoder.get(evidence.BALANCED_ACCURACY),
-        "knn_accuracy": encoder.get(evidence.KNN_ACCURACY),
+        "accuracy": encoder.accuracy,
+        "balanced_accuracy": encoder.balanced_accuracy,
+        "knn_accuracy": encoder.knn_accuracy,
         **{
-            f"accuracy_at_{100 * fraction[evidence.FRACTION]:g}_percent_of_labels": fraction[evidence.ACCURACY_MEAN]
-            for fraction in encoder.get(evidence.FRACTIONS) or []
+            f"accuracy_at_{100 * result.fraction:g}_percent_of_labels": result.accuracy_mean
+            for result in encoder.fractions
         },
         **{f"{split}_images": count for split, count in data[ingestion_record.RECORDS].items()},
         "data_root": data[ingestion_record.ROOT],

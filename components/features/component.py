@@ -1,4 +1,4 @@
-"""FeatureExtractor: the labelled images, as the frozen encoders see them."""
+"""FeatureExtractor: labelled images go in, the representations that frozen encoders give them come out."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -28,7 +28,7 @@ class FeatureExtractorSpec(ComponentSpec):
 
 
 class FeatureExtractor(base_component.BaseComponent):
-    """Puts every labelled image through the frozen encoders, once; settings of the probe don't repeat it.
+    """Puts every labelled image through the frozen encoders; a change of the probe's settings does not repeat it.
 
     Output ``features`` (``contracts.features_record``).
     """
@@ -48,8 +48,8 @@ class FeatureExtractor(base_component.BaseComponent):
         Args:
             examples: image records with splits ``train`` and ``test``.
             encoder: the Trainer's model.
-            transform_graph: Transform's graph, which holds what the encoder sees.
-            config: which features.
+            transform_graph: Transform's graph, which prepares images for the encoder.
+            config: which features to extract.
         """
         spec = FeatureExtractorSpec(
             **{

@@ -7,7 +7,7 @@ from components.contracts.configuration import configuration
 
 @configuration
 class FeaturesConfig:
-    """What the labelled images are turned into before anything is measured."""
+    """Which features are extracted from the labelled images."""
 
     batch_size: int = Field(default=256, ge=1, le=65536, description="images per encoder call")
     raw_pixels: bool = Field(

@@ -1,4 +1,4 @@
-"""FeatureExtractor's executor: opens the artifacts, has the features extracted, writes their properties."""
+"""FeatureExtractor's executor: opens the artifacts, extracts the features, writes their properties."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifact_files, artifacts, configuration, features_record, records
+from components.contracts import artifact_files, artifacts, configuration, records
 from components.features import frozen_features
 from components.features.config import FeaturesConfig
 
@@ -44,12 +44,24 @@ class Executor(base_executor.BaseExecutor):
             files_of_splits={split: artifacts.record_files(input_dict[EXAMPLES], split) for split in _SPLITS},
             encoder_dir=path_utils.serving_model_dir(encoder.uri),
             transform_graph_dir=artifact_utils.get_single_uri(input_dict[TRANSFORM_GRAPH]),
+            record_counts=_record_counts(input_dict[EXAMPLES]),
         )
         written = frozen_features.extract(inputs, features.uri, config)
         seconds = time.monotonic() - started
-        features.set_string_custom_property(features_record.ENCODER_DIGEST, written.encoder_digest)
+        features.set_string_custom_property(artifact_files.ENCODER_DIGEST, written.encoder_digest)
         features.set_float_custom_property(artifact_files.SECONDS, seconds)
         features.set_int_custom_property("bytes", written.bytes)
         for split, count in written.counts.items():
             features.set_int_custom_property(f"{split}_images", count)
         _logger.info("FeatureExtractor: %s images, %d bytes, %.1f s", written.counts, written.bytes, seconds)
+
+
+def _record_counts(examples: list[types.Artifact]) -> dict[str, int]:
+    """Image records of each split for which every artifact states its number."""
+    totals = {}
+    for split in _SPLITS:
+        stated = [artifacts.record_count(artifact, split) for artifact in examples]
+        known = [count for count in stated if count is not None]
+        if len(known) == len(stated):
+            totals[split] = sum(known)
+    return totals

@@ -1,4 +1,4 @@
-"""Image records in, frozen features out: batches through the transform graph and through every encoder at once.
+"""Image records in, frozen features out: each batch goes through the transform graph and all encoders together.
 
 The result is ordered by digest, so it does not depend on how the records were sharded.
 """
@@ -11,6 +11,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.contracts import records
+from components.contracts.evidence import FeatureKind
 from components.contracts.progress import report_progress
 
 Encoder = Callable[[tf.Tensor], tf.Tensor]
@@ -28,7 +29,7 @@ class Preparation(tf.Module):
         super().__init__()
         self._layer = tft.TFTransformOutput(transform_graph_dir).transform_features_layer()
 
-    # AutoGraph would rewrite the layer's whole machinery, for seconds, to no effect.
+    # AutoGraph would take seconds to rewrite the code behind the layer, and nothing in it needs rewriting.
     @tf.autograph.experimental.do_not_convert
     def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
         """(n,) string, PNG or JPEG -> (n, size_px, size_px, channels) float32, standardised."""
@@ -42,11 +43,11 @@ class LabelledFeatures:
     digests: np.ndarray  # (n,) str
     labels: np.ndarray  # (n,) str, class names
     groups: np.ndarray  # (n,) str, equal where images belong together; the digest where an image has no group
-    features: dict[str, np.ndarray]  # by encoder: (n, d) float32
+    features: dict[FeatureKind, np.ndarray]  # (n, d) float32 each
 
 
 def raw_pixels(max_px: int) -> Encoder:
-    """The "encoder" that only flattens: standardised pixels, shrunk to at most ``max_px`` by averaging."""
+    """An "encoder" that only flattens standardised pixels, averaged down to at most ``max_px`` a side."""
 
     def flatten(pixels: tf.Tensor) -> tf.Tensor:
         if pixels.shape[1] > max_px:
@@ -57,16 +58,22 @@ def raw_pixels(max_px: int) -> Encoder:
 
 
 def extract_features(
-    files: Sequence[str], preparation: Preparation, encoders: Mapping[str, Encoder], batch_size: int, split: str
+    files: Sequence[str],
+    preparation: Preparation,
+    encoders: Mapping[FeatureKind, Encoder],
+    batch_size: int,
+    split: str,
+    total: int | None = None,
 ) -> LabelledFeatures:
-    """Run every labelled image of a split through all encoders.
+    """Run every labelled image of a split through all encoders, reading each record once.
 
     Args:
         files: gzip TFRecord files of image records.
         preparation: the transform graph.
-        encoders: by name: (n, size_px, size_px, channels) float32 -> (n, d).
+        encoders: by the kind of their features: (n, size_px, size_px, channels) float32 -> (n, d).
         batch_size: images per call.
         split: named in progress and errors.
+        total: image records in ``files``, for the progress; None, if unknown, reports none.
 
     Returns:
         Digests, labels, groups and features; images without a label are left out.
@@ -76,13 +83,14 @@ def extract_features(
     """
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-    def encode(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+    def encode(encoded: tf.Tensor) -> dict[FeatureKind, tf.Tensor]:
         pixels = preparation(encoded)
-        return {name: tf.cast(encoder(pixels), tf.float32) for name, encoder in encoders.items()}
+        return {kind: tf.cast(encoder(pixels), tf.float32) for kind, encoder in encoders.items()}
 
-    total = sum(len(batch) for batch in record_dataset(files).batch(1024))
+    read = 0
     digests, labels, groups, parts = [], [], [], []
     for batch in record_dataset(files).batch(batch_size).map(parse_records, num_parallel_calls=1).prefetch(1):
+        read += len(batch[records.LABEL])
         is_labelled = batch[records.LABEL] != b""
         chosen = {name: tf.boolean_mask(values, is_labelled) for name, values in batch.items()}
         if not len(chosen[records.LABEL]):
@@ -90,12 +98,13 @@ def extract_features(
         digests += [digest.decode() for digest in chosen[records.DIGEST].numpy()]
         labels += [label.decode() for label in chosen[records.LABEL].numpy()]
         groups += [group.decode() for group in chosen[records.GROUP].numpy()]
-        parts.append({name: values.numpy() for name, values in encode(chosen[records.IMAGE]).items()})
-        report_progress(len(digests), total, f"features of {split}")
+        parts.append({kind: values.numpy() for kind, values in encode(chosen[records.IMAGE]).items()})
+        if total:
+            report_progress(min(read, total), total, f"features of {split}")
     if not parts:
-        raise ValueError(f"no image of split {split!r} has a label, so nothing can be measured; found {list(files)}")
+        raise ValueError(f"no image of split {split!r} has a label, so nothing can be measured; read {list(files)}")
     order = np.lexsort((labels, digests))
-    features = {name: np.concatenate([part[name] for part in parts])[order] for name in encoders}
+    features = {kind: np.concatenate([part[kind] for part in parts])[order] for kind in encoders}
     digests, labels, groups = (np.array(values)[order] for values in (digests, labels, groups))
     return LabelledFeatures(digests, labels, np.where(groups == "", digests, groups), features)
 
@@ -106,7 +115,7 @@ def record_dataset(files: Sequence[str]) -> tf.data.Dataset:
 
 
 def parse_records(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """(n,) image records to (n,) strings by name of the feature; label and group empty where there is none."""
+    """Image, digest, label and group of (n,) image records, (n,) strings each; empty for a missing label or group."""
     spec = {
         records.IMAGE: tf.io.FixedLenFeature((), tf.string),
         records.DIGEST: tf.io.FixedLenFeature((), tf.string),

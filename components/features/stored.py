@@ -1,21 +1,23 @@
-"""Features as files: one folder a split, the arrays in NumPy's own format, so that anything can read them."""
+"""Features as files: a folder for each split, the arrays in NumPy's own format, so that any tool can read them."""
 
 import numpy as np
 import tensorflow as tf
 
 from components.contracts import artifact_files, features_record, files
+from components.contracts.evidence import FeatureKind
+from components.contracts.record_files import read_record
 from components.features.extraction import LabelledFeatures
 
 
 def write(found: LabelledFeatures, folder: str) -> int:
-    """Write one split as ``contracts.features_record`` says.
+    """Write the files of one split, see ``contracts.features_record``.
 
     Args:
         found: at least one image.
-        folder: of the split; what is there is replaced.
+        folder: of the split; existing files are replaced.
 
     Returns:
-        Bytes of the features, without the names of the images.
+        Bytes of the feature arrays.
     """
     files.write_arrays(
         f"{folder}/{features_record.IMAGES_FILE}",
@@ -25,8 +27,8 @@ def write(found: LabelledFeatures, folder: str) -> int:
             features_record.GROUPS: found.groups,
         },
     )
-    for name, values in found.features.items():
-        with tf.io.gfile.GFile(_array_file(folder, name), "wb") as file:
+    for kind, values in found.features.items():
+        with tf.io.gfile.GFile(_array_file(folder, kind), "wb") as file:
             np.lib.format.write_array(file, values, allow_pickle=False)
     return sum(values.nbytes for values in found.features.values())
 
@@ -39,22 +41,22 @@ def read(root: str, split: str) -> LabelledFeatures:
         split: name of the split.
 
     Raises:
-        ValueError: a file of the artifact is damaged, or does not hold what ``features.json`` says.
+        ValueError: a file of the artifact is damaged, or an array has another shape than ``features.json`` says.
     """
-    summary = files.read_json(f"{root}/{artifact_files.FEATURES_FILE}")
+    summary = read_record(features_record.FeaturesSummary, f"{root}/{artifact_files.FEATURES_FILE}")
     images = files.read_arrays(f"{root}/{split}/{features_record.IMAGES_FILE}")
     features = {}
-    for name, dimensions in summary[features_record.DIMENSIONS].items():
-        path = _array_file(f"{root}/{split}", name)
+    for kind, dimensions in summary.dimensions.items():
+        path = _array_file(f"{root}/{split}", kind)
         with tf.io.gfile.GFile(path, "rb") as file:
-            features[name] = np.lib.format.read_array(file, allow_pickle=False)
-        expected = (summary[features_record.COUNTS][split], dimensions)
-        if features[name].shape != expected:
-            raise ValueError(f"{path}: expected an array of {expected}, found {features[name].shape}")
+            features[kind] = np.lib.format.read_array(file, allow_pickle=False)
+        expected = (summary.counts[split], dimensions)
+        if features[kind].shape != expected:
+            raise ValueError(f"{path}: expected an array of {expected}, found {features[kind].shape}")
     return LabelledFeatures(
         images[features_record.DIGESTS], images[features_record.LABELS], images[features_record.GROUPS], features
     )
 
 
-def _array_file(folder: str, name: str) -> str:
-    return f"{folder}/{name}.npy"
+def _array_file(folder: str, kind: FeatureKind) -> str:
+    return f"{folder}/{kind.value}.npy"

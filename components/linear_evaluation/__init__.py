@@ -1,1 +1,1 @@
-"""Linear evaluation: frozen features, a linear classifier, the evidence, and the verdict that rests on it."""
+"""Linear evaluation: frozen features, a linear classifier, the evidence, and the verdict based on it."""

@@ -1,14 +1,14 @@
 """A batch of encoded images in, their pixels out, inside the served graph; the error for a bad image names its index.
 
-A decoding op fails the whole request without a word on which image it was. tf.data can go on after an element that
-failed, so a batch is decoded there, and whatever is missing at the end is told.
+A decoding op fails the whole request without saying which image was bad. tf.data can continue after an element that
+failed, so a batch is decoded with tf.data, and the error lists the images that are missing at the end.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-_NAMED_AT_EACH_END = 5  # of a long list of bad images
+_NAMED_AT_EACH_END = 5  # indices shown at the start and the end of a long list of bad images
 
 
 def decode_batch(encoded: tf.Tensor, decode: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
@@ -19,10 +19,10 @@ def decode_batch(encoded: tf.Tensor, decode: Callable[[tf.Tensor], tf.Tensor]) -
         decode: scalar string -> pixels, all of one known shape.
 
     Returns:
-        (n, ...) what ``decode`` gives, in order.
+        (n, ...) decoded images, in order.
 
     Raises:
-        tf.errors.InvalidArgumentError: ``decode`` fails on some images; the message lists their places in the batch,
+        tf.errors.InvalidArgumentError: ``decode`` fails on some images; the message lists their indices in the batch,
             counted from 0 (when run).
     """
     size = tf.shape(encoded, out_type=tf.int64)[0]
@@ -40,7 +40,7 @@ def decode_batch(encoded: tf.Tensor, decode: Callable[[tf.Tensor], tf.Tensor]) -
 def _decodable(
     encoded: tf.Tensor, size: tf.Tensor, decode: Callable[[tf.Tensor], tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places and pixels of the images that can be decoded, (m,) int64 and (m, ...)."""
+    """Indices and pixels of the images that can be decoded, (m,) int64 and (m, ...)."""
     images = tf.data.Dataset.from_tensor_slices((tf.range(size), encoded))
     decoded = images.map(
         lambda place, image: (place, decode(image)), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
@@ -52,7 +52,7 @@ def _decodable(
 
 
 def _without_tuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """``dataset`` as it is written: rewriting it for long use takes 5 ms, and it is used once (2 cores, TF 2.16)."""
+    """``dataset`` without tf.data's optimisations, which take time at each request and pay off in long use only."""
     options = tf.data.Options()
     options.autotune.enabled = False
     options.experimental_optimization.apply_default_optimizations = False

@@ -1,7 +1,7 @@
-"""Which blessed model a candidate is compared with (the one in use, never the candidate itself), and which came before.
+"""Finds the blessed model that a candidate is compared with, which is the one in use, and the blessings before it.
 
-Every verdict of the Gate is a ``ModelBlessing`` that says which model it judged and against which blessing. The model
-in use is the one of the latest blessing; the rest follows from that chain.
+Every verdict of the Gate is a ``ModelBlessing`` that names the model it judged and the blessing that was in force then.
+The model in use is that of the latest blessing; the rest follows from this chain. No candidate is its own baseline.
 """
 
 import logging
@@ -11,7 +11,8 @@ from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.common import resolver
 
-from components.contracts import artifact_files, artifacts, evidence
+from components.contracts import artifact_files, artifacts
+from components.contracts.evidence import Verdict
 
 _logger = logging.getLogger(__name__)
 
@@ -30,18 +31,18 @@ class BlessedBaseline(resolver.ResolverStrategy):
 
     Inputs: ``CANDIDATE``, the model of this run; ``MODEL``, ``MODEL_BLESSING`` and ``BASELINE_REPORT``, all models,
     blessings and reports there are, and the blessings once more under ``EARLIER_BLESSINGS``, which declares the output.
-    Outputs: the candidate, the baseline model under ``MODEL`` (or nothing), under ``MODEL_BLESSING`` the blessing in
-    force (or nothing), from which the Gate learns what is in use, what ``earlier_blessings`` finds, and under
-    ``BASELINE_REPORT`` what ``report_of`` finds.
+    Outputs: the candidate, the baseline model under ``MODEL`` (or nothing), the blessing in force under
+    ``MODEL_BLESSING`` (or nothing), which tells the Gate what is in use, the result of ``earlier_blessings``, and the
+    result of ``report_of`` under ``BASELINE_REPORT``.
 
     The rule. Blessings count if the Gate wrote them (they have a verdict; the Evaluator's do not), say "blessed", and
-    their model still exists. The latest of them, by artifact id, is in force; its model is in use. One exception: where
-    data has spans, a model of an older span never replaces one of a newer span, so its blessing, by a Gate that did not
-    know of the newer one yet, is not in force.
+    their model still exists. The latest of them, by artifact id, is in force; its model is in use. One exception: if
+    data has spans, a model of an older span never replaces one of a newer span. Its blessing is not in force; the Gate
+    that gave it did not know of the newer model yet.
 
     1. Nothing is in force: no baseline.
-    2. The model in use differs in content from the candidate: it is the baseline, with its blessing. Where it knows
-       other classes there is no baseline, because TFMA cannot measure both at once, but still its blessing.
+    2. The model in use differs in content from the candidate: it is the baseline, with its blessing. If it has other
+       classes there is no baseline, because TFMA cannot measure both at once, but its blessing is resolved.
     3. The model in use is the candidate, the same artifact: baseline and blessing are those the candidate was judged
        against when it was blessed. So an unchanged run resolves what the first run resolved, and Evaluator, Gate and
        Pusher come from the cache.
@@ -56,7 +57,7 @@ class BlessedBaseline(resolver.ResolverStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Apply the rule; None, which fails the node, where there is no candidate."""
+        """Apply the rule; None, which fails the node, if there is no candidate."""
         del store
         candidates = input_dict.get(CANDIDATE)
         if not candidates:
@@ -113,7 +114,7 @@ def resolve_baseline(
 def earlier_blessings(
     candidate: types.Artifact, models: dict[int, types.Artifact], blessings: dict[int, types.Artifact]
 ) -> list[types.Artifact]:
-    """For how many decisions the candidate's test split has been used already: the first blessing of each other model.
+    """Find how often models have been chosen on the candidate's test split: the first blessing of each other model.
 
     Args:
         candidate: with the properties ``artifact_files.CONTENT_DIGEST`` and ``artifact_files.TEST_SPLIT_DIGEST``.
@@ -121,8 +122,9 @@ def earlier_blessings(
         blessings: all blessings by id, of the Gate and of others.
 
     Returns:
-        Of each other content that was blessed on the same test images its first blessing, oldest first. Where the
-        candidate is in use already, only those before its own, so that an unchanged run finds what the first one found.
+        For each other content that was blessed on the same test images, its first blessing, oldest first. If the
+        candidate is in use already, only blessings before its own, so that an unchanged run finds what the first run
+        found.
     """
     in_force = blessing_in_force(models, blessings)
     own_id = None
@@ -142,10 +144,10 @@ def report_of(
     """The report of the run whose model the candidate is compared with.
 
     Args:
-        compared: the baseline model, or where that has other classes the blessing of the model in use; None where
-            nothing is in use.
+        compared: the baseline model, or, if there is none because of other classes, the blessing of the model in use;
+            None if nothing is in use.
         candidate: with the property ``artifact_files.CONTENT_DIGEST``.
-        reports: all there are.
+        reports: all reports.
 
     Returns:
         The latest report of a run in which that content was blessed, or nothing.
@@ -158,7 +160,7 @@ def report_of(
         report
         for report in reports
         if report.get_string_custom_property(artifact_files.CONTENT_DIGEST) == digest != own
-        and report.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED
+        and report.get_string_custom_property(artifact_files.VERDICT) == Verdict.BLESSED
     ]
     return sorted(found, key=lambda report: report.id)[-1:]
 
@@ -167,7 +169,7 @@ def _is_of_same_test_split(candidate: types.Artifact, blessing: types.Artifact) 
     ours, theirs = (
         found.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST) for found in (candidate, blessing)
     )
-    return blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED and ours == theirs
+    return blessing.get_string_custom_property(artifact_files.VERDICT) == Verdict.BLESSED and ours == theirs
 
 
 def _has_same_classes(candidate: types.Artifact, in_use: types.Artifact) -> bool:
@@ -179,7 +181,7 @@ def blessing_in_force(models: dict[int, types.Artifact], blessings: dict[int, ty
     """The latest blessing of the Gate whose model still exists and is not of an older span than one before it."""
     in_force = None
     for blessing in sorted(blessings.values(), key=lambda blessing: blessing.id):
-        if blessing.get_string_custom_property(artifact_files.VERDICT) != evidence.BLESSED:
+        if blessing.get_string_custom_property(artifact_files.VERDICT) != Verdict.BLESSED:
             continue
         if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) not in models:
             _logger.warning("the model of blessing %s is gone, so it is not in force", blessing.uri)

@@ -1,51 +1,31 @@
-"""How far a classifier's confidence is from how often it is right, in bins that hold equally many test images.
+"""The distance between a classifier's confidence and its accuracy, in bins that hold equally many test images.
 
 Source: the expected calibration error of Naeini et al. 2015, made known by Guo et al. 2017; bins of equal mass as in
 Nguyen and O'Connor 2015, because bins of equal width leave most of a good classifier's images in the last one.
 """
 
-import dataclasses
-
 import numpy as np
 
+from components.contracts.evidence import Calibration, CalibrationBin
 from components.linear_evaluation import intervals
-
-
-@dataclasses.dataclass(frozen=True)
-class Bin:
-    """Test images of like confidence."""
-
-    images: int
-    mean_confidence: float
-    accuracy: float
-    accuracy_interval: tuple[float, float]
-
-
-@dataclasses.dataclass(frozen=True)
-class Calibration:
-    """Bins by rising confidence, and their mean distance from the diagonal."""
-
-    error: float
-    error_interval: tuple[float, float]
-    bins: tuple[Bin, ...]
 
 
 def calibration(
     scores: np.ndarray, labels: np.ndarray, bins: int, resamples: int, confidence: float, seed: int
 ) -> Calibration:
-    """Compare the score of the likeliest class with how often it is the right one.
+    """Compare the score of the likeliest class with the share of images for which that class is right.
 
     Args:
         scores: (m, k) float probabilities, m >= 1.
         labels: (m,) int true classes.
-        bins: how many; fewer images make fewer bins.
-        resamples: of the bootstrap, as ``intervals.interval``.
+        bins: number of bins; at most one for each image.
+        resamples: of the bootstrap, as in ``intervals.interval``.
         confidence: level of the intervals.
         seed: of the bootstrap.
 
     Returns:
-        Error, and interval: each resample is binned anew. Resampling adds noise to every bin, which an absolute
-        difference only adds up, so the interval lies somewhat high, the more the fewer images a bin has.
+        Error, its interval, and the bins. Each resample is binned anew. Resampling adds noise to every bin, and the
+        absolute differences add that noise up, so the interval lies a little too high, more so with fewer images.
     """
     top = scores.max(axis=1).astype(np.float64)
     order = np.argsort(top, kind="stable")
@@ -60,10 +40,15 @@ def calibration(
 
     bootstrap = (resamples, confidence, seed)
     return Calibration(
-        error=float(error(np.arange(size)[np.newaxis])[0]),
-        error_interval=intervals.interval(error, size, *bootstrap),
+        expected_calibration_error=float(error(np.arange(size)[np.newaxis])[0]),
+        expected_calibration_error_interval=intervals.interval(error, size, *bootstrap),
         bins=tuple(
-            Bin(len(right), float(part.mean()), float(right.mean()), intervals.mean_interval(right, *bootstrap))
+            CalibrationBin(
+                images=len(right),
+                mean_confidence=float(part.mean()),
+                accuracy=float(right.mean()),
+                accuracy_interval=intervals.mean_interval(right, *bootstrap),
+            )
             for part, right in zip(np.split(top, starts[1:]), np.split(is_right, starts[1:]), strict=True)
         ),
     )

@@ -1,4 +1,4 @@
-"""LinearProbe and Gate: an encoder is measured and given a linear head; the result is judged, once."""
+"""LinearProbe measures an encoder and gives it a linear head; Gate judges the result."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -14,7 +14,7 @@ from components.linear_evaluation.config import GateConfig, LinearEvaluationConf
 
 
 class LinearProbeSpec(ComponentSpec):
-    """Features, with the images, encoder and transform graph they are from, in; SavedModel and numbers out."""
+    """Features, and the images, encoder and transform graph they were made from, in; SavedModel and numbers out."""
 
     PARAMETERS = {
         artifact_files.CONFIG: ExecutionParameter(type=str),
@@ -60,7 +60,7 @@ class LinearProbe(base_component.BaseComponent):
             transform_graph: Transform's graph.
             features: FeatureExtractor's, of ``examples`` and ``encoder``.
             config: the protocol.
-            image_config: what the encoder sees.
+            image_config: size and colour of the encoder's input.
         """
         spec = LinearProbeSpec(
             **{
@@ -89,7 +89,7 @@ class GateSpec(ComponentSpec):
         gate_executor.EVALUATION: ChannelParameter(type=standard_artifacts.ModelEvaluation),
         gate_executor.PROBE_REPORT: ChannelParameter(type=artifacts.ProbeReport),
         gate_executor.MODEL: ChannelParameter(type=standard_artifacts.Model),
-        # A Resolver has nothing to give in the first run.
+        # In the first run, the Resolver finds nothing.
         gate_executor.BASELINE_MODEL: ChannelParameter(type=standard_artifacts.Model, optional=True),
         gate_executor.MODEL_BLESSING: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         gate_executor.EARLIER_BLESSINGS: ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),

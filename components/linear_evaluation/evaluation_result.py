@@ -1,11 +1,11 @@
-"""What TFX's Evaluator found, read back with TFMA's own functions."""
+"""The metrics of TFX's Evaluator, read back with TFMA's own functions."""
 
 import dataclasses
 
 from components.contracts import records
 from components.linear_evaluation.evaluator_config import ACCURACY_METRIC, EXAMPLE_COUNT_METRIC
 
-# Names that TFX gives the two models where there is a baseline; without one the candidate has no name.
+# Names that TFX gives the two models if there is a baseline; without a baseline the candidate has no name.
 _CANDIDATE_NAME = "candidate"
 _BASELINE_NAME = "baseline"
 
@@ -18,10 +18,10 @@ class EvaluationResult:
     images: int
     class_recall: dict[str, float]  # by class name
     model_location: str  # the SavedModel that was evaluated
-    baseline_accuracy: float | None  # None where no baseline was evaluated
+    baseline_accuracy: float | None  # None: no baseline was evaluated
     baseline_location: str | None
-    value_failures: tuple[str, ...]  # value thresholds that TFMA found missed
-    change_failures: tuple[str, ...]  # change thresholds that TFMA found missed
+    value_failures: tuple[str, ...]  # value thresholds that TFMA reports as missed
+    change_failures: tuple[str, ...]  # change thresholds that TFMA reports as missed
 
 
 def read_evaluation(evaluation_dir: str) -> EvaluationResult:
@@ -32,7 +32,7 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
 
     Raises:
         ValueError: there is no validation, or a metric is missing.
-        Exception: whatever TFMA raises for files that are missing or cannot be read.
+        Exception: TFMA's own errors for files that are missing or cannot be read.
     """
     import tensorflow_model_analysis as tfma
 
@@ -42,7 +42,7 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
     value_failures, change_failures = _failures(validation)
     result = tfma.load_eval_result(evaluation_dir)
     has_baseline = any(spec.is_baseline for spec in result.config.model_specs)
-    if has_baseline:  # unnamed, the result's location may be that of either model
+    if has_baseline:  # without a name, the location in the result may be that of either model
         result = tfma.load_eval_result(evaluation_dir, model_name=_CANDIDATE_NAME)
     metrics = _metrics_by_slice(result)
     overall = metrics.get((), {})
@@ -70,7 +70,7 @@ def read_evaluation(evaluation_dir: str) -> EvaluationResult:
 
 
 def exact_accuracy(metrics: dict[str, float]) -> float:
-    """Accuracy of a slice: TFMA divides in float32, but as a fraction of images the number is exact."""
+    """Accuracy of a slice as an exact fraction of its images; TFMA itself divides in float32."""
     images = metrics[EXAMPLE_COUNT_METRIC]
     return round(metrics[ACCURACY_METRIC] * images) / images
 

@@ -1,4 +1,4 @@
-"""Evaluator: TFX's component, told by the Gate's config what to measure."""
+"""Evaluator: TFX's component; the Gate's config decides what it measures."""
 
 from tfx import types
 from tfx.components import Evaluator as TfxEvaluator
@@ -25,7 +25,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
 
 
 class Evaluator(TfxEvaluator):
-    """A model, its baseline and images in; TFMA's metrics on the test split out, held against the Gate's thresholds."""
+    """A model, its baseline and images in; TFMA's metrics on test out, compared with the Gate's thresholds."""
 
     SPEC_CLASS = EvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(evaluator_executor.Executor)
@@ -37,7 +37,7 @@ class Evaluator(TfxEvaluator):
         baseline_model: types.BaseChannel,
         config: GateConfig | RuntimeParameter,
     ):
-        """Make the step.
+        """Declare the step.
 
         Args:
             examples: image records with split ``test``.

@@ -1,4 +1,4 @@
-"""What TFX's Evaluator measures on test: accuracy overall and per class, held against the Gate's thresholds."""
+"""What TFX's Evaluator measures on test: accuracy overall and per class, compared with the Gate's thresholds."""
 
 import json
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from components.linear_evaluation.config import GateConfig
 if TYPE_CHECKING:
     from tensorflow_model_analysis.proto import config_pb2
 
-# TFMA divides in float32, so 342 of 360 right come out below 0.95; the Gate decides such cases exactly.
+# TFMA divides in float32, so 342 of 360 right give less than 0.95; the Gate decides such cases exactly.
 _ROUNDING = 1e-6
 
 ACCURACY_METRIC = "accuracy"
@@ -19,18 +19,18 @@ EXAMPLE_COUNT_METRIC = "example_count"
 def eval_config(config: GateConfig) -> "config_pb2.EvalConfig":
     """The Evaluator's configuration.
 
-    Labels are strings and stay so: TFMA finds them in the model's output ``classes`` and takes the score beside it
-    (``SparseCategoricalAccuracy`` over ``classes`` and ``scores``).
+    Labels stay strings: TFMA finds them in the model's output ``classes`` and takes the score at the same index of
+    ``scores`` (``SparseCategoricalAccuracy``).
 
     Args:
         config: ``min_accuracy`` becomes the value threshold, ``min_improvement`` the change threshold, which TFX drops
-            where there is no baseline, and ``min_class_recall`` a value threshold on each class. TFMA lets a tie pass
-            as an improvement; the Gate does not.
+            if there is no baseline, and ``min_class_recall`` a value threshold on each class. For TFMA an equal
+            accuracy is an improvement; for the Gate it is not.
     """
     # TFMA's own top level does not export all of these in every version.
     from tensorflow_model_analysis.proto import config_pb2
 
-    # Thresholds without a slice would hold for each class too; these are about all test images together.
+    # A threshold without a slice would apply to each class too; these apply to all test images together.
     thresholds = [
         config_pb2.PerSliceMetricThreshold(
             slicing_specs=[config_pb2.SlicingSpec()],

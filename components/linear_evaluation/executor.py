@@ -1,4 +1,4 @@
-"""LinearProbe's executor: opens the artifacts, runs the probe, writes the model's and the report's properties."""
+"""LinearProbe's executor: opens the artifacts, runs the probe, writes the properties of model and report."""
 
 import logging
 import time
@@ -9,7 +9,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifact_files, artifacts, configuration, evidence, records
+from components.contracts import artifact_files, artifacts, configuration, records
+from components.contracts.evidence import ProbeReport
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import linear_probe
 from components.linear_evaluation.config import LinearEvaluationConfig
@@ -64,9 +65,9 @@ class Executor(base_executor.BaseExecutor):
         artifacts.set_data_span(model, _span(input_dict[EXAMPLES]))
         _logger.info(
             "LinearProbe: accuracy %.4f on %d test images with %d train labels, %.1f s, model %s, report %s",
-            report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY],
-            report[evidence.COUNTS][records.TEST],
-            report[evidence.COUNTS][records.TRAIN],
+            report.encoder.accuracy,
+            report.counts.test,
+            report.counts.train,
             seconds,
             model.uri,
             probe_report.uri,
@@ -79,18 +80,13 @@ def _span(examples: list[types.Artifact]) -> int | None:
     return max(spans, default=None)
 
 
-def _write_properties(
-    model: types.Artifact, probe_report: types.Artifact, report: dict[str, Any], seconds: float
-) -> None:
-    encoder = report[evidence.FEATURES][evidence.ENCODER]
+def _write_properties(model: types.Artifact, probe_report: types.Artifact, report: ProbeReport, seconds: float) -> None:
     for artifact in (model, probe_report):
-        artifact.set_string_custom_property(artifact_files.CONTENT_DIGEST, report[evidence.CONTENT_DIGEST])
-        artifact.set_string_custom_property(
-            artifact_files.CLASSES_DIGEST, configuration.digest(report[evidence.CLASS_NAMES])
-        )
-        artifact.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, report[evidence.TEST_SPLIT_DIGEST])
+        artifact.set_string_custom_property(artifact_files.CONTENT_DIGEST, report.content_digest)
+        artifact.set_string_custom_property(artifact_files.CLASSES_DIGEST, configuration.digest(report.class_names))
+        artifact.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, report.test_split_digest)
         artifact.set_float_custom_property(artifact_files.SECONDS, seconds)
-        artifact.set_float_custom_property(evidence.ACCURACY, encoder[evidence.ACCURACY])
-    for split in (records.TRAIN, records.TEST):
-        probe_report.set_int_custom_property(f"{split}_images", report[evidence.COUNTS][split])
-    probe_report.set_float_custom_property(evidence.KNN_ACCURACY, encoder[evidence.KNN_ACCURACY])
+        artifact.set_float_custom_property(artifact_files.ACCURACY, report.encoder.accuracy)
+    probe_report.set_int_custom_property("train_images", report.counts.train)
+    probe_report.set_int_custom_property("test_images", report.counts.test)
+    probe_report.set_float_custom_property(artifact_files.KNN_ACCURACY, report.encoder.knn_accuracy)

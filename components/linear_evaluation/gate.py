@@ -1,24 +1,33 @@
-"""The one verdict on a model: what was measured, held against thresholds and against the model in use.
+"""The one verdict on a model: its measurements are compared with thresholds and with the model in use.
 
 Nothing here opens a file. Evidence that is missing, or that contradicts other evidence, closes the gate.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
-from components.contracts import evidence, signatures
+from components.contracts.evidence import Check, CheckName, FeatureKind, FeatureResult, Verdict
 from components.linear_evaluation import significance
 from components.linear_evaluation.config import GateConfig
-from components.linear_evaluation.gate_evidence import Check, Evidence, all_passed, evidence_checks
+from components.linear_evaluation.gate_evidence import (
+    BaselinePredictions,
+    Evidence,
+    JudgedModel,
+    Measurements,
+    all_passed,
+    evidence_checks,
+    refusal,
+)
+
+_REASONS_OF_A_BLESSING = (CheckName.MIN_ACCURACY, CheckName.MIN_IMPROVEMENT, CheckName.MAX_P_VALUE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """The answer, with everything it rests on."""
+class Judgement:
+    """The verdict and its reasons."""
 
-    verdict: str  # evidence.BLESSED, NOT_BLESSED or UNCHANGED
+    verdict: Verdict
     reasons: tuple[str, ...]  # clauses; the first is the most important
     warnings: tuple[str, ...]
     checks: tuple[Check, ...]
@@ -28,13 +37,8 @@ class Verdict:
         """The reasons as one sentence."""
         return "; ".join(self.reasons)
 
-    @property
-    def may_push(self) -> bool:
-        """Whether Pusher may publish the model; publishing the model in use again changes nothing."""
-        return self.verdict in (evidence.BLESSED, evidence.UNCHANGED)
 
-
-def judge(given: Evidence, config: GateConfig) -> Verdict:
+def judge(given: Evidence, config: GateConfig) -> Judgement:
     """Decide. Whatever the evidence, a model of an older span never replaces one of a newer span.
 
     Args:
@@ -42,202 +46,214 @@ def judge(given: Evidence, config: GateConfig) -> Verdict:
         config: the thresholds.
 
     Returns:
-        ``evidence.UNCHANGED`` where every threshold is met and the model in use has the same content;
-        ``evidence.BLESSED`` where every threshold is met and the model is better than the one in use, or none is in
-        use; else ``evidence.NOT_BLESSED``.
+        ``UNCHANGED`` if every threshold is met and the model in use has the same content; ``BLESSED`` if every
+        threshold is met and the model is better than the one in use, or none is in use; else ``NOT_BLESSED``.
     """
-    try:
-        checks = evidence_checks(given, config)
-        if not all_passed(checks):
-            return _refusal(checks, ())
-        checks += _with_tfma(_threshold_checks(given, config), given.evaluation.value_failures)
-        is_unchanged = given.in_use is not None and given.in_use.content_digest == given.candidate.content_digest
-        if not is_unchanged:
-            checks += _span_checks(given)
-            checks += _with_tfma(_comparison_checks(given, config), given.evaluation.change_failures)
-        if not config.may_bless:
-            checks.append(Check("may_bless", False, "this run only measures (gate.may_bless is false)"))
-        warnings = _warnings(given, config)
-    except KeyError as missing:
-        return _refusal([Check("evidence", False, f"the evidence lacks {missing}")], ())
-    except (TypeError, ValueError, IndexError) as error:  # such as a null where a number should be
-        return _refusal([Check("evidence", False, f"the evidence cannot be used: {error}")], ())
+    checks = evidence_checks(given, config)
+    measured = given.measurements
+    if measured is None or not all_passed(checks):
+        return _refuse(checks, ())
+    checks += _with_tfma(_threshold_checks(given, measured, config), measured.evaluation.value_failures)
+    is_unchanged = given.in_use is not None and given.in_use.content_digest == given.candidate.content_digest
+    if not is_unchanged:
+        checks += _span_checks(given.candidate, given.in_use)
+        checks += _with_tfma(_comparison_checks(given, measured, config), measured.evaluation.change_failures)
+    if not config.may_bless:
+        checks.append(refusal(CheckName.MAY_BLESS, "this run only measures (gate.may_bless is false)"))
+    warnings = _warnings(given, measured.probe.encoder, config)
     if not all_passed(checks):
-        return _refusal(checks, warnings)
+        return _refuse(checks, warnings)
     if is_unchanged:
-        return Verdict(evidence.UNCHANGED, ("this model is in use",), warnings, tuple(checks))
-    told = ("min_accuracy", "min_improvement", "max_p_value")
-    reasons = tuple(check.text for check in checks if check.name in told)
-    return Verdict(evidence.BLESSED, reasons, warnings, tuple(checks))
+        return Judgement(Verdict.UNCHANGED, ("this model is in use",), warnings, tuple(checks))
+    reasons = tuple(check.text for check in checks if check.name in _REASONS_OF_A_BLESSING)
+    return Judgement(Verdict.BLESSED, reasons, warnings, tuple(checks))
 
 
 def _with_tfma(checks: list[Check], failures: tuple[str, ...]) -> list[Check]:
     """Add what TFMA refuses, unless these checks refuse already and say it better."""
     if not all_passed(checks):
         return checks
-    return [
-        *checks,
-        *(
-            Check("evaluator_thresholds", False, f"the Evaluator's threshold is missed: {failure}")
-            for failure in failures
-        ),
+    return checks + [
+        refusal(CheckName.EVALUATOR_THRESHOLDS, f"the Evaluator's threshold is missed: {failure}")
+        for failure in failures
     ]
 
 
-def _refusal(checks: list[Check], warnings: tuple[str, ...]) -> Verdict:
+def _refuse(checks: list[Check], warnings: tuple[str, ...]) -> Judgement:
     reasons = tuple(check.text for check in checks if not check.passed)
-    return Verdict(evidence.NOT_BLESSED, reasons, warnings, tuple(checks))
+    return Judgement(Verdict.NOT_BLESSED, reasons, warnings, tuple(checks))
 
 
-def _threshold_checks(given: Evidence, config: GateConfig) -> list[Check]:
-    encoder = given.probe[evidence.FEATURES][evidence.ENCODER]
-    images = given.evaluation.images
+def _threshold_checks(given: Evidence, measured: Measurements, config: GateConfig) -> list[Check]:
+    evaluation, features = measured.evaluation, measured.probe.features
     checks = [
-        _at_least("min_test_images", "the number of test images", images, config.min_test_images, ".0f"),
-        _at_least("min_accuracy", "test accuracy", given.evaluation.accuracy, config.min_accuracy),
+        _at_least(
+            CheckName.MIN_TEST_IMAGES, "the number of test images", evaluation.images, config.min_test_images, ".0f"
+        ),
+        _at_least(CheckName.MIN_ACCURACY, "test accuracy", evaluation.accuracy, config.min_accuracy),
     ]
     if config.min_class_recall is not None:
-        checks += _class_floors(given, config.min_class_recall)
+        checks += _class_floors(measured, config.min_class_recall)
     if config.must_beat_random_knn:
-        checks.append(_random_knn(encoder, given.probe[evidence.FEATURES].get(evidence.RANDOM_ENCODER)))
+        checks.append(_random_knn(measured.probe.encoder, features.get(FeatureKind.RANDOM_ENCODER)))
     return [*checks, _earlier_blessings(given.earlier_blessings)]
 
 
 def _earlier_blessings(count: int) -> Check:
     """Never a refusal: each choice made on a test split makes its numbers look better than they are."""
     models = {0: "no other model was", 1: "1 other model was"}.get(count, f"{count} other models were")
-    return Check(evidence.EARLIER_BLESSINGS, True, f"{models} blessed on these test images before", float(count))
+    text = f"{models} blessed on these test images before"
+    return Check(name=CheckName.EARLIER_BLESSINGS, passed=True, text=text, value=count)
 
 
-def _class_floors(given: Evidence, floor: float) -> list[Check]:
-    """A class that test holds no image of has not met its floor."""
-    recalls = given.evaluation.class_recall
+def _class_floors(measured: Measurements, floor: float) -> list[Check]:
+    """A class of which test holds no image has not met its floor."""
+    recalls = measured.evaluation.class_recall
     checks = [
-        _at_least("min_class_recall", f"recall of class {name}", recalls[name], floor) for name in sorted(recalls)
+        _at_least(CheckName.MIN_CLASS_RECALL, f"recall of class {name}", recalls[name], floor)
+        for name in sorted(recalls)
     ]
-    unseen = sorted(set(given.probe[evidence.CLASS_NAMES]) - set(recalls))
-    text = f"test holds no image of {', '.join(unseen)}, so min_class_recall {floor:g} can't be met there"
-    return [*checks, Check("min_class_recall", False, text, threshold=floor)] if unseen else checks
+    unseen = sorted(set(measured.probe.class_names) - set(recalls))
+    if not unseen:
+        return checks
+    text = f"test holds no image of {', '.join(unseen)}, so min_class_recall {floor:g} cannot be met"
+    return [*checks, refusal(CheckName.MIN_CLASS_RECALL, text, floor)]
 
 
-def _at_least(name: str, what: str, value: float, threshold: float, form: str = ".4f") -> Check:
+def _at_least(name: CheckName, what: str, value: float, threshold: float, form: str = ".4f") -> Check:
     passed = value >= threshold
     if passed:
-        text = f"{what} {value:{form}} is at least {name} {threshold:g}"
+        text = f"{what} {value:{form}} is at least {name.value} {threshold:g}"
     else:
-        text = f"{what} {value:{form}} is {threshold - value:{form}} below {name} {threshold:g}"
-    return Check(name, passed, text, float(value), float(threshold))
+        text = f"{what} {value:{form}} is {threshold - value:{form}} below {name.value} {threshold:g}"
+    return Check(name=name, passed=passed, text=text, value=value, threshold=threshold)
 
 
-def _random_knn(encoder: dict[str, Any], random_encoder: dict[str, Any] | None) -> Check:
-    name = "must_beat_random_knn"
+def _random_knn(encoder: FeatureResult, random_encoder: FeatureResult | None) -> Check:
+    name = CheckName.MUST_BEAT_RANDOM_KNN
     if random_encoder is None:
-        text = f"{name} asks for kNN on the untrained encoder, which was not measured (features.random_encoder)"
-        return Check(name, False, text)
-    value, threshold = encoder[evidence.KNN_ACCURACY], random_encoder[evidence.KNN_ACCURACY]
+        text = f"{name.value} needs kNN on the untrained encoder, which was not measured (see features.random_encoder)"
+        return refusal(name, text)
+    value, threshold = encoder.knn_accuracy, random_encoder.knn_accuracy
     passed = value > threshold
     words = f"{value - threshold:.4f} above" if passed else f"{threshold - value:.4f} below"
     text = f"kNN accuracy {value:.4f} is {words if value != threshold else 'not above'} the untrained encoder's "
-    return Check(name, passed, f"{text}{threshold:.4f} ({name})", value, threshold)
+    text += f"{threshold:.4f} ({name.value})"
+    return Check(name=name, passed=passed, text=text, value=value, threshold=threshold)
 
 
-def _span_checks(given: Evidence) -> list[Check]:
-    ours, theirs = given.candidate.span, given.in_use.span if given.in_use else None
+def _span_checks(candidate: JudgedModel, in_use: JudgedModel | None) -> list[Check]:
+    ours, theirs = candidate.span, in_use.span if in_use else None
     if ours is None or theirs is None:
         return []
-    text = f"it was made from span {ours}, the model in use from span {theirs}"
+    text = f"this model is from span {ours}, the model in use from span {theirs}"
     if ours < theirs:
-        text += ": an older span's model never replaces a newer span's"
-    return [Check("span", ours >= theirs, text, ours, theirs)]
+        text += "; a model of an older span never replaces one of a newer span"
+    return [Check(name=CheckName.SPAN, passed=ours >= theirs, text=text, value=ours, threshold=theirs)]
 
 
-def _comparison_checks(given: Evidence, config: GateConfig) -> list[Check]:
+def _comparison_checks(given: Evidence, measured: Measurements, config: GateConfig) -> list[Check]:
     """Is it better than the model in use, and by more than chance would give?"""
-    improvement = _improvement(given, config)
-    if not improvement.passed or given.baseline is None or config.max_p_value is None:
+    improvement = _improvement(given, measured, config.min_improvement)
+    baseline_accuracy = measured.evaluation.baseline_accuracy if given.baseline else None
+    if not improvement.passed or baseline_accuracy is None or config.max_p_value is None:
         return [improvement]
-    return [improvement, _significance(given, config)]
-
-
-def _significance(given: Evidence, config: GateConfig) -> Check:
-    name, asked = "max_p_value", f"at most {config.max_p_value:g} was asked (max_p_value)"
-    ours, theirs = _right_of_both(given)
-    if len(ours) >= config.min_test_images:
-        won, lost = int(np.sum(ours & ~theirs)), int(np.sum(~ours & theirs))
-        p_value = significance.paired(won, lost)
-        text = (
-            f"on the {len(ours)} test images both were measured on it is right {won} times where the model in use is "
-        )
-        text += f"wrong, and wrong {lost} times where that one is right"
+    is_right = _is_right_in_common(measured, given.baseline_predictions)
+    if len(is_right[0]) >= config.min_test_images:
+        p_value, text = _paired_p_value(*is_right)
     else:
-        images = given.evaluation.images
-        rights = [round(value * images) for value in (given.evaluation.accuracy, given.evaluation.baseline_accuracy)]
-        p_value = significance.unpaired(*rights, images)
-        text = f"only {len(ours)} test images are among those the model in use was measured on before, so the two are "
-        text += f"compared as if on different images, {rights[0]} against {rights[1]} right of {images}"
+        p_value, text = _unpaired_p_value(measured, baseline_accuracy, len(is_right[0]))
     passed = p_value <= config.max_p_value
-    word = "chance gives that with" if passed else "which chance gives too often:"
-    return Check(name, passed, f"{text}; {word} p = {p_value:.2g}, {asked}", p_value, config.max_p_value)
+    text += f", {'limit' if passed else 'above the limit'} {config.max_p_value:g}"
+    name = CheckName.MAX_P_VALUE
+    return [improvement, Check(name=name, passed=passed, text=text, value=p_value, threshold=config.max_p_value)]
 
 
-def _right_of_both(given: Evidence) -> tuple[np.ndarray, np.ndarray]:
+def _paired_p_value(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, str]:
+    """p-value and its description, from (n,) bool arrays of right answers to the same images."""
+    won, lost = int(np.sum(ours & ~theirs)), int(np.sum(~ours & theirs))
+    p_value = significance.paired(won, lost)
+    text = (
+        f"of the {len(ours)} test images that both models were measured on, {won} are right only with this model and "
+        f"{lost} only with the model in use; p = {p_value:.2g} (one-sided McNemar test)"
+    )
+    return p_value, text
+
+
+def _unpaired_p_value(measured: Measurements, baseline_accuracy: float, in_common: int) -> tuple[float, str]:
+    """p-value and its description, from the counts of right answers."""
+    images = measured.evaluation.images
+    ours, theirs = (round(accuracy * images) for accuracy in (measured.evaluation.accuracy, baseline_accuracy))
+    p_value = significance.unpaired(ours, theirs, images)
+    text = (
+        f"the model in use was measured on only {in_common} of these test images, so the two are compared as if on "
+        f"different images, {ours} against {theirs} right of {images}; p = {p_value:.2g} (one-sided two-proportion "
+        "z-test)"
+    )
+    return p_value, text
+
+
+def _is_right_in_common(measured: Measurements, before: BaselinePredictions | None) -> tuple[np.ndarray, np.ndarray]:
     """Whether candidate and baseline are right, on the test images that both were measured on; two (n,) bool arrays."""
-    predictions, before = given.predictions, given.baseline_predictions
     if before is None:
         return np.zeros(0, bool), np.zeros(0, bool)
+    predictions = measured.predictions
     _, rows, rows_before = np.intersect1d(
-        predictions[evidence.TEST_DIGESTS].astype(str),
-        before[signatures.PREDICTED_DIGESTS].astype(str),
-        return_indices=True,
+        predictions.digests.astype(str), before.digests.astype(str), return_indices=True
     )
-    names = predictions[evidence.TEST_CLASS_NAMES].astype(str)
-    labels = names[predictions[evidence.TEST_LABELS][rows]]
-    ours = names[predictions[evidence.TEST_SCORES][rows].argmax(axis=1)]
-    theirs = before[signatures.PREDICTED_CLASSES].astype(str)[rows_before]
-    return ours == labels, theirs == labels
+    labels = predictions.true_classes.astype(str)[rows]
+    ours = predictions.predicted_classes.astype(str)[rows]
+    return ours == labels, before.classes.astype(str)[rows_before] == labels
 
 
-def _improvement(given: Evidence, config: GateConfig) -> Check:
-    name = "min_improvement"
+def _improvement(given: Evidence, measured: Measurements, asked: float) -> Check:
+    name = CheckName.MIN_IMPROVEMENT
     if given.baseline is None:
-        knows = "the model in use knows other classes, so the two are not compared"
-        return Check(name, True, knows if given.has_other_classes else "no other model is in use")
-    if given.evaluation.baseline_accuracy is None:
-        return Check(name, False, "the Evaluator did not measure the model in use", threshold=config.min_improvement)
-    images = given.evaluation.images
-    ours, theirs = given.evaluation.accuracy, given.evaluation.baseline_accuracy
+        text = "no other model is in use"
+        if given.has_other_classes:
+            text = "the model in use has other classes, so the two are not compared"
+        return Check(name=name, passed=True, text=text)
+    images, ours, theirs = (
+        measured.evaluation.images,
+        measured.evaluation.accuracy,
+        measured.evaluation.baseline_accuracy,
+    )
+    if theirs is None:
+        return refusal(name, "the Evaluator did not measure the model in use", asked)
     difference = round(images * (ours - theirs)) / images
-    asked = f"more than {config.min_improvement:g} above it was asked ({name})"
-    if difference > config.min_improvement:
-        text = f"that is {difference:.4f} above the model in use, {theirs:.4f}; {asked}"
-        return Check(name, True, text, difference, config.min_improvement)
+    text = _improvement_text(difference, ours, theirs, asked)
+    return Check(name=name, passed=difference > asked, text=text, value=difference, threshold=asked)
+
+
+def _improvement_text(difference: float, ours: float, theirs: float, asked: float) -> str:
+    if difference > asked:
+        above = f"{difference:.4f} above that of the model in use, {theirs:.4f}"
+        return f"test accuracy is {above} (min_improvement {asked:g})"
+    needed = f"it must be more than {asked:g} above that (min_improvement)"
     if difference < 0:
-        text = f"test accuracy {ours:.4f} is {-difference:.4f} below the model in use, {theirs:.4f}; {asked}"
-    elif difference == 0:
-        text = f"test accuracy {ours:.4f} only equals the model in use; {asked}"
-    else:
-        missing = config.min_improvement - difference
-        text = f"test accuracy {ours:.4f} is only {difference:.4f} above the model in use, {theirs:.4f}; {asked}, "
-        text += f"so {missing:.4f} is missing" if missing > 0 else "not just as much"
-    return Check(name, False, text, difference, config.min_improvement)
+        return f"test accuracy {ours:.4f} is {-difference:.4f} below that of the model in use, {theirs:.4f}; {needed}"
+    if difference == 0:
+        return f"test accuracy {ours:.4f} equals that of the model in use; {needed}"
+    missing = asked - difference
+    text = f"test accuracy {ours:.4f} is only {difference:.4f} above that of the model in use, {theirs:.4f}; {needed}"
+    return text + (f", so {missing:.4f} is missing" if missing > 0 else ", not exactly as much")
 
 
-def _warnings(given: Evidence, config: GateConfig) -> tuple[str, ...]:
-    encoder = given.probe[evidence.FEATURES][evidence.ENCODER]
+def _warnings(given: Evidence, encoder: FeatureResult, config: GateConfig) -> tuple[str, ...]:
     warnings = []
-    gap = encoder[evidence.ACCURACY] - encoder[evidence.KNN_ACCURACY]
+    gap = encoder.accuracy - encoder.knn_accuracy
     if abs(gap) > config.max_knn_gap:
-        where, meaning = "above", "separable, but not close together"
+        where, meaning = "above", "a linear classifier separates the classes, but images of a class are not neighbours"
         if gap < 0:
-            where, meaning = "below", "close together, but the linear classifier does not part them"
+            where, meaning = "below", "images of a class are neighbours, but no linear classifier separates the classes"
         warnings.append(
-            f"the probe's accuracy is {abs(gap):.4f} {where} kNN's, more than max_knn_gap {config.max_knn_gap:g}: the "
-            f"classes are {meaning}"
+            f"the probe's accuracy is {abs(gap):.4f} {where} that of kNN, more than max_knn_gap "
+            f"{config.max_knn_gap:g}: {meaning}"
         )
-    if given.has_other_classes:
-        ours, theirs = set(given.candidate.class_names), set(given.in_use.class_names)
+    if given.has_other_classes and given.in_use is not None:
+        ours, theirs = set(given.candidate.class_names or ()), set(given.in_use.class_names or ())
         warnings.append(
-            f"the model in use knows other classes: only it {sorted(theirs - ours)}, only the candidate "
-            f"{sorted(ours - theirs)}"
+            f"the classes differ: {sorted(theirs - ours)} only in the model in use, {sorted(ours - theirs)} only in "
+            "this model"
         )
     return tuple(warnings)

@@ -1,11 +1,11 @@
-"""The Gate's executor: gathers the evidence, lets it be judged, writes the blessing that Pusher and Resolver read."""
+"""The Gate's executor: gathers the evidence, judges it, writes the blessing that Pusher and Resolver read."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numpy as np
 import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
@@ -13,7 +13,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.contracts import artifact_files, artifacts, configuration, evidence, files, signatures
+from components.contracts import artifact_files, artifacts, configuration, files, signatures, stored_predictions
+from components.contracts.evidence import ModelEntry, ProbeReport, SplitUse, VerdictReport
+from components.contracts.record_files import RecordError, read_record, write_record
 from components.linear_evaluation import blessing_resolver, gate, gate_evidence
 from components.linear_evaluation.config import GateConfig
 from components.linear_evaluation.evaluation_result import read_evaluation
@@ -49,16 +51,15 @@ class Executor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING])
         _logger.info("Gate: config %s, candidate %s", configuration.digest(config), candidate.uri)
         given = _gather(input_dict, candidate, baseline, in_force)
-        verdict = gate.judge(given, config)
-        _write_properties(blessing, verdict, candidate, baseline, in_force)
+        judgement = gate.judge(given, config)
+        _write_properties(blessing, judgement, candidate, baseline, in_force)
         blessing.set_string_custom_property(artifact_files.TEST_SPLIT_DIGEST, given.candidate.test_split_digest)
         blessing.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
-        _write_files(blessing.uri, verdict, given)
-        for warning in verdict.warnings:
+        _write_files(blessing.uri, judgement, given)
+        for warning in judgement.warnings:
             _logger.warning("Gate: %s", warning)
-        _logger.info(
-            "Gate: %s: %s, %.1f s, %s", verdict.verdict, verdict.reason, time.monotonic() - started, blessing.uri
-        )
+        seconds = time.monotonic() - started
+        _logger.info("Gate: %s: %s, %.1f s, %s", judgement.verdict.value, judgement.reason, seconds, blessing.uri)
 
 
 def _optional(input_dict: dict[str, list[types.Artifact]], key: str) -> types.Artifact | None:
@@ -84,21 +85,26 @@ def _gather(
     def read(what: str, reader: Callable[[str], Found], path: str) -> Found | None:
         try:
             return reader(path)
-        except Exception as error:  # whatever keeps evidence from being read, it is missing
+        except RecordError as error:  # names the path itself
+            _logger.exception("Gate: %s cannot be used", what)
+            problems.append(f"{what} cannot be used: {error}")
+        except Exception as error:  # evidence that cannot be read, for whatever reason, counts as missing
             _logger.exception("Gate: %s cannot be read from %s", what, path)
             problems.append(f"{what} cannot be read from {path}: {type(error).__name__} {error}".rstrip())
-            return None
+        return None
 
     return gate_evidence.Evidence(
         candidate=_judged(candidate),
         baseline=_judged(baseline) if baseline else None,
         in_use=_blessed_model(in_force) if in_force else None,
-        probe=read_from(PROBE_REPORT, "the probe report", files.read_json, artifact_files.PROBE_FILE),
-        predictions=read_from(
-            PROBE_REPORT, "the test predictions", files.read_arrays, artifact_files.TEST_PREDICTIONS_FILE
+        probe=read_from(
+            PROBE_REPORT, "the probe report", functools.partial(read_record, ProbeReport), artifact_files.PROBE_FILE
         ),
+        predictions=read_from(PROBE_REPORT, "the test predictions", _predictions, artifact_files.TEST_PREDICTIONS_FILE),
         evaluation=read_from(EVALUATION, "the Evaluator's result", read_evaluation),
-        baseline_predictions=read("what the model in use predicted", _predictions, baseline.uri) if baseline else None,
+        baseline_predictions=(
+            read("the predictions of the model in use", _baseline_predictions, baseline.uri) if baseline else None
+        ),
         earlier_blessings=len(input_dict.get(EARLIER_BLESSINGS, [])),
         problems=tuple(problems),
     )
@@ -114,13 +120,20 @@ def _judged(model: types.Artifact) -> gate_evidence.JudgedModel:
 
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
     facts = f"{path_utils.serving_model_dir(model_uri)}/{signatures.MODEL_FACTS_FILE}"
-    return tuple(files.read_json(facts)[evidence.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
+    return tuple(files.read_json(facts)[signatures.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
 
 
-def _predictions(model_uri: str) -> dict[str, np.ndarray] | None:
-    """What a model said of its test images; None for a model that does not tell."""
+def _predictions(path: str) -> stored_predictions.StoredPredictions:
+    return stored_predictions.from_bytes(files.read_bytes(path), path)
+
+
+def _baseline_predictions(model_uri: str) -> gate_evidence.BaselinePredictions | None:
+    """The predictions that a model carries; None for a model without."""
     path = f"{path_utils.serving_model_dir(model_uri)}/{signatures.PREDICTIONS_FILE}"
-    return files.read_arrays(path) if tf.io.gfile.exists(path) else None
+    if not tf.io.gfile.exists(path):
+        return None
+    arrays = files.read_arrays(path)
+    return gate_evidence.BaselinePredictions(arrays[signatures.PREDICTED_DIGESTS], arrays[signatures.PREDICTED_CLASSES])
 
 
 def _blessed_model(blessing: types.Artifact) -> gate_evidence.JudgedModel:
@@ -136,13 +149,13 @@ def _blessed_model(blessing: types.Artifact) -> gate_evidence.JudgedModel:
 
 def _write_properties(
     blessing: types.Artifact,
-    verdict: gate.Verdict,
+    judgement: gate.Judgement,
     candidate: types.Artifact,
     baseline: types.Artifact | None,
     in_force: types.Artifact | None,
 ) -> None:
     """The properties of TFX's own blessing, and those that this project's resolver and report read."""
-    blessed = constants.BLESSED_VALUE if verdict.may_push else constants.NOT_BLESSED_VALUE
+    blessed = constants.BLESSED_VALUE if judgement.verdict.may_push else constants.NOT_BLESSED_VALUE
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, blessed)
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
     blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, candidate.uri)
@@ -154,54 +167,38 @@ def _write_properties(
     digest = candidate.get_string_custom_property(artifact_files.CONTENT_DIGEST)
     blessing.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
     artifacts.set_data_span(blessing, artifacts.data_span(candidate))
-    blessing.set_string_custom_property(artifact_files.VERDICT, verdict.verdict)
-    blessing.set_string_custom_property(artifact_files.REASON, verdict.reason)
+    blessing.set_string_custom_property(artifact_files.VERDICT, judgement.verdict.value)
+    blessing.set_string_custom_property(artifact_files.REASON, judgement.reason)
 
 
-def _write_files(directory: str, verdict: gate.Verdict, given: gate_evidence.Evidence) -> None:
+def _write_files(directory: str, judgement: gate.Judgement, given: gate_evidence.Evidence) -> None:
     """The evidence first, TFX's marker file last."""
     markers = {True: constants.BLESSED_FILE_NAME, False: constants.NOT_BLESSED_FILE_NAME}
     for marker in markers.values():  # of an attempt that was killed
         if tf.io.gfile.exists(f"{directory}/{marker}"):
             tf.io.gfile.remove(f"{directory}/{marker}")
-    files.write_json(f"{directory}/{artifact_files.VERDICT_FILE}", _verdict_file(verdict, given))
-    files.write_bytes(f"{directory}/{markers[verdict.may_push]}", b"")
+    write_record(f"{directory}/{artifact_files.VERDICT_FILE}", _report(judgement, given))
+    files.write_bytes(f"{directory}/{markers[judgement.verdict.may_push]}", b"")
 
 
-def _verdict_file(verdict: gate.Verdict, given: gate_evidence.Evidence) -> dict[str, Any]:
+def _report(judgement: gate.Judgement, given: gate_evidence.Evidence) -> VerdictReport:
     evaluation = given.evaluation
-    return {
-        evidence.VERDICT: verdict.verdict,
-        evidence.REASON: verdict.reason,
-        evidence.REASONS: list(verdict.reasons),
-        evidence.WARNINGS: list(verdict.warnings),
-        evidence.CHECKS: [
-            {
-                evidence.NAME: check.name,
-                evidence.VALUE: check.value,
-                evidence.THRESHOLD: check.threshold,
-                evidence.PASSED: check.passed,
-                evidence.TEXT: check.text,
-            }
-            for check in verdict.checks
-        ],
-        evidence.TEST_SPLIT: {
-            evidence.TEST_SPLIT_DIGEST: given.candidate.test_split_digest,
-            evidence.EARLIER_BLESSINGS: given.earlier_blessings,
-        },
-        evidence.CANDIDATE: _model_entry(given.candidate, evaluation.accuracy if evaluation else None),
-        evidence.BASELINE: _model_entry(given.baseline, evaluation.baseline_accuracy if evaluation else None),
-        evidence.IN_USE: _model_entry(given.in_use, None),
-    }
+    return VerdictReport(
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        reasons=judgement.reasons,
+        warnings=judgement.warnings,
+        checks=judgement.checks,
+        test_split=SplitUse(
+            test_split_digest=given.candidate.test_split_digest, earlier_blessings=given.earlier_blessings
+        ),
+        candidate=_entry(given.candidate, evaluation.accuracy if evaluation else None),
+        baseline=given.baseline and _entry(given.baseline, evaluation.baseline_accuracy if evaluation else None),
+        in_use=given.in_use and _entry(given.in_use, None),
+    )
 
 
-def _model_entry(model: gate_evidence.JudgedModel | None, accuracy: float | None) -> dict[str, Any] | None:
-    if model is None:
-        return None
-    return {
-        evidence.CONTENT_DIGEST: model.content_digest,
-        evidence.ID: model.id,
-        evidence.URI: model.uri,
-        evidence.ACCURACY: accuracy,
-        evidence.SPAN: model.span,
-    }
+def _entry(model: gate_evidence.JudgedModel, accuracy: float | None) -> ModelEntry:
+    return ModelEntry(
+        content_digest=model.content_digest, id=model.id, uri=model.uri, accuracy=accuracy, span=model.span
+    )

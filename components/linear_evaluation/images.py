@@ -1,4 +1,4 @@
-"""Stored images by digest, and small pictures of them as the encoder sees them."""
+"""Stored images found by digest, and small pictures of them as the encoder sees them."""
 
 from collections.abc import Collection, Sequence
 
@@ -12,11 +12,11 @@ from components.preprocessing import image_preparation
 
 
 def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, bytes]:
-    """Find stored images by digest.
+    """Find stored images by digest, in one pass over the files.
 
     Args:
         files: gzip TFRecord files of image records.
-        digests: of the images wanted.
+        digests: digests of the wanted images.
 
     Returns:
         Encoded image (PNG or JPEG) by digest.
@@ -33,7 +33,7 @@ def read_images(files: Sequence[str], digests: Collection[str]) -> dict[str, byt
 
 
 def thumbnails(encoded: Sequence[bytes], image_config: ImageConfig, max_px: int) -> np.ndarray:
-    """Small pictures of what the encoder sees.
+    """Shrink images to small pictures of the encoder's input.
 
     Args:
         encoded: t PNG or JPEG images.

@@ -1,5 +1,7 @@
-"""Bootstrap intervals over test images: how far a number might be from the one on other images like these."""
+"""Intervals over test images: how far a number might be from the same number on other images like these."""
 
+import math
+import statistics
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -10,7 +12,7 @@ _BLOCK_CELLS = 4_000_000  # drawn indices held in memory at once
 def interval(
     statistic: Callable[[np.ndarray], np.ndarray], size: int, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float]:
-    """Percentile bootstrap of a number that is counted from test images.
+    """Percentile bootstrap of a number counted from test images.
 
     Args:
         statistic: (b, size) int rows of the images drawn in b resamples -> (b,) float.
@@ -28,7 +30,7 @@ def interval(
 def mean_interval(values: np.ndarray, resamples: int, confidence: float, seed: int) -> tuple[float, float]:
     """Percentile bootstrap of a mean over test images.
 
-    Of paired differences it is the paired interval, because a resample draws both members together.
+    For paired differences it is the paired interval, because a resample draws both members together.
 
     Args:
         values: (m,) float, one per test image (0 or 1 for right or wrong, or a difference of two such means).
@@ -45,7 +47,7 @@ def mean_interval(values: np.ndarray, resamples: int, confidence: float, seed: i
 def balanced_accuracy_interval(
     is_right: np.ndarray, labels: np.ndarray, resamples: int, confidence: float, seed: int
 ) -> tuple[float, float]:
-    """Percentile bootstrap of the mean recall over the classes that test holds, resampled within each class.
+    """Percentile bootstrap of the mean recall over the classes of which test holds images, resampled by class.
 
     Args:
         is_right: (m,) bool, per test image.
@@ -64,6 +66,24 @@ def balanced_accuracy_interval(
         blocks = _resamples(len(of_class), resamples, (seed, int(index)))
         recalls.append(np.concatenate([of_class[rows].mean(axis=1) for rows in blocks]))
     return _ends(np.mean(recalls, axis=0), confidence)
+
+
+def normal_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Normal interval of a mean over test images, which needs no resampling.
+
+    Args:
+        values: (m,) float, one per test image, m >= 1, such as paired differences.
+        confidence: level, such as 0.95.
+
+    Returns:
+        Low and high end.
+
+    Source: for differences of right and wrong it is that of paired proportions in Fleiss, Levin and Paik 2003,
+    section 13.1.
+    """
+    mean = float(values.mean())
+    reach = statistics.NormalDist().inv_cdf((1 + confidence) / 2) * float(values.std()) / math.sqrt(len(values))
+    return mean - reach, mean + reach
 
 
 def _resamples(size: int, resamples: int, seeds: tuple[int, ...]) -> Iterator[np.ndarray]:

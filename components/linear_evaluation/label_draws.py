@@ -1,7 +1,7 @@
-"""Which labels a classifier may use, and which of those judge its L2 strength; both stratified and repeatable.
+"""Draws the labels that a classifier may use, and the part of them that judges its L2 strength.
 
-A draw depends on the seed, the fraction and its number only, so every encoder is probed with the same labels and
-differences between encoders are paired.
+Both are stratified and repeatable. A draw depends only on the seed, the fraction and its number, so every encoder is
+probed with the same labels, and differences between encoders are paired.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def draw_labels(labels: np.ndarray, fraction: float, draw: int, seed: int) -> np
 
 
 def _shares(labels: np.ndarray, fraction: float) -> dict[int, int]:
-    """Labels per class; small classes that are given their one label take it from the large ones."""
+    """Labels per class; each class gets at least one, which the largest classes give up for the smallest."""
     classes, counts = np.unique(labels, return_counts=True)
     exact = counts * fraction
     shares = np.maximum(1, np.floor(exact).astype(int))
@@ -47,20 +47,20 @@ def _shares(labels: np.ndarray, fraction: float) -> dict[int, int]:
 def held_out_parts(
     labels: np.ndarray, groups: np.ndarray, held_out_fraction: float, min_images: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Split drawn labels into a fitting part and a held-out part, several times where one part would be too small.
+    """Split drawn labels into a fitting part and a held-out part, several times if one part would be too small.
 
-    The held-out parts are disjoint and stratified; a group is on one side; each class keeps at least one label in the
-    fitting part, so a class with a single label, or all of whose labels are in one group, is never held out.
+    The held-out parts are disjoint and stratified. A group is never divided. Each class keeps at least one label in the
+    fitting part, so a class with a single label, or with all its labels in one group, is never held out.
 
     Args:
         labels: (m,) int class indices of one draw.
-        groups: (m,) equal where images belong together; in strata, a group counts as the first of its images.
+        groups: (m,) equal for images that belong together; for the strata, a group counts as its first image.
         held_out_fraction: size of one held-out part, in groups, in (0, 0.5].
-        min_images: parts follow until so many labels were held out in all, or none is left.
+        min_images: parts follow until this many labels have been held out in all, or none is left.
         seed: of the configuration.
 
     Yields:
-        Two ascending arrays of indices into ``labels``: fitting and held-out; nothing where each class has one label.
+        Two ascending arrays of indices into ``labels``: fitting and held-out; nothing if each class has one label.
     """
     rng = np.random.default_rng([seed, len(labels)])
     parts = round(1 / held_out_fraction)

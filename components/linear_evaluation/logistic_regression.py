@@ -10,8 +10,8 @@ import numpy as np
 import scipy.linalg
 import scipy.optimize
 
-# Curvature of the softmax loss per unit of feature variance, as a typical value; it only sets the search's coordinates
-# and never the optimum. Böhning's upper bound is 0.5; classes that are mostly told apart have far less.
+# Typical curvature of the softmax loss per unit of feature variance. It affects the search's coordinates, but not the
+# optimum. Böhning's upper bound is 0.5; well separated classes have far less.
 _TYPICAL_CURVATURE = 0.02
 _TRANSPOSED_ROWS = 256  # at a time
 
@@ -46,21 +46,21 @@ class FittingSet:
         self.mean = features.mean(axis=0, dtype=np.float64)
         standardised = np.subtract(features, self.mean, dtype=np.float32, casting="same_kind")
         std = np.sqrt(np.einsum("nd,nd->d", standardised, standardised, dtype=np.float64) / len(standardised))
-        # A feature that is constant up to rounding tells nothing; without this its noise would be blown up.
+        # A feature that is constant up to rounding has no information; dividing by its tiny std would amplify noise.
         self.scale = np.where(std > 1e-6 * np.maximum(1.0, np.abs(self.mean)), std, np.inf)
         standardised /= self.scale.astype(np.float32)
         self._rotation, self._features = _shorten(standardised)
-        # Both products of an evaluation read rows of memory; twice the memory for two thirds of the time (2 cores).
+        # With this copy, both products of an evaluation read whole rows of memory.
         self._transposed = _transpose(self._features)
         self._labels = np.asarray(labels)
         self._classes = classes
-        # Of one array with itself, so that NumPy computes half of it and mirrors that.
+        # NumPy recognises the product of an array with its own transpose, and computes only half of it.
         self._gram = (self._features.T @ self._features).astype(np.float64) / len(self._features)
 
     def fit(
         self, strength: float, tolerance: float, max_iterations: int, start: np.ndarray | None = None
     ) -> tuple[np.ndarray, float]:
-        """Minimise mean cross-entropy + strength / 2 * |weights|^2 (the bias goes free).
+        """Minimise mean cross-entropy + strength / 2 * |weights|^2 (the bias has no penalty).
 
         Args:
             strength: > 0; scikit-learn's ``C`` is ``1 / (strength * n)``.
@@ -153,7 +153,7 @@ class _Search:
 
 
 def _shorten(standardised: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """With fewer rows than features the optimum lies in the span of the rows: search there.
+    """With fewer rows than features, the optimum lies in the span of the rows, so search only there.
 
     Returns:
         (d, n) rotation or None, and the (n, min(n, d)) float32 features that the search sees.
@@ -166,7 +166,7 @@ def _shorten(standardised: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 
 def _transpose(features: np.ndarray) -> np.ndarray:
-    """(n, d) to (d, n), both with whole rows in memory; in blocks that fit into a cache, a quarter of the time."""
+    """(n, d) to (d, n), both with whole rows in memory; copied in blocks that fit into a cache, for speed."""
     transposed = np.empty(features.shape[::-1], features.dtype)
     for first in range(0, len(features), _TRANSPOSED_ROWS):
         rows = slice(first, first + _TRANSPOSED_ROWS)

@@ -1,7 +1,7 @@
 """The protocol of linear evaluation, the same for every kind of features: encoder, untrained encoder, raw pixels.
 
-A classifier sees drawn labels of train; its L2 strength is chosen inside those. Test labels enter only where the
-numbers are counted, after every prediction has been made, and each classifier predicts test once.
+A classifier sees labels drawn from train; its L2 strength is chosen on a held-out part of those. Test labels are used
+only to count the results, after every prediction has been made, and each classifier predicts test once.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import scipy.special
 
-from components.contracts import evidence
+from components.contracts.evidence import Difference, FeatureKind, FeatureResult, FractionResult
 from components.linear_evaluation import calibration, intervals, scores
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels, held_out_parts
@@ -27,12 +27,12 @@ class FittedHead:
 
     head: LinearHead
     l2_strength: float
-    held_out_images: int  # that judged the strengths; 0 where each class had one label
+    held_out_images: int  # that judged the strengths; 0 if each class had one label
 
 
 @dataclasses.dataclass(frozen=True)
 class FractionPredictions:
-    """What the classifiers of one label fraction say about the test images, one classifier per draw."""
+    """The scores that the classifiers of one label fraction give the test images, one classifier for each draw."""
 
     fraction: float
     labels_used: int
@@ -42,7 +42,7 @@ class FractionPredictions:
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """Everything that one kind of features says about the test images; made without test labels."""
+    """The predictions from one kind of features for the test images; made without test labels."""
 
     dimensions: int
     fractions: tuple[FractionPredictions, ...]  # ascending; the last uses all labels
@@ -57,13 +57,13 @@ def fit_head(
     Args:
         features: (n, d) float32, of the drawn labels only.
         labels: (n,) int, each class at least once.
-        groups: (n,) equal where images belong together, of which none judges what another was fitted to.
+        groups: (n,) equal for images that belong together; a group is fitted to or held out as a whole.
         classes: k.
         config: path, held-out parts, tolerance.
 
     Returns:
-        The head with the strength of the lowest held-out cross-entropy, refitted on all n labels. Where nothing can be
-        held out, because each class has one label, the strongest penalty stands.
+        The head with the strength of the lowest held-out cross-entropy, refitted on all n labels. If each class has
+        one label, nothing can be held out, and the strongest penalty is taken.
     """
     losses = np.zeros(len(config.l2_strengths))
     judged = 0
@@ -111,7 +111,7 @@ def predict_test(
     Args:
         train_features: (n, d) float32.
         train_labels: (n,) int, 0 to ``classes`` - 1, each class at least once.
-        train_groups: (n,) equal where images belong together.
+        train_groups: (n,) equal for images that belong together.
         test_features: (m, d) float32; test labels are no argument.
         classes: k.
         config: fractions, draws and the rest.
@@ -136,13 +136,13 @@ def predict_test(
 
 
 def fits(config: LinearEvaluationConfig) -> int:
-    """How many heads ``predict_test`` fits."""
+    """The number of heads that ``predict_test`` fits."""
     return sum(1 if fraction == 1 else config.label_draws for fraction in config.label_fractions)
 
 
 @dataclasses.dataclass(frozen=True)
 class Correctness:
-    """Which test images were predicted right, the ground of every number reported."""
+    """Which test images were predicted right; every number of the report is counted from this."""
 
     by_fraction: tuple[np.ndarray, ...]  # each (draws, m) bool
     knn: np.ndarray  # (m,) bool
@@ -162,90 +162,75 @@ def measure(
     test_labels: np.ndarray,
     class_names: list[str],
     config: LinearEvaluationConfig,
-) -> dict:
-    """Count one kind of features: the entry under ``evidence.FEATURES`` that ``contracts.evidence`` describes."""
+) -> FeatureResult:
+    """Count the results of one kind of features."""
     final_scores, is_right = predictions.fractions[-1].scores[0], right.by_fraction[-1][0]
     bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
     counts = scores.confusion(test_labels, final_scores.argmax(axis=1), len(class_names))
     recalls = scores.class_recall(counts)
-    return {
-        evidence.DIMENSIONS: predictions.dimensions,
-        evidence.ACCURACY: float(is_right.mean()),
-        evidence.ACCURACY_INTERVAL: intervals.mean_interval(is_right, *bootstrap),
-        evidence.BALANCED_ACCURACY: float(np.nanmean(recalls)),
-        evidence.BALANCED_ACCURACY_INTERVAL: intervals.balanced_accuracy_interval(is_right, test_labels, *bootstrap),
-        evidence.CLASS_RECALL: {
+    return FeatureResult(
+        dimensions=predictions.dimensions,
+        accuracy=float(is_right.mean()),
+        accuracy_interval=intervals.mean_interval(is_right, *bootstrap),
+        balanced_accuracy=float(np.nanmean(recalls)),
+        balanced_accuracy_interval=intervals.balanced_accuracy_interval(is_right, test_labels, *bootstrap),
+        class_recall={
             name: None if np.isnan(recall) else float(recall) for name, recall in zip(class_names, recalls, strict=True)
         },
-        evidence.CONFUSION: counts.tolist(),
-        evidence.AUROC: scores.auroc(test_labels, final_scores) if len(class_names) == 2 else None,
-        evidence.CALIBRATION: _calibration(final_scores, test_labels, config),
-        evidence.KNN_ACCURACY: float(right.knn.mean()),
-        evidence.KNN_ACCURACY_INTERVAL: intervals.mean_interval(right.knn, *bootstrap),
-        evidence.FRACTIONS: [
-            _measure_fraction(part, part_right)
-            for part, part_right in zip(predictions.fractions, right.by_fraction, strict=True)
-        ],
-    }
+        confusion=tuple(map(tuple, counts.tolist())),
+        auroc=scores.auroc(test_labels, final_scores) if len(class_names) == 2 else None,
+        calibration=calibration.calibration(final_scores, test_labels, config.calibration_bins, *bootstrap),
+        knn_accuracy=float(right.knn.mean()),
+        knn_accuracy_interval=intervals.mean_interval(right.knn, *bootstrap),
+        fractions=tuple(map(_measure_fraction, predictions.fractions, right.by_fraction)),
+    )
 
 
-def _calibration(final_scores: np.ndarray, test_labels: np.ndarray, config: LinearEvaluationConfig) -> dict:
-    bootstrap = (config.bootstrap_resamples, config.confidence, config.seed)
-    found = calibration.calibration(final_scores, test_labels, config.calibration_bins, *bootstrap)
-    return {
-        evidence.CALIBRATION_ERROR: found.error,
-        evidence.CALIBRATION_ERROR_INTERVAL: found.error_interval,
-        evidence.BINS: [
-            {
-                evidence.IMAGES: part.images,
-                evidence.MEAN_CONFIDENCE: part.mean_confidence,
-                evidence.ACCURACY: part.accuracy,
-                evidence.ACCURACY_INTERVAL: part.accuracy_interval,
-            }
-            for part in found.bins
-        ],
-    }
+def _measure_fraction(part: FractionPredictions, is_right: np.ndarray) -> FractionResult:
+    of_draws = accuracies_of_draws(is_right)
+    return FractionResult(
+        fraction=part.fraction,
+        labels=part.labels_used,
+        accuracy_mean=of_draws.mean,
+        accuracy_std=of_draws.std,
+        accuracies=of_draws.accuracies,
+        l2_strengths=tuple(fitted.l2_strength for fitted in part.fitted),
+        held_out_images=tuple(fitted.held_out_images for fitted in part.fitted),
+    )
 
 
-def _measure_fraction(part: FractionPredictions, is_right: np.ndarray) -> dict:
-    return {
-        evidence.FRACTION: part.fraction,
-        evidence.LABELS: part.labels_used,
-        **accuracies_of_draws(is_right),
-        evidence.L2_STRENGTHS: [fitted.l2_strength for fitted in part.fitted],
-        evidence.HELD_OUT_IMAGES: [fitted.held_out_images for fitted in part.fitted],
-    }
+@dataclasses.dataclass(frozen=True)
+class DrawAccuracies:
+    """Accuracy of each draw of the labels, with mean and spread."""
+
+    accuracies: tuple[float, ...]
+    mean: float
+    std: float  # an estimate for further draws; 0 for a single draw
 
 
-def accuracies_of_draws(is_right: np.ndarray) -> dict:
-    """Accuracy of each draw, their mean and spread; of (draws, m) right answers."""
+def accuracies_of_draws(is_right: np.ndarray) -> DrawAccuracies:
+    """Count (draws, m) right answers."""
     accuracies = is_right.mean(axis=1)
-    return {
-        evidence.ACCURACY_MEAN: float(accuracies.mean()),
-        # The spread over draws as an estimate for further draws; a single draw has none.
-        evidence.ACCURACY_STD: float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0,
-        evidence.ACCURACIES: accuracies.tolist(),
-    }
+    std = float(accuracies.std(ddof=1)) if len(accuracies) > 1 else 0.0
+    return DrawAccuracies(tuple(accuracies.tolist()), float(accuracies.mean()), std)
 
 
 def differences(
-    name: str, against: str, ours: Correctness, theirs: Correctness, config: LinearEvaluationConfig
-) -> list[dict]:
-    """Paired differences in accuracy over the same test images and label draws, one entry per fraction and kNN."""
+    kind: FeatureKind, against: FeatureKind, ours: Correctness, theirs: Correctness, config: LinearEvaluationConfig
+) -> list[Difference]:
+    """Differences in accuracy, paired over test images and label draws, for each label fraction and for kNN."""
     pairs: list[tuple[float | None, np.ndarray]] = [
         (fraction, left.mean(axis=0) - right.mean(axis=0))
         for fraction, left, right in zip(config.label_fractions, ours.by_fraction, theirs.by_fraction, strict=True)
     ]
     pairs.append((None, ours.knn.astype(float) - theirs.knn))
     return [
-        {
-            evidence.FEATURES: name,
-            evidence.AGAINST: against,
-            evidence.FRACTION: fraction,
-            evidence.DIFFERENCE: float(paired.mean()),
-            evidence.INTERVAL: intervals.mean_interval(
-                paired, config.bootstrap_resamples, config.confidence, config.seed
-            ),
-        }
+        Difference(
+            features=kind,
+            against=against,
+            fraction=fraction,
+            difference=float(paired.mean()),
+            interval=intervals.mean_interval(paired, config.bootstrap_resamples, config.confidence, config.seed),
+        )
         for fraction, paired in pairs
     ]

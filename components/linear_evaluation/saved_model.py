@@ -1,8 +1,8 @@
 """Encoder and heads as one SavedModel that plain TensorFlow loads; facts, golden vectors and a Keras encoder inside.
 
-Images are prepared by the functions that the transform graph was traced from, with the moments it holds, and the
-export proves on golden images that this is what evaluation saw. The graph itself stays outside: it would bring a second
-Keras and the label vocabulary along.
+It prepares images with the functions that the transform graph was traced from, and with the graph's moments. The
+export proves on golden images that evaluation saw the same pixels. The graph itself is not included: it would bring a
+second Keras and the label vocabulary along.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import configuration, evidence, files, records, signatures
+from components.contracts import configuration, files, records, signatures
 from components.contracts.images import ImageConfig
 from components.linear_evaluation import batch_decoding
 from components.linear_evaluation.logistic_regression import LinearHead
@@ -24,12 +24,12 @@ from components.simclr.encoders import keras_files
 from components.simclr.encoders.encoder import num_parameters, weights_digest
 from components.simclr.encoders.pixel_encoder import with_standardisation
 
-_DIGEST_VERSION = "3"  # raise when signatures change, so that no older model counts as the same
+_DIGEST_VERSION = "3"  # raised when signatures change, so that no older model counts as the same
 
 
 @dataclasses.dataclass(frozen=True)
 class ServedParts:
-    """What a served model consists of."""
+    """The parts of a served model."""
 
     encoder: keras.Model
     projection_head: keras.Model
@@ -40,18 +40,18 @@ class ServedParts:
     image_config: ImageConfig
 
     def content_digest(self) -> str:
-        """SHA-256 over everything that decides what the model answers, independent of clock, place and file format.
+        """SHA-256 over everything that decides the model's answers, independent of clock, place and file format.
 
-        Weights, BatchNorm statistics, kinds of layers, heads, moments, class names and image config; the bytes of
-        ``saved_model.pb`` and of ``encoder.keras`` are no part of it, because the same model is not written the same
-        way twice.
+        It covers weights, BatchNorm statistics, kinds of layers, heads, moments, class names and image config. It does
+        not cover the bytes of ``saved_model.pb`` and ``encoder.keras``, which differ each time the same model is
+        written.
         """
         hasher = hashlib.sha256(_DIGEST_VERSION.encode())
         facts = {
-            evidence.ENCODER_DIGEST: weights_digest(self.encoder),
+            signatures.ENCODER_DIGEST: weights_digest(self.encoder),
             "projection_head_digest": weights_digest(self.projection_head),
             "layers": [type(layer).__name__ for model in self._models for layer in model.layers],
-            evidence.CLASS_NAMES: self.class_names,
+            signatures.CLASS_NAMES: self.class_names,
             "image": configuration.to_mapping(self.image_config),
         }
         hasher.update(json.dumps(facts, sort_keys=True).encode())
@@ -64,12 +64,12 @@ class ServedParts:
         return self.encoder, self.projection_head
 
     def facts(self) -> dict[str, Any]:
-        """What a consumer may want to know, in plain values."""
+        """Facts for consumers, as plain values."""
         return {
-            evidence.CONTENT_DIGEST: self.content_digest(),
-            evidence.ENCODER_DIGEST: weights_digest(self.encoder),
-            evidence.CLASS_NAMES: self.class_names,
-            evidence.DIMENSIONS: int(self.encoder.output_shape[-1]),
+            signatures.CONTENT_DIGEST: self.content_digest(),
+            signatures.ENCODER_DIGEST: weights_digest(self.encoder),
+            signatures.CLASS_NAMES: self.class_names,
+            signatures.DIMENSIONS: int(self.encoder.output_shape[-1]),
             "projection_dimensions": int(self.projection_head.output_shape[-1]),
             "architecture": self.encoder.name,
             "parameters": num_parameters(self.encoder),
@@ -92,7 +92,7 @@ class _ServedModel(tf.Module):
     def __init__(self, parts: ServedParts):
         super().__init__()
         self._parts = parts
-        # Of a Keras model that were an attribute here, TensorFlow Serving would restore copies that no signature reads.
+        # If a Keras model were an attribute here, TensorFlow Serving would restore copies that no signature reads.
         self._restored = [
             variable.value for model in (parts.encoder, parts.projection_head) for variable in model.variables
         ]
@@ -155,32 +155,31 @@ class _ServedModel(tf.Module):
 
 @dataclasses.dataclass(frozen=True)
 class GoldenImages:
-    """Images stored with the model, and what linear evaluation saw and measured of them."""
+    """Images stored with the model, as linear evaluation prepared them, and their representations."""
 
     encoded: Sequence[bytes]
-    prepared: np.ndarray  # (g, size_px, size_px, c) float32, of the transform graph
+    prepared: np.ndarray  # (g, size_px, size_px, c) float32, output of the transform graph
     representations: np.ndarray  # (g, d) float32
 
 
 def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
-    """Write the SavedModel, load it again and prove that it sees and answers as the encoder that was measured.
+    """Write the SavedModel, load it again and prove that it prepares images and answers as in linear evaluation.
 
     Args:
-        parts: what is served.
+        parts: the parts to serve.
         golden: a few images outside test.
-        directory: where to; what lies there is replaced.
+        directory: where to write; an existing directory is replaced.
 
     Returns:
         The content digest.
 
     Raises:
-        ValueError: images are prepared in another way than in evaluation, or the loaded SavedModel's vectors are not
-            those that were measured.
+        ValueError: images are prepared differently than in evaluation, or the loaded SavedModel gives other vectors.
     """
     if tf.io.gfile.exists(directory):
         tf.io.gfile.rmtree(directory)
     served = _ServedModel(parts)
-    # Of rounding in another order, with pixels in units of their standard deviation.
+    # The tolerance allows for rounding in another order; pixels are in units of their standard deviation.
     prepared = served.prepare(tf.constant(list(golden.encoded))).numpy()
     _require_close("prepares images", prepared, golden.prepared, 1e-3)
     tf.saved_model.save(served, directory, signatures=served.signatures())
@@ -189,7 +188,7 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
     representations = loaded.signatures[signatures.EMBED](**inputs)[signatures.REPRESENTATION].numpy()
     _write_trainable_encoder(parts, served.decode(inputs[signatures.IMAGE_INPUT]), representations, directory)
     scores = loaded.signatures[signatures.CLASSIFY](**inputs)[signatures.SCORES].numpy()
-    # Batches of another size add up in another order; half-precision encoders round more coarsely.
+    # The tolerance allows for batches of another size, which add up in another order, and for half precision.
     scale = max(1e-6, float(np.abs(golden.representations).max()))
     _require_close("answers", representations, golden.representations, 1e-2 * scale)
     files.write_arrays(
@@ -203,13 +202,13 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
     )
     facts = parts.facts()
     files.write_json(f"{directory}/{signatures.MODEL_FACTS_FILE}", facts)
-    return facts[evidence.CONTENT_DIGEST]
+    return facts[signatures.CONTENT_DIGEST]
 
 
 def _write_trainable_encoder(
     parts: ServedParts, pixels: tf.Tensor, representations: np.ndarray, directory: str
 ) -> None:
-    """Write ``ENCODER_FILE`` and prove that, loaded again, it gives the served representations of ``pixels``."""
+    """Write ``ENCODER_FILE``, load it again and prove that it gives the served representations of ``pixels``."""
     content = keras_files.to_bytes(with_standardisation(parts.encoder, parts.channel_mean, parts.channel_std))
     loaded = keras.ops.convert_to_numpy(keras_files.from_bytes(content)(pixels, training=False))
     scale = max(1e-6, float(np.abs(representations).max()))
@@ -219,8 +218,8 @@ def _write_trainable_encoder(
 
 def _require_close(what: str, served: np.ndarray, measured: np.ndarray, tolerance: float) -> None:
     difference = float(np.abs(served - measured).max())
-    if not difference <= tolerance:  # also where it is not a number
+    if not difference <= tolerance:  # true for NaN too
         raise ValueError(
-            f"the served model {what} otherwise than evaluation did: values differ by {difference:.3g}, allowed is "
+            f"the served model {what} differently than in evaluation: values differ by {difference:.3g}, limit "
             f"{tolerance:.3g}"
         )

@@ -18,7 +18,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def class_recall(counts: np.ndarray) -> np.ndarray:
-    """(k,) float64 part of each class's images predicted right; NaN for a class without images.
+    """(k,) float64 share of each class's images predicted right; NaN for a class without images.
 
     Args:
         counts: (k, k) of ``confusion``.
@@ -35,7 +35,7 @@ def auroc(labels: np.ndarray, scores: np.ndarray) -> float | None:
         scores: (m, 2) float, column 1 is the score of class 1.
 
     Returns:
-        0 to 1, ties counting half; None where test lacks one of the classes.
+        0 to 1, ties counting half; None if test lacks one of the classes.
     """
     if len(np.unique(labels)) < 2:
         return None

@@ -1,4 +1,4 @@
-"""How often chance alone would make one classifier look at least this much better than another."""
+"""p-values: how often chance alone would make one classifier look at least this much better than another."""
 
 import math
 
@@ -9,11 +9,11 @@ def paired(won: int, lost: int) -> float:
     """One-sided p-value for two classifiers on the same images.
 
     Args:
-        won: images that only the first has right.
-        lost: images that only the second has right.
+        won: images that only the first predicts right.
+        lost: images that only the second predicts right.
 
     Returns:
-        Probability of at least ``won`` heads in ``won + lost`` throws of a fair coin; 1 where they never differ.
+        Probability of at least ``won`` heads in ``won + lost`` throws of a fair coin; 1 if the two never differ.
 
     Source: McNemar 1947, in its exact form; Dietterich 1998 recommends it for classifiers that are trained once.
     """
@@ -23,17 +23,18 @@ def paired(won: int, lost: int) -> float:
 
 
 def unpaired(right_first: int, right_second: int, images: int) -> float:
-    """One-sided p-value for two classifiers of which only the counts of right answers are known.
+    """One-sided p-value for two classifiers, from the counts of their right answers alone.
 
-    Treats the two as measured on different images, which for classifiers that mostly agree errs towards chance.
+    It treats the two as measured on different images. For classifiers that mostly agree, this makes the p-value
+    rather too large than too small.
 
     Args:
-        right_first: right answers of the first, of ``images``.
-        right_second: right answers of the second, of ``images``.
+        right_first: right answers of the first, out of ``images``.
+        right_second: right answers of the second, out of ``images``.
         images: test images, at least 1.
 
     Returns:
-        p-value of the pooled two-proportion z-test; 1 where both have all or none right.
+        p-value of the pooled two-proportion z-test; 1 if both have all or none right.
     """
     pooled = (right_first + right_second) / (2 * images)
     deviation = math.sqrt(2 * pooled * (1 - pooled) / images)

@@ -1,4 +1,4 @@
-"""The identity of a test split: numbers are comparable, and a split is used up, where the images are the same."""
+"""The identity of a test split: two splits with the same images are the same split, and their numbers comparable."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""From everything a run left behind to one HTML page that people decide from."""
+"""Reads the files of a run and writes one HTML page, on which people base their decisions."""

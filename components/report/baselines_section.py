@@ -1,27 +1,25 @@
 """What the same labels are worth without pretraining, or with more than a linear probe: one table."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
 
-from components.contracts import baseline_record as record
-from components.contracts import evidence
+from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
+from components.contracts.evidence import Interval
 from components.report.scales import percent, share, told_apart
 
 _NAMES = {
-    record.PROBE: "pretrained encoder, linear probe",
-    record.RAW_PIXELS: "raw pixels, linear probe",
-    record.RANDOM_ENCODER: "random encoder, linear probe",
-    record.FROM_SCRATCH: "trained from scratch",
-    record.FROZEN: "fine-tuned, encoder frozen",
-    record.LAST_BLOCK: "fine-tuned, last block",
-    record.ALL_LAYERS: "fine-tuned, all layers",
+    ClassifierKind.LINEAR_PROBE: "pretrained encoder, linear probe",
+    ClassifierKind.RAW_PIXELS: "raw pixels, linear probe",
+    ClassifierKind.RANDOM_ENCODER: "random encoder, linear probe",
+    ClassifierKind.FROM_SCRATCH: "trained from scratch",
+    ClassifierKind.FROZEN: "fine-tuned, encoder frozen",
+    ClassifierKind.LAST_BLOCK: "fine-tuned, last block",
+    ClassifierKind.ALL_LAYERS: "fine-tuned, all layers",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class BaselinesSection:
-    """A table and how to read it."""
+    """A table and the note on how to read it."""
 
     rows: list[list[str]]
     note: str
@@ -30,41 +28,39 @@ class BaselinesSection:
     numbers: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
 
 
-def baselines_section(content: Mapping[str, Any]) -> BaselinesSection:
+def baselines_section(report: BaselinesReport) -> BaselinesSection:
     """The table of ``baselines.json``: fractions ascending, and at each of them every method."""
-    methods = {key: content[record.METHODS][key] for key in _NAMES if key in content[record.METHODS]}
-    fractions = [entry[evidence.FRACTION] for entry in methods[record.PROBE]]
-    rows = [
-        _row(_NAMES[key], entries[position]) for position in range(len(fractions)) for key, entries in methods.items()
-    ]
+    methods = {kind: report.methods[kind] for kind in _NAMES if kind in report.methods}
+    fractions = len(methods[ClassifierKind.LINEAR_PROBE])
+    rows = [_row(_NAMES[kind], results[position]) for position in range(fractions) for kind, results in methods.items()]
     note = (
-        f"Every method was given the same labels and predicted the same {content[evidence.COUNTS]['test']:,} test "
-        f"images once; rate and length of a training were chosen on held-out parts of them, and it saw at most "
-        f"{content[record.IMAGE_PASSES]:,} images. Intervals: {percent(content[evidence.CONFIDENCE], 0)} by bootstrap "
-        "over the test images; std: over the draws of the labels; points: percentage points above the linear probe of "
-        "the pretrained encoder, paired over draws and images."
+        f"Every method was given the same labels and predicted the same {report.counts.test:,} test images once. "
+        "Learning rate and length of a training were chosen on held-out parts of the labels; a training saw at most "
+        f"{report.image_passes:,} images. Intervals: {percent(report.confidence, 0)}, by bootstrap over the test "
+        "images. Std: over the draws of the labels. Points: percentage points above the linear probe of the pretrained "
+        "encoder, paired over draws and images."
     )
     return BaselinesSection(rows, note)
 
 
-def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
+def _row(name: str, result: MethodResult) -> list[str]:
     return [
         name,
-        share(entry[evidence.FRACTION]),
-        f"{entry[evidence.LABELS]:,}",
-        percent(entry[evidence.ACCURACY_MEAN], 2),
-        _ends(entry[evidence.INTERVAL], ".1f"),
-        f"{100 * entry[evidence.ACCURACY_STD]:.2f}" if len(entry[evidence.ACCURACIES]) > 1 else "",
-        *_difference(entry),
+        share(result.fraction),
+        f"{result.labels:,}",
+        percent(result.accuracy_mean, 2),
+        _ends(result.interval, ".1f"),
+        f"{100 * result.accuracy_std:.2f}" if len(result.accuracies) > 1 else "",
+        *_difference(result),
     ]
 
 
-def _difference(entry: Mapping[str, Any]) -> tuple[str, str, str]:
-    if evidence.DIFFERENCE not in entry:
+def _difference(result: MethodResult) -> tuple[str, str, str]:
+    if result.difference is None or result.difference_interval is None:
         return "", "", ""
-    interval = entry[record.DIFFERENCE_INTERVAL]
-    return f"{100 * entry[evidence.DIFFERENCE]:+.1f}", _ends(interval, "+.1f"), told_apart(*interval)
+    interval = result.difference_interval
+    return f"{100 * result.difference:+.1f}", _ends(interval, "+.1f"), told_apart(*interval)
 
 
-def _ends(interval: Sequence[float], form: str) -> str:
+def _ends(interval: Interval, form: str) -> str:
     return " to ".join(f"{100 * bound:{form}}" for bound in interval)

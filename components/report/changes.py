@@ -1,15 +1,14 @@
 """Two runs side by side: settings, data, metrics, test images that flipped, curves and cost."""
 
 import dataclasses
-import math
-import statistics
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 from markupsafe import Markup
 
-from components.contracts import evidence, ingestion_record, records
+from components.contracts import ingestion_record
+from components.contracts.evidence import FeatureKind, FractionResult, ProbeReport
+from components.linear_evaluation import intervals
 from components.report import pretraining_section
 from components.report.cost_section import StepCost, step_costs
 from components.report.flips import Flips, common_rows, flips
@@ -24,7 +23,7 @@ _ACCURACY = "test accuracy, all labels"
 
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """How the page calls the two runs."""
+    """The names of the two runs on the page."""
 
     before: str
     now: str
@@ -34,7 +33,7 @@ class Words:
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """What differs between two runs, ready to be shown."""
+    """The differences between two runs, ready to be shown."""
 
     words: Words
     runs: tuple[str, str]  # their names in ML Metadata
@@ -55,8 +54,8 @@ def changes(before: RunRecord, now: RunRecord, words: Words, flipped_examples: i
     Args:
         before: one run, such as that of the model in use.
         now: the other.
-        words: for the two.
-        flipped_examples: shown per direction at most.
+        words: names of the two runs.
+        flipped_examples: greatest number of images shown per direction.
     """
     flipped = flips(before.predictions, now.predictions, (words.before, words.now), flipped_examples)
     return Changes(
@@ -100,7 +99,7 @@ def _data(before: RunRecord, now: RunRecord) -> list[Row]:
 
 def _counts(run: RunRecord) -> Iterator[tuple[str, str]]:
     ingestion = run.ingestion
-    span = run.verdict[evidence.CANDIDATE][evidence.SPAN]
+    span = run.verdict.candidate.span
     yield "span", "none" if span is None else str(span)
     yield "data root", str(ingestion[ingestion_record.ROOT])
     for split, count in ingestion[ingestion_record.RECORDS].items():
@@ -121,26 +120,26 @@ def _data_note(before: RunRecord, now: RunRecord, flipped: Flips) -> str:
     images = (
         "The ingested images are the same." if before.ingestion[key] == now.ingestion[key] else "The images differ."
     )
-    ours, theirs = (run.probe[evidence.COUNTS][records.TEST] for run in (now, before))
+    ours, theirs = (run.probe.counts.test for run in (now, before))
     if _same_test_images(before, now, flipped):
         return f"{images} Both models were measured on the same {ours:,} test images."
     return f"{images} Of {theirs:,} and {ours:,} test images, {flipped.images:,} are the same."
 
 
 def _same_test_images(before: RunRecord, now: RunRecord, flipped: Flips) -> bool:
-    return all(run.probe[evidence.COUNTS][records.TEST] == flipped.images for run in (before, now))
+    return all(run.probe.counts.test == flipped.images for run in (before, now))
 
 
 def _metrics_note(before: RunRecord, now: RunRecord, flipped: Flips) -> str:
-    ours, theirs = (run.probe[evidence.CLASS_NAMES] for run in (now, before))
+    ours, theirs = (run.probe.class_names for run in (now, before))
     if ours != theirs:
         return "The classes differ, so accuracies are of different tasks."
     if not flipped.images:
         return "No test image is the same, so the luck of the images is part of every difference."
-    confidence = percent(now.probe[evidence.CONFIDENCE], 0)
+    confidence = percent(now.probe.confidence, 0)
     return (
         f"Differences in percentage points. Those with an interval ({confidence}) are paired, image by image: where it "
-        "holds zero, the two are not told apart."
+        "includes zero, the two are not told apart."
     )
 
 
@@ -148,9 +147,9 @@ def _metrics(before: RunRecord, now: RunRecord, flipped: Flips) -> list[tuple[st
     theirs, ours = (dict(_numbers(run.probe)) for run in (before, now))
     rows = []
     if flipped.images:
-        rows.append(_paired(flipped, now.probe[evidence.CONFIDENCE]))
+        rows.append(_paired(flipped, now.probe.confidence))
     if _same_test_images(before, now, flipped):
-        del ours[_ACCURACY]  # the paired row says it
+        del ours[_ACCURACY]  # the paired row shows it already
     paired = _paired_fractions(before, now)
     for name in [name for name in ours if name in theirs]:
         (value_before, text_before), (value, text) = theirs[name], ours[name]
@@ -160,11 +159,9 @@ def _metrics(before: RunRecord, now: RunRecord, flipped: Flips) -> list[tuple[st
 
 def _paired(flipped: Flips, confidence: float) -> tuple[str, str, str, str]:
     """Accuracy on the images in common."""
-    won, lost, images = flipped.to_right.count, flipped.to_wrong.count, flipped.images
-    difference = (won - lost) / images
-    text = _with_interval(difference, math.sqrt((won + lost) / images - difference**2), images, confidence)
-    accuracies = [percent(accuracy, 2) for accuracy in flipped.accuracies]
-    return (f"accuracy on the {images:,} test images in common", *accuracies, text)
+    accuracy_before, accuracy = (percent(value, 2) for value in flipped.accuracies)
+    name = f"accuracy on the {flipped.images:,} test images in common"
+    return name, accuracy_before, accuracy, _mean_with_interval(flipped.differences, confidence)
 
 
 def _paired_fractions(before: RunRecord, now: RunRecord) -> dict[str, str]:
@@ -175,59 +172,55 @@ def _paired_fractions(before: RunRecord, now: RunRecord) -> dict[str, str]:
     for name in [name for name in ours if name in theirs]:
         differences = ours[name] - theirs[name]  # (m,)
         if len(differences):
-            deviation = float(differences.std())
-            found[name] = _with_interval(
-                float(differences.mean()), deviation, len(differences), now.probe[evidence.CONFIDENCE]
-            )
+            found[name] = _mean_with_interval(differences, now.probe.confidence)
     return found
 
 
 def _right_by_fraction(run: RunRecord, rows: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """How often each of these test images was predicted right, over the draws of the labels."""
-    for position, fraction in enumerate(run.probe[evidence.FEATURES][evidence.ENCODER][evidence.FRACTIONS]):
-        predicted = run.predictions.get(evidence.predicted_by(evidence.ENCODER, position))  # (draws, m)
-        if predicted is not None:
-            labels = run.predictions[evidence.TEST_LABELS][rows]
-            yield _fraction_name(fraction), (predicted[:, rows] == labels).mean(axis=0)
+    """The share of the draws of the labels in which each of these test images was predicted right."""
+    labels = run.predictions.labels[rows]
+    of_fractions = run.predictions.predicted[FeatureKind.ENCODER]  # (draws, m) each
+    for result, predicted in zip(run.probe.encoder.fractions, of_fractions, strict=True):
+        yield _fraction_name(result), (predicted[:, rows] == labels).mean(axis=0)
 
 
-def _with_interval(difference: float, deviation: float, images: int, confidence: float) -> str:
-    """A mean of paired differences and its normal interval.
-
-    Source: for right and wrong it is that of paired proportions in Fleiss, Levin and Paik 2003, section 13.1.
-    """
-    reach = statistics.NormalDist().inv_cdf((1 + confidence) / 2) * deviation / math.sqrt(images)
-    return f"{100 * difference:+.2f} ({100 * (difference - reach):+.2f} to {100 * (difference + reach):+.2f})"
+def _mean_with_interval(differences: np.ndarray, confidence: float) -> str:
+    """The mean of (m,) paired differences, and its interval, in percentage points."""
+    low, high = (100 * bound for bound in intervals.normal_interval(differences, confidence))
+    return f"{100 * differences.mean():+.2f} ({low:+.2f} to {high:+.2f})"
 
 
-def _fraction_name(fraction: Mapping[str, Any]) -> str:
-    return f"accuracy, {share(fraction[evidence.FRACTION])} of labels"
+def _fraction_name(result: FractionResult) -> str:
+    return f"accuracy, {share(result.fraction)} of labels"
 
 
-def _numbers(probe: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, str]]]:
+def _numbers(probe: ProbeReport) -> Iterator[tuple[str, tuple[float, str]]]:
     """Name -> value and text."""
-    encoder = probe[evidence.FEATURES][evidence.ENCODER]
-    for name, key in (
-        (_ACCURACY, evidence.ACCURACY),
-        ("balanced accuracy", evidence.BALANCED_ACCURACY),
-        ("kNN accuracy", evidence.KNN_ACCURACY),
-        ("AUROC", evidence.AUROC),
+    encoder = probe.encoder
+    for name, value in (
+        (_ACCURACY, encoder.accuracy),
+        ("balanced accuracy", encoder.balanced_accuracy),
+        ("kNN accuracy", encoder.knn_accuracy),
+        ("AUROC", encoder.auroc),
     ):
-        if encoder.get(key) is not None:
-            yield name, (encoder[key], percent(encoder[key], 2))
-    for fraction in encoder[evidence.FRACTIONS]:
-        if len(fraction[evidence.ACCURACIES]) > 1:
-            mean, std = fraction[evidence.ACCURACY_MEAN], fraction[evidence.ACCURACY_STD]
-            yield _fraction_name(fraction), (mean, f"{percent(mean, 2)} ± {100 * std:.2f}")
-    if evidence.CALIBRATION in encoder:
-        error = encoder[evidence.CALIBRATION][evidence.CALIBRATION_ERROR]
-        yield "expected calibration error", (error, percent(error, 2))
+        if value is not None:
+            yield name, (value, percent(value, 2))
+    for result in encoder.fractions:
+        if len(result.accuracies) > 1:
+            text = f"{percent(result.accuracy_mean, 2)} ± {100 * result.accuracy_std:.2f}"
+            yield _fraction_name(result), (result.accuracy_mean, text)
+    error = encoder.calibration.expected_calibration_error
+    yield "expected calibration error", (error, percent(error, 2))
 
 
-def _recalls(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+def _recalls(before: ProbeReport, now: ProbeReport) -> list[tuple[str, str, str, str]]:
     """Classes whose recall changed, most changed first."""
-    theirs, ours = (probe[evidence.FEATURES][evidence.ENCODER][evidence.CLASS_RECALL] for probe in (before, now))
-    pairs = [(name, theirs[name], ours[name]) for name in ours if None not in (ours[name], theirs.get(name))]
+    theirs, ours = before.encoder.class_recall, now.encoder.class_recall
+    pairs = [
+        (name, recall_before, recall)
+        for name, recall in ours.items()
+        if recall is not None and (recall_before := theirs.get(name)) is not None
+    ]
     changed = sorted((pair for pair in pairs if pair[1] != pair[2]), key=lambda pair: -abs(pair[2] - pair[1]))
     return [
         (name, percent(recall_before), percent(recall), f"{100 * (recall - recall_before):+.1f}")

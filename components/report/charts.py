@@ -1,6 +1,6 @@
-"""Line and dot charts as inline SVG: axes with labels, series labelled directly, no legend to decipher.
+"""Line and dot charts as inline SVG: axes have labels, and series are labelled directly, without a legend.
 
-Colours are CSS classes of the page, so that the charts follow its light and dark dress.
+Colours are CSS classes of the page, so that the charts follow its light and dark themes.
 """
 
 import dataclasses
@@ -19,18 +19,18 @@ _CHARACTER_PX = 7.2  # width of a label's character, roughly
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """One line: a name, its points, the number of its colour (0, 1, 2, ...), and how sure each point is."""
+    """One line: a name, its points, the number of its colour (0, 1, 2, ...), and an interval for each point."""
 
     name: str
     points: tuple[tuple[float, float], ...]
     color: int = 0
-    spans: tuple[tuple[float, float], ...] = ()  # low and high end of each point's bar; none without bars
+    spans: tuple[tuple[float, float], ...] = ()  # low and high end of each point's bar; empty: no bars
     is_reference: bool = False  # dashed, without dots
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A dashed horizontal line with a name, such as the value that chance would give."""
+    """A dashed horizontal line with a name, such as the value at chance."""
 
     name: str
     value: float
@@ -49,13 +49,13 @@ def line_chart(
     """Lines over a common x axis.
 
     Args:
-        title: what the chart shows; read out by screen readers.
+        title: what the chart shows, also for screen readers.
         series: at least one, each with at least one point; values are finite.
         x_label: what the x axis measures.
         y_label: what the y axis measures.
         references: horizontal lines to compare with.
-        y_low: lower end of the y axis; None lets the values decide.
-        y_high: upper end of the y axis.
+        y_low: lower end of the y axis; None: chosen from the values.
+        y_high: upper end of the y axis; None: likewise.
 
     Returns:
         One ``svg`` element.
@@ -88,7 +88,7 @@ def line_chart(
 
 @dataclasses.dataclass(frozen=True)
 class Dot:
-    """A mean with the single values it rests on."""
+    """A mean and the single values behind it."""
 
     mean: float
     values: tuple[float, ...] = ()
@@ -103,15 +103,15 @@ def dot_chart(
     y_label: str,
     y_high: float | None = None,
 ) -> Markup:
-    """Means with their spread at a few named places, joined by a line per row.
+    """Means with their spread for a few named columns, joined by a line per row.
 
     Args:
         title: what the chart shows.
         columns: names along the x axis.
-        rows: a name and one ``Dot`` (or None where there is no value) for each column; at least one ``Dot`` in all.
-        x_label: what the x axis holds.
+        rows: a name and one ``Dot`` (or None if there is no value) for each column; at least one ``Dot`` in all.
+        x_label: what the columns are.
         y_label: what the y axis measures.
-        y_high: upper end of the y axis.
+        y_high: upper end of the y axis; None: chosen from the values.
 
     Returns:
         One ``svg`` element; bars span the smallest to the largest value.
@@ -123,7 +123,7 @@ def dot_chart(
     x = Scale(-0.4, max(len(columns) - 0.6, 0.6), _left_of(y), right)
     marks, ends = [], []
     for number, (name, dots) in enumerate(rows):
-        shift = (number - (len(rows) - 1) / 2) * 7  # so that the bars of two rows don't hide each other
+        shift = (number - (len(rows) - 1) / 2) * 7  # so that the bars of two rows do not cover each other
         places = [(x(column) + shift, dot) for column, dot in enumerate(dots) if dot]
         if places:
             marks.append(_dots(name, places, y, number))
@@ -175,7 +175,7 @@ def _reference(reference: Reference, x: Scale, y: Scale) -> Markup:
 
 
 def _whole(ticks: list[float]) -> list[float]:
-    """Ticks of an axis that counts: no fractions of an epoch."""
+    """The whole numbers among the ticks, for axes that count epochs; all ticks if none is whole."""
     whole = [tick for tick in ticks if float(tick).is_integer()]
     return whole or ticks
 
@@ -201,7 +201,7 @@ def _x_axis_label(x: Scale, label: str) -> Markup:
 
 
 def _left_of(y: Scale) -> float:
-    """Where the plot begins: right of the axis title and of the widest tick's number."""
+    """Left edge of the plot: right of the axis title and of the widest number at a tick."""
     ticks = y.ticks(5)
     return 26 + _CHARACTER_PX * max(len(tick_text(tick, ticks)) for tick in ticks)
 

@@ -1,4 +1,4 @@
-"""Report: what a run made of its images, in one HTML page."""
+"""Report: one HTML page about the data, the training and the results of a run."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -28,13 +28,13 @@ _OPTIONAL = {
     run_record.WINDOW: standard_artifacts.Examples,
     run_record.TUNER_RESULTS: standard_artifacts.TunerResults,
     run_record.BASELINES: artifacts.BaselineReport,
-    # A Resolver has nothing to give in the first run.
+    # In the first run, the Resolver finds nothing.
     executor.BASELINE_REPORT: artifacts.Report,
 }
 
 
 class ReportSpec(ComponentSpec):
-    """Artifacts of a run, and the report of the run whose model is in use, in; a page out."""
+    """Artifacts of a run, and the report of the run whose model is in use, go in; a page comes out."""
 
     PARAMETERS = {
         artifact_files.CONFIG: ExecutionParameter(type=str),
@@ -49,7 +49,7 @@ class ReportSpec(ComponentSpec):
 
 
 class Report(base_component.BaseComponent):
-    """Writes the page that a team decides from."""
+    """Writes the page on which a team bases its decisions."""
 
     SPEC_CLASS = ReportSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
@@ -74,25 +74,25 @@ class Report(base_component.BaseComponent):
         baselines: types.BaseChannel | None = None,
         baseline_report: types.BaseChannel | None = None,
     ):
-        """Make the step.
+        """Declare the step.
 
         Args:
             examples: channel of the ingested images.
             statistics: channel of their statistics.
-            drift: channel of how far the images are from those of the span before.
+            drift: channel of the distances between these images and those of the span before.
             transform_graph: channel of Transform's graph.
             views: channel of ViewGen's views.
             pretrained_model: channel of the Trainer's model.
-            features: channel of what the encoder makes of the labelled images.
-            probe_report: channel of what linear evaluation found.
+            features: channel of the labelled images' features.
+            probe_report: channel of linear evaluation's results.
             evaluation: channel of the Evaluator's result.
             blessing: channel of the Gate's verdict.
-            pushed_model: channel of what the Pusher did.
-            config: settings of this room.
+            pushed_model: channel of the Pusher's outcome.
+            config: what the page shows.
             pipeline_config: canonical JSON of all settings, which the page shows.
-            window: channel of the spans that were trained on together; None where there is but one.
-            tuner_results: channel of the Tuner's trials; None where it is off.
-            baselines: channel of what other ways to the same classes are worth; None where they are off.
+            window: channel of the spans that were trained on together; None: data without a window.
+            tuner_results: channel of the Tuner's trials; None: the Tuner is off.
+            baselines: channel of the baselines' results; None: they are off.
             baseline_report: ``baseline_report`` of ``BlessedBaseline``; may resolve to nothing.
         """
         inputs = {

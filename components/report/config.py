@@ -1,4 +1,4 @@
-"""What can be set about the report."""
+"""Settings of the report; standard library and pydantic only."""
 
 from pydantic import Field
 

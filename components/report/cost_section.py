@@ -1,8 +1,8 @@
-"""What the steps of a run cost: seconds, and images per second where a step goes through images."""
+"""What the steps of a run cost: seconds, and images per second for steps that read images."""
 
 import dataclasses
 
-from components.contracts import evidence, ingestion_record, pretraining_record, records, views_record, window_record
+from components.contracts import ingestion_record, pretraining_record, records, views_record, window_record
 from components.report import run_record
 from components.report.run_record import RunRecord
 from components.report.scales import duration, significant
@@ -32,7 +32,7 @@ class StepCost:
 
     step: str
     seconds: float
-    images: int | None  # that went through it, each time it was read; None where it goes through none
+    images: int | None  # read by the step, counted each time; None: it reads none
 
     @property
     def time(self) -> str:
@@ -46,12 +46,12 @@ class StepCost:
 
     @property
     def images_per_second(self) -> str:
-        """For people; empty where nothing was measured."""
+        """For people; empty if nothing was measured."""
         return significant(self.images / self.seconds, 3) if self.images and self.seconds else ""
 
 
 def step_costs(record: RunRecord) -> list[StepCost]:
-    """The steps that wrote down their time, in the order of the data; TFX's Trainer does not, but training does."""
+    """The steps that stated their time, in the order of the data; for TFX's Trainer, the time is that of training."""
     seconds = {**record.trace.seconds, run_record.PRETRAINED_MODEL: record.pretraining[pretraining_record.SECONDS]}
     images = _images(record)
     return [StepCost(step, seconds[name], images.get(name)) for name, step in _STEPS.items() if name in seconds]
@@ -61,7 +61,7 @@ def _images(record: RunRecord) -> dict[str, int]:
     ingested = record.ingestion[ingestion_record.RECORDS]
     used = record.window[window_record.RECORDS] if record.window else ingested
     settings = record.pretraining[pretraining_record.SETTINGS]
-    measured = record.probe[evidence.COUNTS]
+    measured = record.probe.counts
     return {
         run_record.EXAMPLES: sum(ingested.values()),
         run_record.STATISTICS: sum(ingested.values()),
@@ -70,6 +70,6 @@ def _images(record: RunRecord) -> dict[str, int]:
         run_record.VIEWS: sum(record.views[views_record.RECORDS].values()),
         run_record.PRETRAINED_MODEL: settings[pretraining_record.TOTAL_STEPS]
         * settings[pretraining_record.IMAGES_PER_STEP],
-        run_record.FEATURES: measured[records.TRAIN] + measured[records.TEST],
-        run_record.EVALUATION: measured[records.TEST],
+        run_record.FEATURES: measured.train + measured.test,
+        run_record.EVALUATION: measured.test,
     }

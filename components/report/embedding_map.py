@@ -1,4 +1,4 @@
-"""The test representations on a plane by t-SNE, as an SVG and the points behind it."""
+"""The test representations on a plane by t-SNE, as an SVG."""
 
 import colorsys
 import dataclasses
@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT, _MARGIN = 760, 600, 26
 _MIN_IMAGES = 5
 _MAX_PLACED_NAMES = 30
 _LONGEST_NAME = 16  # characters
-# Ten colours that can be told apart on white and on near-black.
+# Ten colours that are easy to distinguish on white and on near-black.
 _PALETTE = (
     *("#4e79a7", "#f28e2b", "#e15759", "#59a14f", "#b07aa1"),
     *("#2aa5a0", "#c9a400", "#ff7fa0", "#9c755f", "#8a93a3"),
@@ -21,7 +21,7 @@ _PALETTE = (
 
 
 class NoMapError(ValueError):
-    """Representations that cannot be laid out; the message says why."""
+    """The representations cannot be laid out; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Point:
 
 
 def class_color(index: int) -> str:
-    """A colour for class ``index``; the first ten are easiest to tell apart."""
+    """A colour for class ``index``; the first ten are the easiest to distinguish."""
     if index < len(_PALETTE):
         return _PALETTE[index]
     red, green, blue = colorsys.hls_to_rgb(index * 0.618034 % 1, 0.55, 0.55)
@@ -42,11 +42,11 @@ def class_color(index: int) -> str:
 
 
 def lay_out(representations: np.ndarray, perplexity: float, seed: int) -> np.ndarray:
-    """Places of the images on a plane: t-SNE of the directions, after PCA to at most 50 dimensions.
+    """Lay the images out on a plane: t-SNE of the directions, after PCA to at most 50 dimensions.
 
     Args:
         representations: (n, d) float.
-        perplexity: > 1, lowered to a third of the images.
+        perplexity: > 1; at most a third of the images is used.
         seed: of t-SNE.
 
     Returns:
@@ -80,12 +80,12 @@ def lay_out(representations: np.ndarray, perplexity: float, seed: int) -> np.nda
 
 
 def map_svg(places: np.ndarray, points: Sequence[Point], class_names: Sequence[str]) -> Markup:
-    """The map: a dot per image, coloured by class, ringed where the head is wrong, named where each class lies.
+    """Draw the map: a dot per image in the colour of its class, ringed if the head is wrong, and the classes' names.
 
     Args:
         places: (n, 2) float in 0..1.
         points: n images, in the order of ``places``.
-        class_names: all classes; the position decides the colour.
+        class_names: all classes; the index decides the colour.
     """
     colors = {name: class_color(index) for index, name in enumerate(class_names)}
     left = _MARGIN + places[:, 0] * (_WIDTH - 2 * _MARGIN)
@@ -122,7 +122,7 @@ def _short(name: str) -> str:
 
 
 def _class_places(left: np.ndarray, top: np.ndarray, points: Sequence[Point]) -> list[tuple[str, float, float]]:
-    """For each class the point of it that is nearest to its median, so that the name lies on the class."""
+    """For each class, the point nearest to the median of the class, so that the name is among its images."""
     labels = np.array([point.label for point in points])
     places = []
     for name in sorted(set(labels)):

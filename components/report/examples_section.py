@@ -1,4 +1,4 @@
-"""What the encoder does with single images: the embedding map, nearest neighbours, and the worst mistakes."""
+"""Single images as the encoder sees them: the embedding map, nearest neighbours, and the worst mistakes."""
 
 import dataclasses
 import json
@@ -7,18 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 from markupsafe import Markup
 
-from components.contracts import evidence
+from components.contracts.stored_predictions import StoredPredictions
 from components.report.config import ReportConfig
 from components.report.embedding_map import NoMapError, Point, class_color, lay_out, map_svg
 from components.report.scales import percent
 from components.report.sprites import Sheet, sprite_sheet
 
-Predictions = Mapping[str, np.ndarray]
-
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingMap:
-    """The map, or why there is none."""
+    """The map, or the reason why there is none."""
 
     svg: Markup | None
     points_json: Markup
@@ -47,8 +45,8 @@ class Examples:
     mistake_count: int
 
 
-def examples_section(predictions: Predictions, config: ReportConfig) -> Examples:
-    """Lay out what ``test_predictions.npz`` holds; see ``contracts.evidence``."""
+def examples_section(predictions: StoredPredictions, config: ReportConfig) -> Examples:
+    """Lay out the images and answers of ``test_predictions.npz``."""
     pictures, cells = thumbnails(predictions)
     sheet = sprite_sheet("test-image", pictures) if len(pictures) else None
     neighbour_sheet, neighbours = _neighbours(predictions)
@@ -62,40 +60,43 @@ def examples_section(predictions: Predictions, config: ReportConfig) -> Examples
     )
 
 
-def thumbnails(predictions: Predictions) -> tuple[np.ndarray, dict[int, int]]:
-    """All thumbnails of test images, a fair sample first and then mistakes beside it, and row -> its thumbnail."""
-    rows = np.concatenate([predictions[evidence.THUMBNAIL_ROWS], predictions[evidence.MISTAKE_ROWS]])
-    pictures = np.concatenate([predictions[evidence.THUMBNAILS], predictions[evidence.MISTAKE_THUMBNAILS]])
+def thumbnails(predictions: StoredPredictions) -> tuple[np.ndarray, dict[int, int]]:
+    """All thumbnails of test images, the fair sample first and then other mistakes, and the thumbnail of each row."""
+    stored = predictions.pictures
+    rows = np.concatenate([stored.thumbnail_rows, stored.mistake_rows])
+    pictures = np.concatenate([stored.thumbnails, stored.mistake_thumbnails])
     return pictures, {int(row): cell for cell, row in enumerate(rows)}
 
 
-def _names(predictions: Predictions) -> list[str]:
-    return [str(name) for name in predictions[evidence.TEST_CLASS_NAMES]]
+def _names(predictions: StoredPredictions) -> list[str]:
+    return [str(name) for name in predictions.class_names]
 
 
-def _predicted(predictions: Predictions) -> np.ndarray:
-    return np.argmax(predictions[evidence.TEST_SCORES], axis=1)
+def _predicted(predictions: StoredPredictions) -> np.ndarray:
+    return np.argmax(predictions.scores, axis=1)
 
 
-def _map(predictions: Predictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig) -> EmbeddingMap:
+def _map(
+    predictions: StoredPredictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig
+) -> EmbeddingMap:
     names = _names(predictions)
-    labels, predicted = predictions[evidence.TEST_LABELS], _predicted(predictions)
+    labels, predicted = predictions.labels, _predicted(predictions)
     # The sample with thumbnails first; the order of digests makes the rest a random sample too.
-    sample = predictions[evidence.THUMBNAIL_ROWS]
+    sample = predictions.pictures.thumbnail_rows
     rows = np.concatenate([sample, np.setdiff1d(np.arange(len(labels)), sample)])[: config.embedding_map_images]
     classes = [(name, class_color(index)) for index, name in enumerate(names)]
     if not len(rows):
         return EmbeddingMap(None, Markup("[]"), classes, 0, "The map is switched off by its setting.")
     points = [Point(names[labels[row]], names[predicted[row]], cells.get(int(row))) for row in rows]
     try:
-        places = lay_out(predictions[evidence.TEST_REPRESENTATIONS][rows], config.perplexity, config.seed)
+        places = lay_out(predictions.representations[rows], config.perplexity, config.seed)
     except NoMapError as error:
         return EmbeddingMap(None, Markup("[]"), classes, 0, f"There is no map: {error}.")
     return EmbeddingMap(map_svg(places, points, names), _points_json(points, sheet), classes, len(points))
 
 
 def _points_json(points: list[Point], sheet: Sheet | None) -> Markup:
-    """What the page's script needs of each point, safe inside a script element."""
+    """The data that the page's script needs about each point, safe inside a script element."""
     content = [
         {
             "label": point.label,
@@ -110,23 +111,23 @@ def _points_json(points: list[Point], sheet: Sheet | None) -> Markup:
     return Markup(text)
 
 
-def _neighbours(predictions: Predictions) -> tuple[Sheet | None, list[tuple[Shown, list[Shown]]]]:
-    queries = predictions.get(evidence.QUERY_ROWS)
-    if queries is None or not len(queries):
+def _neighbours(predictions: StoredPredictions) -> tuple[Sheet | None, list[tuple[Shown, list[Shown]]]]:
+    stored = predictions.pictures
+    if not len(stored.query_rows):
         return None, []
-    names, labels, predicted = _names(predictions), predictions[evidence.TEST_LABELS], _predicted(predictions)
-    near = predictions[evidence.NEIGHBOUR_THUMBNAILS]
+    names, labels, predicted = _names(predictions), predictions.labels, _predicted(predictions)
+    near = stored.neighbour_thumbnails
     count, neighbours = near.shape[:2]
-    images = np.concatenate([predictions[evidence.QUERY_THUMBNAILS], near.reshape(count * neighbours, *near.shape[2:])])
+    images = np.concatenate([stored.query_thumbnails, near.reshape(count * neighbours, *near.shape[2:])])
     sheet = sprite_sheet("near-image", images)
     rows = []
-    for index, row in enumerate(queries):
+    for index, row in enumerate(stored.query_rows):
         label = names[labels[row]]
         query = Shown(sheet.name, sheet.cell(index), _judged(label, names[predicted[row]]))
         found = []
         for place in range(neighbours):
-            other = names[predictions[evidence.NEIGHBOUR_LABELS][index, place]]
-            similarity = predictions[evidence.NEIGHBOUR_SIMILARITIES][index, place]
+            other = names[stored.neighbour_labels[index, place]]
+            similarity = stored.neighbour_similarities[index, place]
             lines = [(other, "ok" if other == label else "off"), (f"{similarity:.2f}", "")]
             found.append(Shown(sheet.name, sheet.cell(count + index * neighbours + place), lines))
         rows.append((query, found))
@@ -138,12 +139,12 @@ def _judged(label: str, predicted: str) -> list[tuple[str, str]]:
 
 
 def _mistakes(
-    predictions: Predictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig
+    predictions: StoredPredictions, sheet: Sheet | None, cells: Mapping[int, int], config: ReportConfig
 ) -> tuple[list[Shown], int]:
     """The most confident mistakes that have a thumbnail, and how many mistakes there are in all."""
-    names, labels, predicted = _names(predictions), predictions[evidence.TEST_LABELS], _predicted(predictions)
+    names, labels, predicted = _names(predictions), predictions.labels, _predicted(predictions)
     wrong = np.flatnonzero(labels != predicted)
-    scores = predictions[evidence.TEST_SCORES]
+    scores = predictions.scores
     if sheet is None:
         return [], len(wrong)
     ordered = sorted((row for row in wrong if int(row) in cells), key=lambda row: -scores[row, predicted[row]])

@@ -1,6 +1,5 @@
-"""Reads what the steps of a run left in their artifacts and writes the page about it."""
+"""Reads the artifacts of a run and writes the page about it."""
 
-import dataclasses
 import json
 import logging
 import time
@@ -15,6 +14,7 @@ from tfx.utils import io_utils, path_utils
 from components.contracts import artifact_files, configuration
 from components.contracts.code_digest import model_code_digests
 from components.contracts.installed_versions import installed_versions
+from components.contracts.record_files import RecordError, write_record
 from components.report import run_record
 from components.report.config import ReportConfig
 from components.report.page import render_page
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Executor(base_executor.BaseExecutor):
-    """Opens the artifacts, has the page rendered, and writes it beside where everything lies."""
+    """Opens the artifacts, renders the page, and writes it together with ``run.json``."""
 
     def Do(
         self,
@@ -46,9 +46,7 @@ class Executor(base_executor.BaseExecutor):
         trace = _trace(run, inputs, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG]))
         record = run_record.read_record(read, trace)
         page = render_page(record, config, _baseline(before.uri) if before else None).encode("utf-8")
-        io_utils.write_string_file(
-            f"{report.uri}/{artifact_files.RUN_FILE}", json.dumps(dataclasses.asdict(trace), indent=1)
-        )
+        write_record(f"{report.uri}/{artifact_files.RUN_FILE}", trace)
         path = f"{report.uri}/{artifact_files.REPORT_FILE}"
         io_utils.write_bytes_file(path, page)
         _describe(report, inputs[run_record.BLESSING], len(page), time.monotonic() - started)
@@ -56,7 +54,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 def read(path: str) -> bytes | None:
-    """Content of a file, wherever TFX's file systems reach; None where there is none."""
+    """Content of a file on any of TFX's file systems; None if there is no such file."""
     if not fileio.exists(path):
         return None
     with fileio.open(path, "rb") as stream:
@@ -81,16 +79,16 @@ def _trace(run: str, inputs: dict[str, types.Artifact], settings: dict[str, Any]
 
 
 def _baseline(uri: str) -> RunRecord | None:
-    """The run whose model was in use; None where its files are gone."""
+    """The run whose model was in use; None if its files are gone, or another version of the project wrote them."""
     try:
         return run_record.read_record(read, run_record.read_trace(read, uri))
-    except run_record.MissingPartError as error:
+    except (run_record.MissingPartError, RecordError) as error:
         _logger.warning("report: no comparison with the model in use: %s", error)
         return None
 
 
 def _describe(report: types.Artifact, blessing: types.Artifact, size: int, seconds: float) -> None:
-    """By verdict and content a later run finds the report of the model in use."""
+    """Set the properties by which a later run finds the report of the model in use."""
     for key in (artifact_files.CONTENT_DIGEST, artifact_files.VERDICT):
         report.set_string_custom_property(key, blessing.get_string_custom_property(key))
     report.set_float_custom_property(artifact_files.SECONDS, seconds)

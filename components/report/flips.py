@@ -1,4 +1,4 @@
-"""Test images that one of two models has right and the other wrong."""
+"""Test images that one of two models predicts right and the other wrong."""
 
 import dataclasses
 import math
@@ -6,8 +6,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from components.contracts import evidence
-from components.report.examples_section import Predictions, Shown, thumbnails
+from components.contracts.stored_predictions import StoredPredictions
+from components.report.examples_section import Shown, thumbnails
 from components.report.scales import percent
 from components.report.sprites import Sheet, sprite_sheet
 
@@ -24,8 +24,9 @@ class Flipped:
 class Flips:
     """Both directions, over the test images that both models were measured on."""
 
-    images: int  # those in common
-    accuracies: tuple[float, float]  # on them; NaN where there are none
+    images: int  # in common
+    accuracies: tuple[float, float]  # on the images in common; NaN if there are none
+    differences: np.ndarray  # (images,) 1 if only the second model is right, -1 if only the first, else 0
     to_wrong: Flipped
     to_right: Flipped
     sheet: Sheet | None
@@ -46,20 +47,20 @@ class _Side:
         return self.labels == self.predicted
 
 
-def flips(before: Predictions, now: Predictions, words: tuple[str, str], limit: int) -> Flips:
-    """Compare two ``test_predictions.npz``, image by image.
+def flips(before: StoredPredictions, now: StoredPredictions, words: tuple[str, str], limit: int) -> Flips:
+    """Compare the answers of two models, image by image.
 
     Args:
-        before: of one model; see ``contracts.evidence``.
-        now: of the other.
-        words: for the two, such as "before" and "now".
-        limit: images shown per direction: of those that have a thumbnail, the ones with the surest wrong answers.
+        before: predictions of one model.
+        now: predictions of the other.
+        words: names of the two models, such as "before" and "now".
+        limit: images shown per direction: of those with a thumbnail, the ones with the most confident wrong answers.
     """
     rows_before, rows_now = common_rows(before, now)
     sides = _side(before, rows_before, words[0]), _side(now, rows_now, words[1])
     pictures = _pictures(before, now, rows_before, rows_now)
-    lost = _surest(*sides)
-    won = _surest(*reversed(sides))
+    lost = _most_confident(*sides)
+    won = _most_confident(*reversed(sides))
     shown_lost, shown_won = ([position for position in found if position in pictures][:limit] for found in (lost, won))
     shown = [*shown_lost, *shown_won]
     sheet = sprite_sheet("flipped-image", np.stack([pictures[position] for position in shown])) if shown else None
@@ -68,6 +69,7 @@ def flips(before: Predictions, now: Predictions, words: tuple[str, str], limit: 
     ]
     return Flips(
         images=len(rows_now),
+        differences=sides[1].is_right.astype(np.int64) - sides[0].is_right,
         accuracies=tuple(float(side.is_right.mean()) if len(rows_now) else math.nan for side in sides),
         to_wrong=Flipped(len(lost), captions[: len(shown_lost)]),
         to_right=Flipped(len(won), captions[len(shown_lost) :]),
@@ -75,34 +77,32 @@ def flips(before: Predictions, now: Predictions, words: tuple[str, str], limit: 
     )
 
 
-def common_rows(before: Predictions, now: Predictions) -> tuple[np.ndarray, np.ndarray]:
+def common_rows(before: StoredPredictions, now: StoredPredictions) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the test images that both were measured on, in the same order; two (m,) int arrays."""
-    _, rows_before, rows_now = np.intersect1d(
-        before[evidence.TEST_DIGESTS], now[evidence.TEST_DIGESTS], assume_unique=True, return_indices=True
-    )
+    _, rows_before, rows_now = np.intersect1d(before.digests, now.digests, assume_unique=True, return_indices=True)
     return rows_before, rows_now
 
 
-def _side(predictions: Predictions, rows: np.ndarray, word: str) -> _Side:
-    names = predictions[evidence.TEST_CLASS_NAMES].astype(str)
-    scores = predictions[evidence.TEST_SCORES][rows]
-    labels = names[predictions[evidence.TEST_LABELS][rows]]
+def _side(predictions: StoredPredictions, rows: np.ndarray, word: str) -> _Side:
+    names = predictions.class_names.astype(str)
+    scores = predictions.scores[rows]
+    labels = names[predictions.labels[rows]]
     return _Side(word, rows, labels, names[scores.argmax(axis=1)], scores.max(axis=1))
 
 
-def _surest(right: _Side, wrong: _Side) -> list[int]:
-    """Common images that ``right`` has right and ``wrong`` wrong, its highest scores first."""
+def _most_confident(right: _Side, wrong: _Side) -> list[int]:
+    """Common images that ``right`` predicts right and ``wrong`` wrong, the highest scores of ``wrong`` first."""
     positions = np.flatnonzero(right.is_right & ~wrong.is_right)
     return positions[np.argsort(-wrong.scores[positions], kind="stable")].tolist()
 
 
 def _pictures(
-    before: Predictions, now: Predictions, rows_before: np.ndarray, rows_now: np.ndarray
+    before: StoredPredictions, now: StoredPredictions, rows_before: np.ndarray, rows_now: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """Thumbnails of common images by position, all of the second model's size and colour."""
+    """Thumbnails of common images by position, all of the size and colour that the second model's have."""
     found: dict[int, np.ndarray] = {}
-    shape = now[evidence.THUMBNAILS].shape[1:]
-    for predictions, rows in ((before, rows_before), (now, rows_now)):  # the second model's own where both have one
+    shape = now.pictures.thumbnails.shape[1:]
+    for predictions, rows in ((before, rows_before), (now, rows_now)):  # the second model's own if both have one
         pictures, cells = thumbnails(predictions)
         found |= {
             position: _fitted(pictures[cells[row]], shape) for position, row in enumerate(rows.tolist()) if row in cells

@@ -2,13 +2,12 @@
 
 import dataclasses
 import io
-import logging
-from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image
 
-from components.contracts import evidence, ingestion_record, pretraining_record
+from components.contracts import ingestion_record, pretraining_record
+from components.contracts.evidence import ProbeReport, VerdictReport
 from components.report import baselines_section, calibration_section, data_section, pretraining_section, results_section
 from components.report.changes import Changes, Words, changes
 from components.report.config import ReportConfig
@@ -19,11 +18,9 @@ from components.report.results_section import Tile
 from components.report.run_record import RunRecord
 from components.report.scales import duration, percent, significant
 from components.report.settings_section import settings_section
-from components.report.sprites import data_uri
+from components.report.sprites import Sheet, data_uri
 from components.report.tuning_section import tuning_section
 from components.report.verdict_section import verdict_section
-
-_logger = logging.getLogger(__name__)
 
 _SECTIONS = (
     ("verdict", "Verdict"),
@@ -51,7 +48,7 @@ _SIDE_BY_SIDE = Words(before="A", now="B", with_before="with A", with_now="with 
 
 @dataclasses.dataclass(frozen=True)
 class ViewGrid:
-    """The picture of the views."""
+    """The picture of the views that the encoder saw."""
 
     data_uri: str
     width: int
@@ -68,8 +65,8 @@ def render_page(record: RunRecord, config: ReportConfig, baseline: RunRecord | N
 
     Args:
         record: of the run.
-        config: of this room.
-        baseline: of the run whose model was in use; None where there was none, or its files are gone.
+        config: what the page shows.
+        baseline: of the run whose model was in use; None if there was none, or its files cannot be read.
 
     Returns:
         A whole HTML document, self-contained.
@@ -78,7 +75,7 @@ def render_page(record: RunRecord, config: ReportConfig, baseline: RunRecord | N
     examples = examples_section(record.predictions, config)
     confusion = results_section.confusion(record.probe)
     costs = step_costs(record)
-    changed = _changes(baseline, record, config) if baseline else None
+    changed = changes(baseline, record, _IN_USE, config.flipped_examples) if baseline else None
     return render(
         "report.html",
         title=config.title,
@@ -114,22 +111,13 @@ def render_page(record: RunRecord, config: ReportConfig, baseline: RunRecord | N
     )
 
 
-def _changes(baseline: RunRecord, record: RunRecord, config: ReportConfig) -> Changes | None:
-    """None where an earlier version of the code wrote the baseline's files in a way that this one can't read."""
-    try:
-        return changes(baseline, record, _IN_USE, config.flipped_examples)
-    except (LookupError, TypeError, ValueError, AttributeError):
-        _logger.warning("report: no comparison with the model in use, run %s", baseline.trace.run, exc_info=True)
-        return None
-
-
 def render_comparison(first: RunRecord, second: RunRecord, config: ReportConfig) -> str:
     """The page about two runs side by side.
 
     Args:
         first: run A.
         second: run B.
-        config: of this room.
+        config: what the page shows.
 
     Returns:
         A whole HTML document, self-contained.
@@ -145,19 +133,21 @@ def render_comparison(first: RunRecord, second: RunRecord, config: ReportConfig)
     )
 
 
-def _flip_sheets(changed: Changes | None) -> list:
+def _flip_sheets(changed: Changes | None) -> list[Sheet]:
     return [changed.flips.sheet] if changed and changed.flips.sheet else []
 
 
-def _no_changes(verdict: Mapping[str, Any]) -> str:
+def _no_changes(verdict: VerdictReport) -> str:
     """Why there is nothing to compare with."""
-    in_use = verdict[evidence.IN_USE]
-    if in_use is None:
+    if verdict.in_use is None:
         return "No other model was in use."
-    digest = in_use[evidence.CONTENT_DIGEST]
-    if digest == verdict[evidence.CANDIDATE][evidence.CONTENT_DIGEST]:
+    digest = verdict.in_use.content_digest
+    if digest == verdict.candidate.content_digest:
         return "This model is the one in use."
-    return f"The run of the model in use, {digest[:12]}, left no report, or its files are gone or of another version."
+    return (
+        f"The run of the model in use, {digest[:12]}, left no report, or its files are gone or from another version of "
+        "this project."
+    )
 
 
 def _tiles(record: RunRecord, costs: list[StepCost]) -> list[Tile]:
@@ -172,19 +162,20 @@ def _tiles(record: RunRecord, costs: list[StepCost]) -> list[Tile]:
     ]
 
 
-def _results(probe: Mapping[str, Any]) -> dict[str, Any]:
+def _results(probe: ProbeReport) -> dict[str, Any]:
+    calibration = probe.encoder.calibration
     rows = results_section.comparison_rows(probe)
     has_auroc = any(row[-1] for row in rows)
     return {
-        "confidence": percent(probe[evidence.CONFIDENCE], 0),
+        "confidence": percent(probe.confidence, 0),
         "has_auroc": has_auroc,
         "comparison": rows if has_auroc else [row[:-1] for row in rows],
         "differences": results_section.difference_rows(probe),
         "fraction_chart": results_section.fraction_chart(probe),
         "fractions": results_section.fraction_rows(probe),
-        "reliability_chart": calibration_section.reliability_chart(probe),
-        "calibration_error": calibration_section.calibration_error(probe),
-        "calibration": calibration_section.calibration_rows(probe),
+        "reliability_chart": calibration_section.reliability_chart(calibration),
+        "calibration_error": calibration_section.calibration_error(calibration),
+        "calibration": calibration_section.calibration_rows(calibration),
     }
 
 

@@ -1,7 +1,7 @@
-"""Templates filled into one file that loads nothing from elsewhere.
+"""Renders templates to one HTML file that loads nothing from elsewhere.
 
-Labels, file names and messages are untrusted: the templates escape them, and the page's own policy lets no script run
-but the one it carries.
+Labels, file names and messages are untrusted: the templates escape them, and the page's own policy allows no script
+except the page's own.
 """
 
 import base64
@@ -16,7 +16,7 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def render(template: str, **contents: Any) -> str:
-    """A whole HTML document, self-contained, from ``template`` of this folder and what it shows."""
+    """A whole HTML document, self-contained, from ``template`` of this folder and its contents."""
     script = (_FOLDER / "report.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),

@@ -1,12 +1,11 @@
-"""What linear evaluation found: key numbers, comparison with simpler features, label fractions, confusions."""
+"""The results of linear evaluation: key numbers, comparison with simpler features, label fractions, confusions."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from components.contracts import evidence, records
+from components.contracts.evidence import FeatureKind, FeatureResult, FractionResult, Interval, ProbeReport
 from components.report.charts import Dot, dot_chart
 from components.report.scales import interval_text, percent, share, told_apart
 
@@ -23,100 +22,90 @@ class Tile:
     more: str = ""
 
 
-def accuracy_tiles(probe: Mapping[str, Any]) -> list[Tile]:
+def accuracy_tiles(probe: ProbeReport) -> list[Tile]:
     """The numbers people ask for first."""
-    encoder = probe[evidence.FEATURES][evidence.ENCODER]
-    images = probe[evidence.COUNTS][records.TEST]
-    interval = interval_text(encoder[evidence.ACCURACY_INTERVAL])
-    knn_interval = interval_text(encoder[evidence.KNN_ACCURACY_INTERVAL])
+    encoder = probe.encoder
+    interval = f"{interval_text(encoder.accuracy_interval)} on {probe.counts.test:,} images"
     return [
-        Tile("Test accuracy, all labels", percent(encoder[evidence.ACCURACY]), f"{interval} on {images:,} images"),
-        *(_fraction_tile(fraction) for fraction in encoder[evidence.FRACTIONS] if fraction[evidence.FRACTION] < 1),
-        Tile("kNN accuracy", percent(encoder[evidence.KNN_ACCURACY]), knn_interval),
+        Tile("Test accuracy, all labels", percent(encoder.accuracy), interval),
+        *(_fraction_tile(result) for result in encoder.fractions if result.fraction < 1),
+        Tile("kNN accuracy", percent(encoder.knn_accuracy), interval_text(encoder.knn_accuracy_interval)),
     ]
 
 
-def _fraction_tile(fraction: Mapping[str, Any]) -> Tile:
-    draws = len(fraction[evidence.ACCURACIES])
-    spread = f"± {100 * fraction[evidence.ACCURACY_STD]:.1f} over {draws} draws" if draws > 1 else ""
-    name = f"Accuracy, {share(fraction[evidence.FRACTION])} of labels"
-    return Tile(name, percent(fraction[evidence.ACCURACY_MEAN]), spread)
+def _fraction_tile(result: FractionResult) -> Tile:
+    draws = len(result.accuracies)
+    spread = f"± {100 * result.accuracy_std:.1f} over {draws} draws" if draws > 1 else ""
+    return Tile(f"Accuracy, {share(result.fraction)} of labels", percent(result.accuracy_mean), spread)
 
 
-def comparison_rows(probe: Mapping[str, Any]) -> list[list[str]]:
+def _by_kind(probe: ProbeReport) -> list[tuple[str, FeatureResult]]:
+    """Name and results of each kind of features that was measured, always in the same order."""
+    return [(kind.words, probe.features[kind]) for kind in FeatureKind if kind in probe.features]
+
+
+def comparison_rows(probe: ProbeReport) -> list[list[str]]:
     """One row per kind of features: name, dimensions, accuracy, balanced accuracy, kNN, AUROC, each with interval."""
+    return [
+        [
+            name,
+            f"{found.dimensions:,}",
+            _with_interval(found.accuracy, found.accuracy_interval),
+            _with_interval(found.balanced_accuracy, found.balanced_accuracy_interval),
+            _with_interval(found.knn_accuracy, found.knn_accuracy_interval),
+            "" if found.auroc is None else f"{found.auroc:.4f}",
+        ]
+        for name, found in _by_kind(probe)
+    ]
+
+
+def _with_interval(value: float, interval: Interval) -> str:
+    return f"{percent(value, 2)} ({interval_text(interval)})"
+
+
+def difference_rows(probe: ProbeReport) -> list[tuple[str, str, str, str]]:
+    """The encoder minus other features, paired: name of the others, percentage points, interval, meaning."""
     rows = []
-    for key, name in evidence.FEATURE_NAMES.items():
-        found = probe[evidence.FEATURES].get(key)
-        if found:
-            rows.append(
-                [
-                    name,
-                    f"{found[evidence.DIMENSIONS]:,}",
-                    _with_interval(found, evidence.ACCURACY, evidence.ACCURACY_INTERVAL),
-                    _with_interval(found, evidence.BALANCED_ACCURACY, evidence.BALANCED_ACCURACY_INTERVAL),
-                    _with_interval(found, evidence.KNN_ACCURACY, evidence.KNN_ACCURACY_INTERVAL),
-                    "" if found[evidence.AUROC] is None else f"{found[evidence.AUROC]:.4f}",
-                ]
-            )
+    for found in probe.differences:
+        where = "kNN" if found.fraction is None else f"{share(found.fraction)} of labels"
+        low, high = (100 * bound for bound in found.interval)
+        difference = f"{100 * found.difference:+.1f}"
+        rows.append(
+            (f"{found.against.words}, {where}", difference, f"{low:+.1f} to {high:+.1f}", told_apart(low, high))
+        )
     return rows
 
 
-def _with_interval(found: Mapping[str, Any], value_key: str, interval_key: str) -> str:
-    return f"{percent(found[value_key], 2)} ({interval_text(found[interval_key])})"
-
-
-def difference_rows(probe: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    """The encoder against others, paired: with what, by how many percentage points, interval, meaning."""
-    rows = []
-    for entry in probe[evidence.DIFFERENCES]:
-        against = evidence.FEATURE_NAMES.get(entry[evidence.AGAINST], entry[evidence.AGAINST])
-        fraction = entry.get(evidence.FRACTION)
-        where = "kNN" if fraction is None else f"{share(fraction)} of labels"
-        low, high = (100 * bound for bound in entry[evidence.INTERVAL])
-        difference = f"{100 * entry[evidence.DIFFERENCE]:+.1f}"
-        rows.append((f"{against}, {where}", difference, f"{low:+.1f} to {high:+.1f}", told_apart(low, high)))
-    return rows
-
-
-def fraction_chart(probe: Mapping[str, Any]) -> Markup:
+def fraction_chart(probe: ProbeReport) -> Markup:
     """Accuracy over the part of the labels used, for each kind of features."""
-    features = probe[evidence.FEATURES]
     return dot_chart(
         "Test accuracy by the part of the labels the classifier was trained with",
-        [share(entry[evidence.FRACTION]) for entry in features[evidence.ENCODER][evidence.FRACTIONS]],
-        [
-            (name, [_dot(entry) for entry in features[key][evidence.FRACTIONS]])
-            for key, name in evidence.FEATURE_NAMES.items()
-            if key in features
-        ],
+        [share(result.fraction) for result in probe.encoder.fractions],
+        [(name, [_dot(result) for result in found.fractions]) for name, found in _by_kind(probe)],
         x_label="part of the labels used",
         y_label="test accuracy, %",
     )
 
 
-def _dot(entry: Mapping[str, Any]) -> Dot:
-    values = tuple(100 * value for value in entry[evidence.ACCURACIES])
-    return Dot(100 * entry[evidence.ACCURACY_MEAN], values if len(values) > 1 else ())
+def _dot(result: FractionResult) -> Dot:
+    values = tuple(100 * value for value in result.accuracies)
+    return Dot(100 * result.accuracy_mean, values if len(values) > 1 else ())
 
 
-def fraction_rows(probe: Mapping[str, Any]) -> list[list[str]]:
+def fraction_rows(probe: ProbeReport) -> list[list[str]]:
     """The numbers of ``fraction_chart``: features, part, labels, mean, standard deviation, single draws."""
-    rows = []
-    for key, name in evidence.FEATURE_NAMES.items():
-        for entry in probe[evidence.FEATURES].get(key, {}).get(evidence.FRACTIONS, ()):
-            draws = entry[evidence.ACCURACIES]
-            rows.append(
-                [
-                    name,
-                    share(entry[evidence.FRACTION]),
-                    f"{entry[evidence.LABELS]:,}",
-                    percent(entry[evidence.ACCURACY_MEAN], 2),
-                    f"{100 * entry[evidence.ACCURACY_STD]:.2f}" if len(draws) > 1 else "",
-                    ", ".join(f"{100 * value:.1f}" for value in draws),
-                ]
-            )
-    return rows
+    return [
+        [
+            name,
+            share(result.fraction),
+            f"{result.labels:,}",
+            percent(result.accuracy_mean, 2),
+            f"{100 * result.accuracy_std:.2f}" if len(result.accuracies) > 1 else "",
+            ", ".join(f"{100 * value:.1f}" for value in result.accuracies),
+        ]
+        for name, found in _by_kind(probe)
+        for result in found.fractions
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,17 +120,17 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """What the head takes for what."""
+    """Which classes the head confuses."""
 
-    class_names: list[str]
+    class_names: tuple[str, ...]
     rows: list[tuple[str, list[Cell], str]]  # true class, one cell per predicted class, recall; empty if too many
     pairs: list[tuple[str, str, int, str]]  # true, predicted, images, share of the true class; most frequent first
     recalls: list[tuple[str, float | None, int]]  # class, recall, images; lowest recall first
 
 
-def confusion(probe: Mapping[str, Any]) -> Confusion:
+def confusion(probe: ProbeReport) -> Confusion:
     """The encoder's confusion matrix, its most frequent mistakes and recalls."""
-    matrix, names = probe[evidence.FEATURES][evidence.ENCODER][evidence.CONFUSION], probe[evidence.CLASS_NAMES]
+    matrix, names = probe.encoder.confusion, probe.class_names
     totals = [sum(row) for row in matrix]
     recalls = [
         (name, row[index] / total if total else None, total)
@@ -164,7 +153,7 @@ def confusion(probe: Mapping[str, Any]) -> Confusion:
     return Confusion(names, rows, mistakes[:_MAX_PAIRS], recalls)
 
 
-def _cells(names: list[str], true: int, counts: Sequence[int], total: int) -> list[Cell]:
+def _cells(names: Sequence[str], true: int, counts: Sequence[int], total: int) -> list[Cell]:
     return [
         Cell(
             count,

@@ -1,18 +1,22 @@
-"""Everything a run left behind that the page tells of: where it lies (``run.json``), and read into memory.
+"""Everything that a run left behind and the page shows: its places (``run.json``), and its contents in memory.
 
-``run.json`` lies beside the page, so that a later run, or a person, can put two runs side by side.
+``run.json`` is beside the page, so that a later run, or a person, can put two runs side by side.
 """
 
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+import pydantic
 
-from components.contracts import artifact_files
+from components.contracts import artifact_files, stored_predictions
+from components.contracts.baseline_record import BaselinesReport
+from components.contracts.evidence import ProbeReport, VerdictReport
+from components.contracts.record_files import RecordError, record, record_from_bytes
+from components.contracts.stored_predictions import StoredPredictions
 
+Contents = TypeVar("Contents")
 ReadBytes = Callable[[str], bytes | None]  # path -> content, or None where there is no such file
 
 # Names of the steps' outputs.
@@ -36,16 +40,16 @@ class MissingPartError(ValueError):
     """A file that a run should have left is not there; the message names it."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@record(version=1)
 class Trace:
-    """Content of ``run.json``: what is known of a run without opening its artifacts."""
+    """``run.json``: what is known of a run without opening its artifacts."""
 
     run: str  # its name in ML Metadata
-    folders: Mapping[str, str]  # output -> URI; of a model, the folder in it that holds the files
-    seconds: Mapping[str, float]  # output -> seconds of the step that wrote it
-    settings: Mapping[str, Any]  # the whole configuration
-    versions: Mapping[str, str]  # library -> version
-    code_digests: Mapping[str, str]  # room -> digest
+    folders: dict[str, str]  # output -> URI; of a model, the folder in it that holds the files
+    seconds: dict[str, float]  # output -> seconds of the step that wrote it
+    settings: dict[str, pydantic.JsonValue]  # the whole configuration
+    versions: dict[str, str]  # library -> version
+    code_digests: dict[str, str]  # folder of components -> digest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +57,9 @@ class RunRecord:
     """The parts of one run."""
 
     trace: Trace
-    verdict: Mapping[str, Any]  # contracts.evidence: verdict.json
-    probe: Mapping[str, Any]  # contracts.evidence: probe.json
-    predictions: Mapping[str, np.ndarray]  # contracts.evidence: test_predictions.npz
+    verdict: VerdictReport
+    probe: ProbeReport
+    predictions: StoredPredictions
     push: Mapping[str, Any]  # contracts.push_record: push.json
     pretraining: Mapping[str, Any]  # contracts.pretraining_record: pretraining.json
     view_grid: bytes  # PNG: views as the encoder saw them
@@ -63,32 +67,31 @@ class RunRecord:
     quarantine: tuple[Mapping[str, Any], ...]  # contracts.ingestion_record: files that were refused
     drift: Mapping[str, Any]  # contracts.drift_record: drift.json
     views: Mapping[str, Any]  # contracts.views_record: views_summary.json
-    tuning: Mapping[str, Any] | None = None  # contracts.tuning_record: tuning.json; None where it is off
-    baselines: Mapping[str, Any] | None = None  # contracts.baseline_record: baselines.json; None where they are off
-    window: Mapping[str, Any] | None = None  # contracts.window_record: window.json; None where there was one span
+    tuning: Mapping[str, Any] | None = None  # contracts.tuning_record: tuning.json; None: the Tuner is off
+    baselines: BaselinesReport | None = None  # None: they are off
+    window: Mapping[str, Any] | None = None  # contracts.window_record: window.json; None: there was one span
 
 
 def read_trace(read: ReadBytes, folder: str) -> Trace:
-    """The trace of the run whose page lies in ``folder``.
+    """The trace of the run whose page is in ``folder``.
 
     Raises:
-        MissingPartError: there is none, or another version of the code wrote it.
+        MissingPartError: there is no trace.
+        RecordError: the file is damaged, or another version of the project wrote it.
     """
-    path = f"{folder}/{artifact_files.RUN_FILE}"
-    content = _json(read, path)
-    try:
-        return Trace(**content)
-    except TypeError:
-        raise MissingPartError(f"{path} has other keys than this version of the code reads") from None
+    return _record(read, Trace, f"{folder}/{artifact_files.RUN_FILE}")
 
 
 def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
-    """Open what ``trace`` names.
+    """Read the files in the folders of ``trace``.
 
     Raises:
         MissingPartError: a file is not there.
-        ValueError: a file holds no JSON object.
+        RecordError: a file is damaged, or another version of the project wrote it.
     """
+
+    def record_of(cls: type[Contents], name: str, file: str) -> Contents:
+        return _record(read, cls, f"{trace.folders[name]}/{file}")
 
     def json_of(name: str, file: str) -> Mapping[str, Any]:
         return _json(read, f"{trace.folders[name]}/{file}")
@@ -98,9 +101,9 @@ def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
 
     return RunRecord(
         trace=trace,
-        verdict=json_of(BLESSING, artifact_files.VERDICT_FILE),
-        probe=json_of(PROBE_REPORT, artifact_files.PROBE_FILE),
-        predictions=_arrays(bytes_of(PROBE_REPORT, artifact_files.TEST_PREDICTIONS_FILE)),
+        verdict=record_of(VerdictReport, BLESSING, artifact_files.VERDICT_FILE),
+        probe=record_of(ProbeReport, PROBE_REPORT, artifact_files.PROBE_FILE),
+        predictions=_predictions(read, f"{trace.folders[PROBE_REPORT]}/{artifact_files.TEST_PREDICTIONS_FILE}"),
         push=json_of(PUSHED_MODEL, artifact_files.PUSH_FILE),
         pretraining=json_of(PRETRAINED_MODEL, artifact_files.PRETRAINING_FILE),
         view_grid=bytes_of(PRETRAINED_MODEL, artifact_files.VIEW_GRID_FILE),
@@ -109,7 +112,9 @@ def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
         drift=json_of(DRIFT, artifact_files.DRIFT_FILE),
         views=json_of(VIEWS, artifact_files.VIEWS_SUMMARY_FILE),
         tuning=json_of(TUNER_RESULTS, artifact_files.TUNING_FILE) if TUNER_RESULTS in trace.folders else None,
-        baselines=json_of(BASELINES, artifact_files.BASELINES_FILE) if BASELINES in trace.folders else None,
+        baselines=(
+            record_of(BaselinesReport, BASELINES, artifact_files.BASELINES_FILE) if BASELINES in trace.folders else None
+        ),
         window=json_of(WINDOW, artifact_files.WINDOW_FILE) if WINDOW in trace.folders else None,
     )
 
@@ -121,19 +126,22 @@ def _bytes(read: ReadBytes, path: str) -> bytes:
     return content
 
 
+def _record(read: ReadBytes, cls: type[Contents], path: str) -> Contents:
+    return record_from_bytes(cls, _bytes(read, path), path)
+
+
+def _predictions(read: ReadBytes, path: str) -> StoredPredictions:
+    return stored_predictions.from_bytes(_bytes(read, path), path)
+
+
 def _json(read: ReadBytes, path: str) -> Mapping[str, Any]:
     try:
         value = json.loads(_bytes(read, path))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        raise RecordError(f"{path}: expected JSON, found something else: {error}") from error
     if not isinstance(value, dict):
-        raise ValueError(f"{path} should hold a JSON object, found {type(value).__name__}")
+        raise RecordError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
-
-
-def _arrays(content: bytes) -> Mapping[str, np.ndarray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def _lines(content: bytes) -> tuple[Mapping[str, Any], ...]:

@@ -1,4 +1,4 @@
-"""From values to places on a chart: ranges, round tick values and how numbers are written."""
+"""From values to positions on a chart: ranges, round tick values, and numbers as text."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Where ``value`` lies, in pixels."""
+        """The position of ``value``, in pixels."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
     def ticks(self, count: int) -> list[float]:
@@ -34,7 +34,7 @@ def round_step(step: float) -> float:
 
 
 def padded_range(values: Sequence[float], low: float | None = None, high: float | None = None) -> tuple[float, float]:
-    """A range around ``values`` with some air, or from ``low`` and to ``high`` where they are given."""
+    """A range around ``values`` with a margin; ``low`` and ``high``, if given, are its ends without a margin."""
     smallest = min(values) if low is None else low
     largest = max(values) if high is None else high
     air = (largest - smallest) * 0.06 or abs(largest) * 0.1 or 1.0
@@ -42,7 +42,7 @@ def padded_range(values: Sequence[float], low: float | None = None, high: float 
 
 
 def tick_text(value: float, ticks: Sequence[float]) -> str:
-    """``value`` with as many decimals as tell neighbouring ticks apart."""
+    """``value`` with enough decimals to distinguish neighbouring ticks."""
     step = min((abs(b - a) for a, b in itertools.pairwise(ticks)), default=1.0)
     if max(abs(tick) for tick in ticks) < 1e-3 and value:
         return f"{value:.1e}".replace("e-0", "e-")
@@ -57,12 +57,12 @@ def percent(value: float, decimals: int = 1) -> str:
 
 
 def share(fraction: float) -> str:
-    """A part of the labels as a percentage, with as many decimals as it has: 0.01 becomes "1 %", unbroken."""
+    """A part of the labels as a percentage without needless decimals: 0.01 becomes "1 %", unbroken."""
     return f"{100 * fraction:g}\N{NO-BREAK SPACE}%"
 
 
 def told_apart(low: float, high: float) -> str:
-    """What the interval of a difference to something else says of the first one."""
+    """The meaning of a difference's interval: is the first one better or worse than the second?"""
     return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
 

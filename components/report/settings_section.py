@@ -1,4 +1,4 @@
-"""The configuration as lists of dotted keys, a list per room."""
+"""The configuration as lists of dotted keys, one list for each section of the configuration."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def settings_section(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Room -> (key, value) pairs; what belongs to no room comes first, under "general"."""
+    """Section -> (key, value) pairs; keys outside a section come first, under "general"."""
     general = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
-    rooms = [(key, list(flat(value))) for key, value in settings.items() if isinstance(value, Mapping)]
-    return ([("general", list(flat(general)))] if general else []) + [room for room in rooms if room[1]]
+    sections = [(key, list(flat(value))) for key, value in settings.items() if isinstance(value, Mapping)]
+    return ([("general", list(flat(general)))] if general else []) + [section for section in sections if section[1]]
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Many small images as one picture, so that a page with hundreds of thumbnails stays light."""
+"""Many small images as one picture, so that a page with hundreds of thumbnails stays small."""
 
 import base64
 import dataclasses
@@ -22,7 +22,7 @@ class Sheet:
     cell_px: int  # side of a cell in the picture
 
     def cell(self, index: int) -> str:
-        """CSS variables that choose cell ``index``; the page's ``.thumb`` does the rest, at any size."""
+        """CSS variables that choose cell ``index``; the page's rule ``.thumb`` shows it at any size."""
         row, column = divmod(index, self.columns)
         return f"--column:{column};--row:{row}"
 
@@ -55,7 +55,7 @@ def sprite_sheet(name: str, images: np.ndarray) -> Sheet:
 
 
 def _encoded(picture: Image.Image, side: int) -> tuple[str, bytes]:
-    """PNG keeps the pixels of tiny images; JPEG keeps the page small for larger ones."""
+    """PNG for tiny images, so that their pixels stay exact; JPEG for larger ones, so that the page stays small."""
     stream = io.BytesIO()
     if side <= 32:
         picture.save(stream, "PNG", optimize=True)

@@ -11,8 +11,8 @@ def element(tag: str, *children: Child, **attributes: object) -> Markup:
     Args:
         tag: name of the element, trusted.
         children: texts, which are escaped, and ``Markup``, which is not.
-        attributes: ``class_`` becomes ``class``, other underscores hyphens; numbers are rounded to two decimals; None
-            leaves the attribute out.
+        attributes: ``class_`` becomes ``class``, other underscores become hyphens; numbers are rounded to two decimals;
+            None leaves the attribute out.
     """
     named = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_text(value))}"'

@@ -1,65 +1,69 @@
-"""The top of the page: the verdict, its reason, the checks behind it, and what became of the model."""
+"""The top of the page: the verdict, its reason, its checks, and what became of the model."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import evidence, push_record
+from components.contracts import push_record
+from components.contracts.evidence import Check, ModelEntry, Verdict, VerdictReport
 from components.report.run_record import RunRecord
 from components.report.scales import percent, significant
 
 _HEADINGS = {
-    evidence.BLESSED: ("good", "Blessed"),
-    evidence.NOT_BLESSED: ("bad", "Not blessed"),
-    evidence.UNCHANGED: ("same", "Unchanged"),
+    Verdict.BLESSED: ("good", "Blessed"),
+    Verdict.NOT_BLESSED: ("bad", "Not blessed"),
+    Verdict.UNCHANGED: ("same", "Unchanged"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class ShownCheck:
+    """A check as the page shows it."""
+
+    name: str
+    value: str
+    threshold: str
+    passed: bool
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class VerdictSection:
     """The verdict as the page shows it."""
 
     style: str  # "good", "bad" or "same"
     heading: str
     reason: str
     outcome: str  # what became of the model
-    checks: list[Mapping[str, Any]]
-    warnings: list[str]
+    checks: list[ShownCheck]
+    warnings: tuple[str, ...]
     models: list[tuple[str, str, str]]  # role, content digest, accuracy
     earlier_blessings: int  # of other models on the same test images
 
 
-def verdict_section(record: RunRecord) -> Verdict:
-    """What the top of the page says about ``record``."""
-    content = record.verdict
-    style, heading = _HEADINGS[content[evidence.VERDICT]]
-    reason = content[evidence.REASON]
-    return Verdict(
+def verdict_section(run: RunRecord) -> VerdictSection:
+    """The top of the page about ``run``."""
+    report = run.verdict
+    style, heading = _HEADINGS[report.verdict]
+    return VerdictSection(
         style=style,
         heading=heading,
-        reason=reason[:1].upper() + reason[1:],
-        outcome=_outcome(record.push),
-        checks=[_check(check) for check in sorted(content[evidence.CHECKS], key=_rank)],
-        warnings=content[evidence.WARNINGS],
-        models=_models(content),
-        earlier_blessings=content[evidence.TEST_SPLIT][evidence.EARLIER_BLESSINGS],
+        reason=report.reason[:1].upper() + report.reason[1:],
+        outcome=_outcome(run.push),
+        checks=[_shown(check) for check in sorted(report.checks, key=_rank)],
+        warnings=report.warnings,
+        models=_models(report),
+        earlier_blessings=report.test_split.earlier_blessings,
     )
 
 
-def _rank(check: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Missed checks first, then thresholds, then whether the evidence fits together."""
-    is_threshold = check[evidence.NAME].startswith(("min_", "max_", "must_"))
-    return check[evidence.PASSED], not is_threshold
+def _rank(check: Check) -> tuple[bool, bool]:
+    """Missed checks first, then thresholds, then the agreement of the evidence."""
+    return check.passed, not check.name.is_threshold
 
 
-def _check(check: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": check[evidence.NAME].replace("_", " "),
-        "value": _number(check[evidence.VALUE]),
-        "threshold": _number(check[evidence.THRESHOLD]),
-        "passed": check[evidence.PASSED],
-        "text": check[evidence.TEXT],
-    }
+def _shown(check: Check) -> ShownCheck:
+    return ShownCheck(check.name.words, _number(check.value), _number(check.threshold), check.passed, check.text)
 
 
 def _number(value: float | None) -> str:
@@ -75,14 +79,13 @@ def _outcome(push: Mapping[str, Any]) -> str:
     return f"Pushed as {name}." if push[push_record.IS_NEW] else f"Already in the registry as {name}."
 
 
-def _models(content: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    roles = {
-        "this model": evidence.CANDIDATE,
-        "compared with": evidence.BASELINE,
-        "in use before": evidence.IN_USE,
+def _models(report: VerdictReport) -> list[tuple[str, str, str]]:
+    roles: dict[str, ModelEntry | None] = {
+        "this model": report.candidate,
+        "compared with": report.baseline,
+        "in use before": report.in_use,
     }
-    found = [(role, content[key]) for role, key in roles.items()]
-    return [(role, model[evidence.CONTENT_DIGEST], _share(model[evidence.ACCURACY])) for role, model in found if model]
+    return [(role, model.content_digest, _share(model.accuracy)) for role, model in roles.items() if model]
 
 
 def _share(value: float | None) -> str:

@@ -5,8 +5,10 @@ import os
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.contracts import artifact_files, baseline_record, pretraining_record, tuning_record
+from components.contracts import artifact_files, pretraining_record, tuning_record
+from components.contracts.baseline_record import BaselinesReport
 from components.contracts.files import read_json
+from components.contracts.record_files import read_record
 from pipeline.metadata.states import NodeResult
 
 
@@ -27,6 +29,6 @@ def checkpoint_folders(result: NodeResult) -> list[str]:
         found = read_json(os.path.join(result.output("tuner_results").uri, artifact_files.TUNING_FILE))
         return found[tuning_record.CHECKPOINT_DIRECTORIES]
     if result.node_id == "Baselines":
-        found = read_json(os.path.join(result.output("baselines").uri, artifact_files.BASELINES_FILE))
-        return [found[baseline_record.CHECKPOINT_DIRECTORY]]
+        path = os.path.join(result.output("baselines").uri, artifact_files.BASELINES_FILE)
+        return [read_record(BaselinesReport, path).checkpoint_directory]
     return []

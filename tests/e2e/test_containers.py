@@ -17,7 +17,9 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from components.contracts import artifact_files, evidence, pretraining_record
+from components.contracts import artifact_files, pretraining_record
+from components.contracts.evidence import ProbeReport, Verdict, VerdictReport
+from components.contracts.record_files import read_record
 from pipeline import config as pipeline_config
 from pipeline import ir_file, local_runner
 from pipeline.kfp import compilation, environment
@@ -177,19 +179,19 @@ def test_the_local_runner_comes_to_the_same_result(cluster, tmp_path):
     workdir = Workdir(tmp_path, str(cluster.data))
     local = local_runner.run(cluster.config, workdir, local_runner.RunnerKind.LOCAL)
     results = cluster.results("first")
-    verdict = _json(results["Gate"], "blessing", artifact_files.VERDICT_FILE)
-    assert verdict[evidence.VERDICT] == local.outcome.verdict == evidence.BLESSED
-    in_containers = _accuracies(_json(results["LinearProbe"], "probe_report", artifact_files.PROBE_FILE))
+    [blessing], [probe_report] = results["Gate"].outputs["blessing"], results["LinearProbe"].outputs["probe_report"]
+    verdict = read_record(VerdictReport, f"{blessing.uri}/{artifact_files.VERDICT_FILE}").verdict
+    assert verdict is local.outcome.verdict is Verdict.BLESSED
+    in_containers = _accuracies(read_record(ProbeReport, f"{probe_report.uri}/{artifact_files.PROBE_FILE}"))
     here = _accuracies(local.outcome.probe)
     assert in_containers.keys() == here.keys()
     for fraction, accuracy in in_containers.items():
         assert accuracy == pytest.approx(here[fraction], abs=_SPREAD), fraction
 
 
-def _accuracies(probe: dict) -> dict[float, float]:
+def _accuracies(probe: ProbeReport) -> dict[float, float]:
     """Test accuracy of the encoder's representations by part of the labels."""
-    rows = probe[evidence.FEATURES][evidence.ENCODER][evidence.FRACTIONS]
-    return {row[evidence.FRACTION]: row[evidence.ACCURACY_MEAN] for row in rows}
+    return {result.fraction: result.accuracy_mean for result in probe.encoder.fractions}
 
 
 def _json(result: states.NodeResult, key: str, *path: str) -> dict:

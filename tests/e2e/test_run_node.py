@@ -13,7 +13,8 @@ import sys
 import pytest
 from ml_metadata import metadata_store
 
-from components.contracts import evidence
+from components.contracts.evidence import Verdict, VerdictReport
+from components.contracts.record_files import read_record
 from pipeline import ir_file
 from pipeline.node.training_lease import IfTaken, Lease, LeaseTakenError, TrainingLease
 
@@ -100,8 +101,7 @@ def test_the_run_comes_to_its_end(cluster):
     assert {result.state for result in results.values()} == {"COMPLETE"}
     assert set(results) == set(node_ids)
     [blessing] = results["Gate"].outputs["blessing"]
-    verdict = json.loads(pathlib.Path(blessing.uri, "verdict.json").read_text())
-    assert verdict["verdict"] == evidence.BLESSED
+    assert read_record(VerdictReport, f"{blessing.uri}/verdict.json").verdict is Verdict.BLESSED
     assert (cluster.root / "registry" / "image-encoder" / "1").is_dir()
 
 

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.contracts import artifact_files, drift_record, evidence, records, window_record
+from components.contracts import artifact_files, drift_record, records, window_record
+from components.contracts.evidence import SplitCounts
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
 from pipeline.workdir import Workdir
@@ -103,7 +104,7 @@ def test_the_second_span_is_compared_and_trained_on_together_with_the_first(work
     assert (len(train), len(test)) == (240, 80)
     views = [_digests(finished, "ViewGen", "views", split, "") for split in ("train", "eval")]
     assert views[0] | views[1] == train
-    assert finished.outcome.probe[evidence.COUNTS] == {"train": 240, "test": 80}
+    assert finished.outcome.probe.counts == SplitCounts(train=240, test=80)
     drift = _read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
     assert drift[drift_record.BASELINE_SPAN] == 1
     assert {comparison[drift_record.FEATURE] for comparison in drift[drift_record.COMPARISONS]} == set(

@@ -1,4 +1,4 @@
-"""From files to numbers: protocol, test labels, what a kill leaves, and what is refused."""
+"""From files to numbers: the protocol, test labels, a killed attempt, and inputs that are refused."""
 
 import dataclasses
 import json
@@ -10,8 +10,10 @@ import pytest
 from components.baselines import comparison, images
 from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline, BaselinesConfig
-from components.contracts import artifact_files, configuration, evidence, files
-from components.contracts import baseline_record as record
+from components.contracts import artifact_files, configuration, files, stored_predictions
+from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
+from components.contracts.evidence import FeatureKind, SplitCounts
+from components.contracts.record_files import write_record
 from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.pretraining import devices
@@ -20,6 +22,7 @@ from components.simclr.augmentation.policies import CropPolicy
 from components.simclr.config import Method
 from components.simclr.encoders import keras_files
 from components.simclr.encoders.encoder import weights_digest
+from tests.components.evidence_records import make_features, make_fraction, make_predictions, make_probe
 
 from .conftest import CLASSES, IMAGE_CONFIG, pretraining_settings, write_split
 
@@ -72,20 +75,21 @@ def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathl
     ]
     labels = [np.searchsorted(CLASSES, split.labels) for split in (train, test)]
     found = probe.predict_test(values[0], labels[0], train.groups, values[1], 3, EVALUATION)
-    fractions = [{evidence.FRACTION: part.fraction, evidence.LABELS: part.labels_used} for part in found.fractions]
-    content = {
-        evidence.CLASS_NAMES: list(CLASSES),
-        evidence.COUNTS: {"train": len(labels[0]), "test": len(labels[1])},
-        evidence.ENCODER_DIGEST: "of the encoder",
-        evidence.FEATURES: {evidence.ENCODER: {evidence.FRACTIONS: fractions}},
-    }
-    files.write_json(f"{folder}/{artifact_files.PROBE_FILE}", content)
-    predicted = {
-        evidence.predicted_by(evidence.ENCODER, position): part.scores.argmax(axis=2)
-        for position, part in enumerate(found.fractions)
-    }
-    arrays = {evidence.TEST_DIGESTS: test.digests, evidence.TEST_LABELS: labels[1], **predicted}
-    files.write_arrays(f"{folder}/{artifact_files.TEST_PREDICTIONS_FILE}", arrays)
+    fractions = tuple(make_fraction(part.fraction, part.labels_used, (0.5,)) for part in found.fractions)
+    report = make_probe(
+        class_names=CLASSES,
+        counts=SplitCounts(train=len(labels[0]), test=len(labels[1])),
+        features={FeatureKind.ENCODER: make_features(fractions=fractions)},
+    )
+    write_record(f"{folder}/{artifact_files.PROBE_FILE}", report)
+    predictions = make_predictions(
+        labels[1],
+        found.fractions[-1].scores[0],
+        digests=test.digests,
+        class_names=np.array(CLASSES),
+        predicted={FeatureKind.ENCODER: tuple(part.scores.argmax(axis=2) for part in found.fractions)},
+    )
+    files.write_arrays(f"{folder}/{artifact_files.TEST_PREDICTIONS_FILE}", predictions.to_arrays())
 
 
 @pytest.fixture(scope="module")
@@ -112,33 +116,36 @@ def found(inputs):
     return comparison.compare(inputs, PROTOCOL)
 
 
-def numbers_of(found):
-    """Everything but seconds and places."""
-    methods = json.loads(json.dumps(found[record.METHODS]))
-    for entries in methods.values():
-        for training in (training for entry in entries for training in entry.get(record.TRAININGS, [])):
-            del training[record.SECONDS]
-    return methods
+def numbers_of(found: BaselinesReport, method: ClassifierKind) -> list[MethodResult]:
+    """Everything but seconds."""
+    return [
+        dataclasses.replace(
+            result, trainings=tuple(dataclasses.replace(training, seconds=0.0) for training in result.trainings)
+        )
+        for result in found.methods[method]
+    ]
 
 
 def test_every_method_is_measured_at_every_fraction(found):
-    assert list(found[record.METHODS]) == [record.PROBE, record.FROM_SCRATCH, record.FROZEN]
-    for entries in found[record.METHODS].values():
-        assert [(entry[evidence.FRACTION], entry[evidence.LABELS]) for entry in entries] == [(0.2, 12), (1.0, 60)]
-    trained = [entries for name, entries in found[record.METHODS].items() if name != record.PROBE]
-    assert all([len(entry[evidence.ACCURACIES]) for entry in entries] == [2, 1] for entries in trained)
-    assert found[record.METHODS][record.FROM_SCRATCH][1][evidence.ACCURACY_MEAN] > 0.5  # of three classes
-    assert (found[record.IMAGE_PASSES], found[record.BATCH_SIZE]) == (160, 16)
+    methods = [ClassifierKind.LINEAR_PROBE, ClassifierKind.FROM_SCRATCH, ClassifierKind.FROZEN]
+    assert list(found.methods) == methods
+    for results in found.methods.values():
+        assert [(result.fraction, result.labels) for result in results] == [(0.2, 12), (1.0, 60)]
+    trained = [found.methods[method] for method in methods[1:]]
+    assert all([len(result.accuracies) for result in results] == [2, 1] for results in trained)
+    assert all([len(result.trainings) for result in results] == [2, 1] for results in trained)
+    assert found.methods[ClassifierKind.FROM_SCRATCH][1].accuracy_mean > 0.5  # of three classes
+    assert (found.image_passes, found.batch_size) == (160, 16)
     assert all(
-        training[record.STEPS] <= 10 and training[record.HELD_OUT_IMAGES] > 0
-        for entries in trained
-        for entry in entries
-        for training in entry[record.TRAININGS]
+        training.steps <= 10 and training.held_out_images > 0
+        for results in trained
+        for result in results
+        for training in result.trainings
     )
 
 
 def test_methods_and_draws_differ(inputs, found):
-    folder = pathlib.Path(found[record.CHECKPOINT_DIRECTORY])
+    folder = pathlib.Path(found.checkpoint_directory)
     predicted = {
         str(path.relative_to(folder)): json.loads(path.read_text())["predicted"] for path in folder.rglob("*.json")
     }
@@ -150,17 +157,18 @@ def test_test_labels_decide_nothing(inputs, found, tmp_path):
     shuffled = dataclasses.replace(inputs, probe_dir=str(tmp_path / "probe"), checkpoints_root=str(tmp_path / "work"))
     for name in (artifact_files.PROBE_FILE, artifact_files.TEST_PREDICTIONS_FILE):
         files.write_bytes(f"{shuffled.probe_dir}/{name}", pathlib.Path(inputs.probe_dir, name).read_bytes())
-    arrays = files.read_arrays(f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}")
-    arrays[evidence.TEST_LABELS] = (arrays[evidence.TEST_LABELS] + 1) % 3
-    files.write_arrays(f"{shuffled.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}", arrays)
+    path = f"{shuffled.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}"
+    predictions = stored_predictions.from_bytes(files.read_bytes(path), path)
+    turned = dataclasses.replace(predictions, labels=(predictions.labels + 1) % 3)
+    files.write_arrays(path, turned.to_arrays())
     again = comparison.compare(shuffled, protocol_of(Baseline.FROZEN))
-    assert numbers_of(again)[record.FROZEN] != numbers_of(found)[record.FROZEN]
-    first, second = (pathlib.Path(one[record.CHECKPOINT_DIRECTORY], record.FROZEN) for one in (found, again))
+    assert numbers_of(again, ClassifierKind.FROZEN) != numbers_of(found, ClassifierKind.FROZEN)
+    first, second = (pathlib.Path(one.checkpoint_directory, Baseline.FROZEN.value) for one in (found, again))
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(path.name for path in second.iterdir()) and len(names) == 3
     for name in names:
         one, other = (json.loads((folder / name).read_text()) for folder in (first, second))
-        assert one["predicted"] == other["predicted"] and one[record.STEPS] == other[record.STEPS]
+        assert one["predicted"] == other["predicted"] and one["training"]["steps"] == other["training"]["steps"]
 
 
 def test_a_killed_comparison_keeps_its_finished_cells(inputs, found, tmp_path, monkeypatch):
@@ -180,11 +188,9 @@ def test_a_killed_comparison_keeps_its_finished_cells(inputs, found, tmp_path, m
     assert ("from_scratch", "0.2-0.json") in kept
     assert len(kept) < 3
     again = comparison.compare(fresh, protocol_of(Baseline.FROM_SCRATCH))
-    assert numbers_of(again)[record.FROM_SCRATCH] == numbers_of(found)[record.FROM_SCRATCH]
-    trainings = [
-        training for entry in found[record.METHODS][record.FROM_SCRATCH] for training in entry[record.TRAININGS]
-    ]
-    assert len(steps) < 25 + sum(10 + training[record.STEPS] for training in trainings) - 10  # the first cell was kept
+    assert numbers_of(again, ClassifierKind.FROM_SCRATCH) == numbers_of(found, ClassifierKind.FROM_SCRATCH)
+    trainings = [training for result in found.methods[ClassifierKind.FROM_SCRATCH] for training in result.trainings]
+    assert len(steps) < 25 + sum(10 + training.steps for training in trainings) - 10  # the first cell was kept
 
 
 def test_other_settings_have_another_place(inputs):

@@ -1,5 +1,6 @@
-"""Rates and steps are chosen on held-out images, trainings stop in time, and a killed one goes on where it was."""
+"""Rates and steps are chosen on held-out images, trainings stop in time, and a killed one resumes its checkpoint."""
 
+import dataclasses
 import itertools
 import pathlib
 
@@ -10,8 +11,7 @@ from components.baselines import comparison, images
 from components.baselines.classifier_step import ClassifierStep
 from components.baselines.config import Baseline, BaselinesConfig
 from components.baselines.finished_work import FinishedWork
-from components.baselines.fitting import Cell, Fitting, Judgement, Length, TrainImages
-from components.contracts import baseline_record as record
+from components.baselines.fitting import Cell, FittedCell, Fitting, Judgement, Length, TrainImages
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.linear_evaluation.label_draws import draw_labels
 from components.pretraining.training_step import ImageShape
@@ -84,10 +84,10 @@ def test_the_rate_that_learns_is_chosen_and_all_labels_are_trained_on(step, trai
     told = []
     cell = Cell(1.0, 0, ROWS, ((FITTING, HELD_OUT), (HELD_OUT, FITTING)))
     result = make(step, train, tmp_path, on_steps=told.append).fit_cell("scratch/1", cell, weights, predict)
-    assert result[record.LEARNING_RATE] == 0.01
-    assert result[record.HELD_OUT_IMAGES] == 60
-    assert 6 <= result[record.STEPS] <= 24
-    assert trained_on == [(40, 0, 24), (20, 0, 24)] * 2 + [(60, 0, result[record.STEPS])]
+    assert result.training.learning_rate == 0.01
+    assert result.training.held_out_images == 60
+    assert 6 <= result.training.steps <= 24
+    assert trained_on == [(40, 0, 24), (20, 0, 24)] * 2 + [(60, 0, result.training.steps)]
     assert sum(told) == 5 * 24  # every step, done or not needed, was told of once
     scores = step.scores(train.prepared(ROWS))
     assert (scores.argmax(axis=1) == train.labels).mean() > 0.6  # of three classes
@@ -96,7 +96,7 @@ def test_the_rate_that_learns_is_chosen_and_all_labels_are_trained_on(step, trai
 def test_without_held_out_images_the_first_rate_stands_to_the_end(step, train, weights, tmp_path):
     cell = Cell(0.05, 0, ROWS[:3], ())
     result = make(step, train, tmp_path, steps=3).fit_cell("scratch/few", cell, weights, predict)
-    assert (result[record.LEARNING_RATE], result[record.STEPS], result[record.HELD_OUT_IMAGES]) == (1e-8, 3, 0)
+    assert (result.training.learning_rate, result.training.steps, result.training.held_out_images) == (1e-8, 3, 0)
 
 
 def test_a_training_that_no_longer_gains_is_stopped_and_its_best_moment_kept(
@@ -109,7 +109,7 @@ def test_a_training_that_no_longer_gains_is_stopped_and_its_best_moment_kept(
     cell = Cell(1.0, 0, ROWS, ((FITTING, HELD_OUT),))
     told = []
     result = make(step, train, tmp_path, config, on_steps=told.append).fit_cell("a", cell, weights, predict)
-    assert result[record.STEPS] == 4  # looks every second step; two without gain follow the second
+    assert result.training.steps == 4  # looks every second step; two without gain follow the second
     assert next(errors) == 5  # nobody looked a fifth time
     assert sum(told) == 2 * 24
 
@@ -121,6 +121,10 @@ def test_scores_that_are_no_numbers_judge_a_training_as_lost(step, train, weight
     fresh = make(step, train, tmp_path)._look(HELD_OUT)
     assert fresh.loss == pytest.approx(20 * np.log(3), rel=1e-3)
     assert np.isfinite(lost.loss) and lost.loss > 10 * fresh.loss
+
+
+def without_seconds(cell: FittedCell) -> FittedCell:
+    return dataclasses.replace(cell, training=dataclasses.replace(cell.training, seconds=0.0))
 
 
 @pytest.mark.parametrize("killed_at", [3, 14, 30, 55])
@@ -144,9 +148,8 @@ def test_killed_and_continued_is_as_never_killed(step, train, weights, tmp_path,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClassifierStep, "run", lambda self, *values: ran.append(1) or original(self, *values))
         again = make(step, train, tmp_path / "killed", minutes=1e-9).fit_cell("scratch/1", cell, weights, predict)
-        assert len(ran) == 48 + again[record.STEPS] - (killed_at - 1)
-    del whole[record.SECONDS], again[record.SECONDS]
-    assert again == whole
+        assert len(ran) == 48 + again.training.steps - (killed_at - 1)
+    assert without_seconds(again) == without_seconds(whole)
     assert [str(path.relative_to(tmp_path / "killed")) for path in (tmp_path / "killed").rglob("*")] == [
         "scratch",
         "scratch/1.json",

@@ -10,15 +10,18 @@ import tensorflow as tf
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contracts import artifact_files, artifacts, signatures
+from components.contracts import artifact_files, artifacts, configuration, signatures
 from components.contracts.code_digest import code_digest
+from components.contracts.evidence import Check, CheckName, FeatureKind, SplitCounts, SplitUse, Verdict
 from components.contracts.images import ImageConfig
+from components.contracts.record_files import write_record
 from components.export import registry
 from components.export.component import Pusher
 from components.export.config import ExportConfig, KubeflowRegistryConfig
 from components.export.executor import Executor
 from components.export.kubeflow_registry import ModelRegistryError
 from components.ingestion.config import IngestionConfig
+from tests.components.evidence_records import make_features, make_fraction, make_probe, make_verdict
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 
@@ -29,22 +32,17 @@ PRETRAINING = {
     "tuned": {"learning_rate": 0.00123},
     "history": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 0.25}],
 }
-PROBE = {
-    "counts": {"train": 900, "test": 332},
-    "confidence": 0.95,
-    "features": {
-        "encoder": {
-            "accuracy": 0.987,
-            "accuracy_interval": [0.98, 0.99],
-            "knn_accuracy": 0.9,
-            "fractions": [
-                {"fraction": 0.1, "accuracy_mean": 0.876, "accuracy_std": 0.012},
-                {"fraction": 1.0, "accuracy_mean": 0.987, "accuracy_std": 0.0},
-            ],
-        },
-        "raw_pixels": {"accuracy": 0.5},
+PROBE = make_probe(
+    counts=SplitCounts(train=900, test=332),
+    features={
+        FeatureKind.ENCODER: make_features(
+            0.987,
+            accuracy_interval=(0.98, 0.99),
+            fractions=(make_fraction(0.1, 90, (0.864, 0.888)), make_fraction(1.0, 900, (0.987,))),
+        ),
+        FeatureKind.RAW_PIXELS: make_features(0.5),
     },
-}
+)
 
 
 class Workplace:
@@ -67,15 +65,15 @@ class Workplace:
         blessing = standard_artifacts.ModelBlessing()
         blessing.uri = str(self.root / "blessing" / str(self._runs))
         pathlib.Path(blessing.uri).mkdir(parents=True)
-        check = {"name": "min_accuracy", "value": 0.987654, "threshold": 0.9, "passed": True, "text": "in words"}
-        content = {
-            "verdict": verdict,
-            "reason": reason,
-            "checks": [check],
-            "warnings": ["few images"],
-            "test_split": {"test_split_digest": "e" * 64, "earlier_blessings": 3},
-        }
-        pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).write_text(json.dumps(content))
+        check = Check(name=CheckName.MIN_ACCURACY, value=0.987654, threshold=0.9, passed=True, text="in words")
+        report = make_verdict(
+            Verdict(verdict),
+            reason=reason,
+            checks=(check,),
+            warnings=("few images",),
+            test_split=SplitUse(test_split_digest="e" * 64, earlier_blessings=3),
+        )
+        write_record(f"{blessing.uri}/{artifact_files.VERDICT_FILE}", report)
         blessing.set_int_custom_property("blessed", int(verdict in ("blessed", "unchanged")))
         blessing.set_string_custom_property(artifact_files.VERDICT, verdict)
         blessing.set_string_custom_property(artifact_files.REASON, reason)
@@ -90,7 +88,6 @@ class Workplace:
                 f"Format-Serving/{artifact_files.PRETRAINING_FILE}",
                 PRETRAINING,
             ),
-            "probe_report": (artifacts.ProbeReport, artifact_files.PROBE_FILE, PROBE),
         }
         found = {}
         for name, (kind, file, content) in contents.items():
@@ -100,7 +97,10 @@ class Workplace:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content))
             found[name] = [artifact]
-        return found
+        probe_report = artifacts.ProbeReport()
+        probe_report.uri = str(self.root / "probe_report")
+        write_record(f"{probe_report.uri}/{artifact_files.PROBE_FILE}", PROBE)
+        return {**found, "probe_report": [probe_report]}
 
     def push(self, digest: str, verdict: str, reason: str = "accuracy 0.99 is at least 0.9", span: int | None = None):
         pushed = standard_artifacts.PushedModel()
@@ -217,15 +217,15 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
     assert record["pretraining"]["last_epoch"] == {"epoch": 2, "loss": 0.25} and "history" not in record["pretraining"]
     assert record["settings"] == {"pretraining": {"epochs": 7}}
     assert record["pretraining"]["tuned"] == {"learning_rate": 0.00123}
-    assert record["results"] == PROBE and record["verdict"]["verdict"] == "blessed"
-    assert record["code_digests"]["pretraining"] == code_digest("components.pretraining.executor")
+    assert record["results"] == json.loads(configuration.to_json(PROBE)) and record["verdict"]["verdict"] == "blessed"
+    assert record["code_digests"]["pretraining"] == code_digest("pretraining")
     assert record["libraries"]["tensorflow"] == tf.__version__
     card = (version / registry.MODEL_CARD_FILE).read_text()
     for text in (
         "pretrained with BYOL",
         "## Intended use",
-        "| this encoder | 0.987 (0.980 to 0.990) |  | 0.900 | 0.876 ± 0.012 |",
-        "| raw pixels | 0.500 |  |  |  |",
+        "| this encoder | 0.987 (0.980 to 0.990) | 0.987 (0.887 to 1.037) | 0.967 (0.867 to 1.017) | 0.876 ± 0.012 |",
+        "| raw pixels | 0.500 (0.400 to 0.550) | 0.500 (0.400 to 0.550) | 0.480 (0.380 to 0.530) |  |",
         "  - train: 900",
         "- span: 12",
         "like the 1232 of `/images`",

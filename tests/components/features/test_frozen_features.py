@@ -1,12 +1,14 @@
 """From record files to a Features artifact and back."""
 
-import json
 import pathlib
 
 import numpy as np
 import pytest
 
-from components.contracts import artifact_files, evidence, features_record, records
+from components.contracts import artifact_files, records
+from components.contracts.evidence import FeatureKind
+from components.contracts.features_record import FeaturesSummary
+from components.contracts.record_files import RecordError, read_record
 from components.features import extraction, frozen_features, stored
 from components.features.config import FeaturesConfig
 from tests.components.labelled_shapes import image_record
@@ -34,29 +36,29 @@ def test_what_is_read_is_what_the_encoder_gives(workplace, extracted):
     folder, written = extracted
     preparation = extraction.Preparation(str(workplace.transform_graph_dir))
     encoder = frozen_features.load_model(str(workplace.encoder_dir), artifact_files.ENCODER_FILE)
-    encoders = {"direct": lambda pixels: encoder(pixels, training=False)}
+    encoders = {FeatureKind.ENCODER: lambda pixels: encoder(pixels, training=False)}
     for split, count in COUNTS.items():
         found = stored.read(str(folder), split)
         assert {name: values.shape for name, values in found.features.items()} == {
-            evidence.ENCODER: (count, 16),
-            evidence.RANDOM_ENCODER: (count, 16),
-            evidence.RAW_PIXELS: (count, 36),
+            FeatureKind.ENCODER: (count, 16),
+            FeatureKind.RANDOM_ENCODER: (count, 16),
+            FeatureKind.RAW_PIXELS: (count, 36),
         }
         direct = extraction.extract_features(workplace.files(split), preparation, encoders, 50, split)
-        np.testing.assert_allclose(found.features[evidence.ENCODER], direct.features["direct"], atol=1e-5)
+        np.testing.assert_allclose(found.features[FeatureKind.ENCODER], direct.features[FeatureKind.ENCODER], atol=1e-5)
         for name in ("digests", "labels", "groups"):
             assert getattr(found, name).tolist() == getattr(direct, name).tolist()
     assert written.counts == COUNTS
     assert written.bytes == sum(path.stat().st_size - 128 for path in folder.glob("*/*.npy"))  # without NumPy's header
-    summary = json.loads((folder / artifact_files.FEATURES_FILE).read_text())
-    assert summary[features_record.ENCODER_DIGEST] == written.encoder_digest
-    assert summary[features_record.CONFIG]["raw_pixels_max_px"] == 6
+    summary = read_record(FeaturesSummary, str(folder / artifact_files.FEATURES_FILE))
+    assert summary.encoder_digest == written.encoder_digest
+    assert summary.config["raw_pixels_max_px"] == 6
 
 
 def test_only_what_was_asked_for_is_extracted(workplace, tmp_path):
     config = FeaturesConfig(raw_pixels=False, random_encoder=False)
     frozen_features.extract(make_inputs(workplace), str(tmp_path), config)
-    assert list(stored.read(str(tmp_path), records.TEST).features) == [evidence.ENCODER]
+    assert list(stored.read(str(tmp_path), records.TEST).features) == [FeatureKind.ENCODER]
 
 
 def test_a_damaged_artifact_is_named(extracted, tmp_path):
@@ -65,8 +67,11 @@ def test_a_damaged_artifact_is_named(extracted, tmp_path):
         copy = tmp_path / path.relative_to(folder)
         copy.parent.mkdir(exist_ok=True)
         copy.write_bytes(path.read_bytes())
-    np.save(tmp_path / records.TEST / f"{evidence.ENCODER}.npy", np.zeros((89, 16), np.float32))
+    np.save(tmp_path / records.TEST / "encoder.npy", np.zeros((89, 16), np.float32))
     with pytest.raises(ValueError, match=r"test/encoder\.npy: expected an array of \(90, 16\), found \(89, 16\)"):
+        stored.read(str(tmp_path), records.TEST)
+    (tmp_path / artifact_files.FEATURES_FILE).write_text("{}")
+    with pytest.raises(RecordError, match=r"features\.json: format_version: expected 1, found None"):
         stored.read(str(tmp_path), records.TEST)
 
 

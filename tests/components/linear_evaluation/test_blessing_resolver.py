@@ -13,7 +13,8 @@ from tfx.orchestration import metadata, pipeline
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.types import Channel, standard_artifacts
 
-from components.contracts import artifact_files, artifacts, evidence
+from components.contracts import artifact_files, artifacts
+from components.contracts.evidence import Verdict
 from components.linear_evaluation import blessing_resolver
 from components.linear_evaluation.blessing_resolver import (
     BlessedBaseline,
@@ -51,12 +52,12 @@ class History:
         found = resolve_baseline(candidate, self.models, self.blessings)
         return tuple(artifact.id if artifact else None for artifact in found)
 
-    def judge(self, candidate, verdict: str) -> int:
+    def judge(self, candidate, verdict: Verdict) -> int:
         """Give a verdict as the Gate does, and return the blessing's id."""
         baseline, in_force = resolve_baseline(candidate, self.models, self.blessings)
         blessing = standard_artifacts.ModelBlessing()
         blessing.id = 200 + len(self.blessings)
-        describe(blessing, candidate, baseline, in_force, verdict)
+        describe(blessing, candidate, baseline, in_force, verdict.value)
         self.blessings[blessing.id] = blessing
         return blessing.id
 
@@ -77,45 +78,45 @@ def test_nothing_is_in_use_at_first():
     history = History()
     first = history.model("a")
     assert history.resolve(first) == (None, None)
-    history.judge(first, evidence.NOT_BLESSED)
+    history.judge(first, Verdict.NOT_BLESSED)
     assert history.resolve(first) == (None, None)
 
 
 def test_an_unchanged_run_resolves_what_the_first_one_did():
     history = History()
     first = history.model("a")
-    blessing = history.judge(first, evidence.BLESSED)
+    blessing = history.judge(first, Verdict.BLESSED)
     assert history.resolve(first) == (None, None)
     second = history.model("b")
     assert history.resolve(second) == (first.id, blessing)
-    history.judge(second, evidence.BLESSED)
+    history.judge(second, Verdict.BLESSED)
     assert history.resolve(second) == (first.id, blessing)
 
 
 def test_a_blessing_of_an_older_span_is_not_in_force_after_one_of_a_newer():
     history = History()
     newer, older = history.model("a", span=13), history.model("b", span=12)
-    in_force = history.judge(newer, evidence.BLESSED)
-    history.judge(older, evidence.BLESSED)  # by a Gate that did not know of the newer one yet
+    in_force = history.judge(newer, Verdict.BLESSED)
+    history.judge(older, Verdict.BLESSED)  # by a Gate that did not know of the newer one yet
     candidate = history.model("c", span=14)
     assert history.resolve(candidate) == (newer.id, in_force)
-    latest = history.judge(candidate, evidence.BLESSED)
+    latest = history.judge(candidate, Verdict.BLESSED)
     assert history.resolve(history.model("d", span=14)) == (candidate.id, latest)
     without_spans = history.model("e")
-    assert history.judge(without_spans, evidence.BLESSED)
+    assert history.judge(without_spans, Verdict.BLESSED)
     assert history.resolve(history.model("f", span=1))[0] == without_spans.id
 
 
 def test_going_back_compares_with_the_model_in_use():
     history = History()
     first, second = history.model("a"), history.model("b")
-    history.judge(first, evidence.BLESSED)
-    of_second = history.judge(second, evidence.BLESSED)
+    history.judge(first, Verdict.BLESSED)
+    of_second = history.judge(second, Verdict.BLESSED)
     assert history.resolve(first) == (second.id, of_second)
-    history.judge(first, evidence.NOT_BLESSED)
+    history.judge(first, Verdict.NOT_BLESSED)
     assert history.resolve(first) == (second.id, of_second)
     # Had it won, it would be in use again, though its artifact is the older one.
-    of_first = history.judge(first, evidence.BLESSED)
+    of_first = history.judge(first, Verdict.BLESSED)
     assert history.resolve(first) == (second.id, of_second)
     assert history.resolve(second) == (first.id, of_first)
 
@@ -125,17 +126,17 @@ def test_a_model_of_other_classes_is_no_baseline_but_stays_in_force():
     first, grown = history.model("a"), history.model("b")
     first.set_string_custom_property(artifact_files.CLASSES_DIGEST, "cat, dog")
     grown.set_string_custom_property(artifact_files.CLASSES_DIGEST, "cat, cow, dog")
-    in_force = history.judge(first, evidence.BLESSED)
+    in_force = history.judge(first, Verdict.BLESSED)
     assert history.resolve(grown) == (None, in_force)
-    history.judge(grown, evidence.BLESSED)
+    history.judge(grown, Verdict.BLESSED)
     assert history.resolve(grown) == (None, in_force)  # again, from the cache
 
 
 def test_a_rejected_model_changes_nothing():
     history = History()
     first, rejected = history.model("a"), history.model("c")
-    of_first = history.judge(first, evidence.BLESSED)
-    history.judge(rejected, evidence.NOT_BLESSED)
+    of_first = history.judge(first, Verdict.BLESSED)
+    history.judge(rejected, Verdict.NOT_BLESSED)
     assert history.resolve(rejected) == (first.id, of_first)
     assert history.resolve(first) == (None, None)
 
@@ -143,16 +144,16 @@ def test_a_rejected_model_changes_nothing():
 def test_the_same_content_under_another_artifact():
     history = History()
     first, second = history.model("a"), history.model("b")
-    history.judge(first, evidence.BLESSED)
-    of_second = history.judge(second, evidence.BLESSED)
+    history.judge(first, Verdict.BLESSED)
+    of_second = history.judge(second, Verdict.BLESSED)
     twin = history.model("b")
     assert history.resolve(twin) == (first.id, of_second)
-    history.judge(twin, evidence.UNCHANGED)
+    history.judge(twin, Verdict.UNCHANGED)
     assert history.resolve(twin) == (first.id, of_second)
     assert history.resolve(second)[0] == first.id
     third = history.model("d")
     assert history.resolve(third) == (second.id, of_second)
-    of_third = history.judge(third, evidence.BLESSED)
+    of_third = history.judge(third, Verdict.BLESSED)
     assert history.resolve(twin) == (third.id, of_third)
 
 
@@ -160,15 +161,15 @@ def test_other_models_blessed_on_the_same_test_images_are_counted_once_each():
     history = History()
     first, elsewhere, rejected = history.model("a"), history.model("b", test_split="u"), history.model("c")
     assert history.earlier(first) == []
-    of_first = history.judge(first, evidence.BLESSED)
+    of_first = history.judge(first, Verdict.BLESSED)
     assert history.earlier(first) == []
-    of_elsewhere = history.judge(elsewhere, evidence.BLESSED)
-    history.judge(rejected, evidence.NOT_BLESSED)
+    of_elsewhere = history.judge(elsewhere, Verdict.BLESSED)
+    history.judge(rejected, Verdict.NOT_BLESSED)
     assert history.earlier(rejected) == [of_first]
     assert history.earlier(history.model("d", test_split="u")) == [of_elsewhere]
     again = history.model("e")
-    of_again = history.judge(again, evidence.BLESSED)
-    history.judge(first, evidence.BLESSED)
+    of_again = history.judge(again, Verdict.BLESSED)
+    history.judge(first, Verdict.BLESSED)
     assert history.earlier(first) == [of_again]
     assert history.earlier(history.model("a")) == [of_again]  # the same content under another artifact
     assert history.earlier(history.model("f")) == [of_first, of_again]
@@ -177,18 +178,18 @@ def test_other_models_blessed_on_the_same_test_images_are_counted_once_each():
 def test_an_unchanged_run_counts_what_the_first_one_did():
     history = History()
     first, second = history.model("a"), history.model("b", span=5)
-    of_first = history.judge(first, evidence.BLESSED)
-    history.judge(second, evidence.BLESSED)
+    of_first = history.judge(first, Verdict.BLESSED)
+    history.judge(second, Verdict.BLESSED)
     assert history.earlier(second) == [of_first]
-    history.judge(history.model("c", span=4), evidence.BLESSED)  # of an older span, so not in force
+    history.judge(history.model("c", span=4), Verdict.BLESSED)  # of an older span, so not in force
     assert history.earlier(second) == [of_first]
 
 
-def make_report(number: int, digest: str, verdict: str) -> artifacts.Report:
+def make_report(number: int, digest: str, verdict: Verdict) -> artifacts.Report:
     report = artifacts.Report()
     report.id = number
     report.set_string_custom_property(artifact_files.CONTENT_DIGEST, digest)
-    report.set_string_custom_property(artifact_files.VERDICT, verdict)
+    report.set_string_custom_property(artifact_files.VERDICT, verdict.value)
     return report
 
 
@@ -196,11 +197,11 @@ def test_the_report_of_the_model_in_use_is_the_latest_of_a_run_that_blessed_it()
     reports = [
         make_report(number, digest, verdict)
         for number, digest, verdict in (
-            (3, "a", evidence.BLESSED),
-            (2, "a", evidence.BLESSED),
-            (4, "a", evidence.UNCHANGED),
-            (5, "b", evidence.BLESSED),
-            (6, "c", evidence.NOT_BLESSED),
+            (3, "a", Verdict.BLESSED),
+            (2, "a", Verdict.BLESSED),
+            (4, "a", Verdict.UNCHANGED),
+            (5, "b", Verdict.BLESSED),
+            (6, "c", Verdict.NOT_BLESSED),
         )
     ]
 
@@ -216,14 +217,14 @@ def test_the_report_of_the_model_in_use_is_the_latest_of_a_run_that_blessed_it()
 def test_blessings_of_others_and_of_lost_models_do_not_count(caplog):
     history = History()
     first, second = history.model("a"), history.model("b")
-    of_first = history.judge(first, evidence.BLESSED)
+    of_first = history.judge(first, Verdict.BLESSED)
     stranger = standard_artifacts.ModelBlessing()  # as the Evaluator writes it
     stranger.id = 900
     stranger.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, 1)
     stranger.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, second.id)
     history.blessings[stranger.id] = stranger
     assert history.resolve(history.model("c")) == (first.id, of_first)
-    history.judge(second, evidence.BLESSED)
+    history.judge(second, Verdict.BLESSED)
     del history.models[second.id]
     with caplog.at_level(logging.WARNING):
         assert history.resolve(history.model("d")) == (first.id, of_first)
@@ -264,7 +265,7 @@ class Runs:
 
     root: str
 
-    def run(self, digest: str, verdict: str, code: str = "1") -> dict[str, str]:
+    def run(self, digest: str, verdict: Verdict, code: str = "1") -> dict[str, str]:
         """States of the executions of one run by node, and what the resolver found, as content digests."""
         candidate = Candidate(digest=digest, code=code)
         resolver = Resolver(
@@ -279,7 +280,7 @@ class Runs:
             model=candidate.outputs["model"],
             baseline_model=resolver.outputs["model"],
             model_blessing=resolver.outputs["model_blessing"],
-            verdict=verdict,
+            verdict=verdict.value,
         )
         connection = metadata.sqlite_metadata_connection_config(f"{self.root}/metadata.sqlite")
         LocalDagRunner().run(
@@ -321,16 +322,16 @@ def test_a_real_pipeline_resolves_and_caches_as_the_rule_says(tmp_path):
         return outcome["baseline"], outcome["Candidate"], outcome["Judge"]
 
     # The very first run: neither baseline nor blessing, not even the type of a blessing.
-    assert summary(runs.run("a", evidence.BLESSED)) == ("none", fresh, fresh)
-    assert summary(runs.run("a", evidence.BLESSED)) == ("none", cached, cached)
-    assert summary(runs.run("b", evidence.BLESSED)) == ("a", fresh, fresh)
-    assert summary(runs.run("b", evidence.BLESSED)) == ("a", cached, cached)
+    assert summary(runs.run("a", Verdict.BLESSED)) == ("none", fresh, fresh)
+    assert summary(runs.run("a", Verdict.BLESSED)) == ("none", cached, cached)
+    assert summary(runs.run("b", Verdict.BLESSED)) == ("a", fresh, fresh)
+    assert summary(runs.run("b", Verdict.BLESSED)) == ("a", cached, cached)
     # Back to the first settings: judged anew, against the model in use.
-    assert summary(runs.run("a", evidence.NOT_BLESSED)) == ("b", cached, fresh)
-    assert summary(runs.run("a", evidence.NOT_BLESSED)) == ("b", cached, cached)
+    assert summary(runs.run("a", Verdict.NOT_BLESSED)) == ("b", cached, fresh)
+    assert summary(runs.run("a", Verdict.NOT_BLESSED)) == ("b", cached, cached)
     # A rejected third, and back to the second: nothing has changed for it.
-    assert summary(runs.run("c", evidence.NOT_BLESSED)) == ("b", fresh, fresh)
-    assert summary(runs.run("b", evidence.BLESSED)) == ("a", cached, cached)
+    assert summary(runs.run("c", Verdict.NOT_BLESSED)) == ("b", fresh, fresh)
+    assert summary(runs.run("b", Verdict.BLESSED)) == ("a", cached, cached)
     # Edited code that gives the same content: judged once, then cached.
-    assert summary(runs.run("b", evidence.UNCHANGED, code="2")) == ("a", fresh, fresh)
-    assert summary(runs.run("b", evidence.UNCHANGED, code="2")) == ("a", cached, cached)
+    assert summary(runs.run("b", Verdict.UNCHANGED, code="2")) == ("a", fresh, fresh)
+    assert summary(runs.run("b", Verdict.UNCHANGED, code="2")) == ("a", cached, cached)

@@ -4,7 +4,6 @@ import json
 import pathlib
 import shutil
 
-import numpy as np
 import pytest
 from tfx import types
 from tfx.components import Pusher
@@ -15,7 +14,9 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.proto import pusher_pb2
 from tfx.types import Channel, standard_artifacts
 
-from components.contracts import artifact_files, artifacts, configuration, evidence, records
+from components.contracts import artifact_files, artifacts, configuration, records, stored_predictions
+from components.contracts.evidence import SplitUse, Verdict, VerdictReport
+from components.contracts.record_files import read_record
 from components.features.component import FeatureExtractor
 from components.features.config import FeaturesConfig
 from components.linear_evaluation import evaluation_result
@@ -139,9 +140,9 @@ class Runs:
 
 def stored_accuracies(report_dir: str) -> dict:
     """Accuracy over all test images and by class, counted from the stored predictions."""
-    with np.load(pathlib.Path(report_dir, artifact_files.TEST_PREDICTIONS_FILE)) as stored:
-        right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
-        names = stored[evidence.TEST_CLASS_NAMES][stored[evidence.TEST_LABELS]]
+    path = pathlib.Path(report_dir, artifact_files.TEST_PREDICTIONS_FILE)
+    stored = stored_predictions.from_bytes(path.read_bytes(), str(path))
+    right, names = stored.predicted_classes == stored.true_classes, stored.true_classes
     return {None: right.mean(), **{name: right[names == name].mean() for name in set(names.tolist())}}
 
 
@@ -152,7 +153,7 @@ def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     assert {name: states[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
     report = runs.latest(artifacts.ProbeReport)
     blessing = runs.latest(standard_artifacts.ModelBlessing)
-    assert blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.BLESSED
+    assert blessing.get_string_custom_property(artifact_files.VERDICT) == Verdict.BLESSED
     assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 1
 
     # TFMA, which read the records and ran the SavedModel itself, counts what the probe counted.
@@ -170,17 +171,16 @@ def test_good_encoder_same_again_worse_encoder(workplace, tmp_path):
     worse = runs.run(artifact_files.INITIAL_ENCODER_FILE)
     assert {name: worse[name] for name in steps} == dict.fromkeys(steps, "COMPLETE")
     blessing = runs.latest(standard_artifacts.ModelBlessing)
-    assert blessing.get_string_custom_property(artifact_files.VERDICT) == evidence.NOT_BLESSED
+    assert blessing.get_string_custom_property(artifact_files.VERDICT) == Verdict.NOT_BLESSED
     assert runs.latest(standard_artifacts.PushedModel).get_int_custom_property("pushed") == 0
-    verdict = json.loads(pathlib.Path(blessing.uri, artifact_files.VERDICT_FILE).read_text())
-    assert "below the model in use" in verdict[evidence.REASON]
-    assert "the untrained encoder's" in verdict[evidence.REASON]
-    assert verdict[evidence.TEST_SPLIT] == {
-        evidence.TEST_SPLIT_DIGEST: report.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST),
-        evidence.EARLIER_BLESSINGS: 1,
-    }
-    assert verdict[evidence.BASELINE][evidence.ACCURACY] == pytest.approx(good_accuracy)
-    assert verdict[evidence.CANDIDATE][evidence.ACCURACY] == pytest.approx(
+    verdict = read_record(VerdictReport, f"{blessing.uri}/{artifact_files.VERDICT_FILE}")
+    assert "below that of the model in use" in verdict.reason
+    assert "the untrained encoder's" in verdict.reason
+    assert verdict.test_split == SplitUse(
+        test_split_digest=report.get_string_custom_property(artifact_files.TEST_SPLIT_DIGEST), earlier_blessings=1
+    )
+    assert verdict.baseline.accuracy == pytest.approx(good_accuracy)
+    assert verdict.candidate.accuracy == pytest.approx(
         stored_accuracies(runs.latest(artifacts.ProbeReport).uri)[None], abs=1e-6
     )
 

@@ -1,13 +1,15 @@
 """From record files to report, predictions and SavedModel."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts import artifact_files, evidence, records, signatures
+from components.contracts import artifact_files, records, signatures, stored_predictions
+from components.contracts.evidence import FeatureKind, ProbeReport, SplitCounts
+from components.contracts.record_files import read_record
+from components.contracts.stored_predictions import StoredPredictions
 from components.features import frozen_features
 from components.features.config import FeaturesConfig
 from components.linear_evaluation import linear_probe
@@ -58,33 +60,35 @@ def outcome(workplace, features_dir, tmp_path_factory):
 
 def test_the_report_holds_every_kind_of_features(outcome):
     root, report = outcome
-    assert json.loads((root / "report" / artifact_files.PROBE_FILE).read_text()) == json.loads(json.dumps(report))
-    assert report[evidence.CLASS_NAMES] == list(CLASSES)
-    assert report[evidence.COUNTS] == {"train": 120, "test": 90}
-    assert list(report[evidence.FEATURES]) == [evidence.ENCODER, evidence.RANDOM_ENCODER, evidence.RAW_PIXELS]
-    assert len(report[evidence.DIFFERENCES]) == 6
+    assert read_record(ProbeReport, str(root / "report" / artifact_files.PROBE_FILE)) == report
+    assert report.class_names == CLASSES
+    assert report.counts == SplitCounts(train=120, test=90)
+    assert list(report.features) == list(FeatureKind)
+    assert len(report.differences) == 6
     trained, untrained = (
-        report[evidence.FEATURES][name][evidence.FRACTIONS][0][evidence.ACCURACY_MEAN]
-        for name in (evidence.ENCODER, evidence.RANDOM_ENCODER)
+        report.features[kind].fractions[0].accuracy_mean for kind in (FeatureKind.ENCODER, FeatureKind.RANDOM_ENCODER)
     )
     assert trained > untrained + 0.1  # the encoder was trained, and the probe sees it
-    assert set(report[evidence.SECONDS]) == {"reading", "classifiers", "export", "intervals", "pictures"}
+    assert set(report.seconds) == {"reading", "classifiers", "images", "export", "pictures", "intervals"}
+
+
+def read_predictions(root) -> StoredPredictions:
+    path = root / "report" / artifact_files.TEST_PREDICTIONS_FILE
+    return stored_predictions.from_bytes(path.read_bytes(), str(path))
 
 
 def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(workplace, outcome):
     root, report = outcome
-    with np.load(root / "report" / artifact_files.TEST_PREDICTIONS_FILE) as stored:
-        stored = dict(stored)
-    right = stored[evidence.TEST_SCORES].argmax(axis=1) == stored[evidence.TEST_LABELS]
-    assert right.mean() == pytest.approx(report[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY])
+    stored = read_predictions(root)
+    right = stored.scores.argmax(axis=1) == stored.labels
+    assert right.mean() == pytest.approx(report.encoder.accuracy)
     assert 0.4 < right.mean() < 1  # else the comparison below would prove little
-    for name, found in report[evidence.FEATURES].items():
-        for position, entry in enumerate(found[evidence.FRACTIONS]):
-            of_draws = stored[evidence.predicted_by(name, position)] == stored[evidence.TEST_LABELS]
-            assert of_draws.mean(axis=1).tolist() == pytest.approx(entry[evidence.ACCURACIES])
+    for kind, found in report.features.items():
+        for result, predicted in zip(found.fractions, stored.predicted[kind], strict=True):
+            assert (predicted == stored.labels).mean(axis=1).tolist() == pytest.approx(result.accuracies)
     with np.load(root / "model" / signatures.PREDICTIONS_FILE) as beside:
-        assert beside[signatures.PREDICTED_DIGESTS].tolist() == stored[evidence.TEST_DIGESTS].tolist()
-        names = np.array(CLASSES)[stored[evidence.TEST_LABELS]]
+        assert beside[signatures.PREDICTED_DIGESTS].tolist() == stored.digests.tolist()
+        names = np.array(CLASSES)[stored.labels]
         assert (beside[signatures.PREDICTED_CLASSES] == names).tolist() == right.tolist()
 
     served = tf.saved_model.load(str(root / "model")).signatures[signatures.CLASSIFY]
@@ -94,32 +98,42 @@ def test_stored_predictions_give_the_reported_accuracy_and_the_served_scores(wor
         digest = feature[records.DIGEST].bytes_list.value[0].decode()
         images[digest] = feature[records.IMAGE].bytes_list.value[0]
         labels[digest] = feature[records.LABEL].bytes_list.value[0].decode()
-    digests = stored[evidence.TEST_DIGESTS].tolist()
+    digests = stored.digests.tolist()
     scores = served(image=tf.constant([images[digest] for digest in digests]))[signatures.SCORES].numpy()
-    np.testing.assert_allclose(scores, stored[evidence.TEST_SCORES], atol=1e-4)
-    names = stored[evidence.TEST_CLASS_NAMES][stored[evidence.TEST_LABELS]]
-    assert names.tolist() == [labels[digest] for digest in digests]
+    np.testing.assert_allclose(scores, stored.scores, atol=1e-4)
+    assert stored.true_classes.tolist() == [labels[digest] for digest in digests]
 
 
 def test_pictures_belong_to_their_images(outcome):
     root, _ = outcome
-    with np.load(root / "report" / artifact_files.TEST_PREDICTIONS_FILE) as stored:
-        stored = dict(stored)
-    assert stored[evidence.THUMBNAILS].shape == (20, 12, 12, 1)
-    assert stored[evidence.THUMBNAILS].dtype == np.uint8
-    mistakes = stored[evidence.MISTAKE_ROWS]
-    scores = stored[evidence.TEST_SCORES].max(axis=1)
-    assert stored[evidence.MISTAKE_THUMBNAILS].shape == (len(mistakes), 12, 12, 1) and len(mistakes) > 3
+    stored = read_predictions(root)
+    pictures = stored.pictures
+    assert pictures.thumbnails.shape == (20, 12, 12, 1)
+    assert pictures.thumbnails.dtype == np.uint8
+    mistakes = pictures.mistake_rows
+    scores = stored.scores.max(axis=1)
+    assert pictures.mistake_thumbnails.shape == (len(mistakes), 12, 12, 1) and len(mistakes) > 3
     assert (np.diff(scores[mistakes]) <= 0).all()
-    queries = stored[evidence.QUERY_ROWS]
-    assert len(queries) == 8 and stored[evidence.QUERY_THUMBNAILS].shape == (8, 12, 12, 1)
-    wrong = stored[evidence.TEST_SCORES].argmax(axis=1) != stored[evidence.TEST_LABELS]
+    queries = pictures.query_rows
+    assert len(queries) == 8 and pictures.query_thumbnails.shape == (8, 12, 12, 1)
+    wrong = stored.scores.argmax(axis=1) != stored.labels
     assert wrong[queries].sum() == min(4, wrong.sum())
-    assert set(mistakes) == set(np.flatnonzero(wrong)) - set(stored[evidence.THUMBNAIL_ROWS])
-    assert stored[evidence.NEIGHBOUR_THUMBNAILS].shape == (8, 5, 12, 12, 1)
-    assert stored[evidence.NEIGHBOUR_DIGESTS].shape == stored[evidence.NEIGHBOUR_LABELS].shape == (8, 5)
-    assert (np.diff(stored[evidence.NEIGHBOUR_SIMILARITIES], axis=1) <= 0).all()
-    assert not set(stored[evidence.NEIGHBOUR_DIGESTS].ravel()) & set(stored[evidence.TEST_DIGESTS])
+    assert set(mistakes) == set(np.flatnonzero(wrong)) - set(pictures.thumbnail_rows)
+    assert pictures.neighbour_thumbnails.shape == (8, 5, 12, 12, 1)
+    assert pictures.neighbour_digests.shape == pictures.neighbour_labels.shape == (8, 5)
+    assert (np.diff(pictures.neighbour_similarities, axis=1) <= 0).all()
+    assert not set(pictures.neighbour_digests.ravel()) & set(stored.digests)
+
+
+def test_the_files_of_each_split_are_read_once(workplace, features_dir, tmp_path, monkeypatch):
+    read = []
+    original = linear_probe.images.read_images
+    monkeypatch.setattr(
+        linear_probe.images, "read_images", lambda files, digests: read.append(files) or original(files, digests)
+    )
+    inputs = make_inputs(workplace, features_dir)
+    linear_probe.run_probe(inputs, str(tmp_path / "model"), str(tmp_path / "report"), CONFIG, IMAGE_CONFIG)
+    assert read == [inputs.train_files, inputs.test_files]
 
 
 def test_the_same_inputs_give_the_same_model(workplace, outcome, tmp_path):
@@ -132,8 +146,8 @@ def test_the_same_inputs_give_the_same_model(workplace, outcome, tmp_path):
         LinearEvaluationConfig(label_fractions=(1.0,), l2_strengths=(1.0, 0.01), bootstrap_resamples=100),
         IMAGE_CONFIG,
     )
-    assert again[evidence.CONTENT_DIGEST] == report[evidence.CONTENT_DIGEST]
-    assert list(again[evidence.FEATURES]) == [evidence.ENCODER] and again[evidence.DIFFERENCES] == []
+    assert again.content_digest == report.content_digest
+    assert list(again.features) == [FeatureKind.ENCODER] and again.differences == ()
 
 
 def test_features_of_another_encoder_are_noticed(workplace, features_dir, tmp_path):

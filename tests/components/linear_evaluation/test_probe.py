@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from components.contracts import evidence
+from components.contracts.evidence import FeatureKind
 from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 
@@ -39,22 +39,22 @@ def test_every_number_can_be_counted_again_from_the_predictions(splits, predicti
     _, (_, labels) = splits
     found = probe.measure(predictions, probe.correctness(predictions, labels), labels, NAMES, CONFIG)
     predicted = predictions.fractions[-1].scores[0].argmax(axis=1)
-    assert found[evidence.ACCURACY] == pytest.approx(metrics.accuracy_score(labels, predicted))
-    assert found[evidence.BALANCED_ACCURACY] == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
-    np.testing.assert_array_equal(found[evidence.CONFUSION], metrics.confusion_matrix(labels, predicted))
+    assert found.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert found.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, predicted))
+    np.testing.assert_array_equal(found.confusion, metrics.confusion_matrix(labels, predicted))
     recalls = metrics.recall_score(labels, predicted, average=None)
-    assert found[evidence.CLASS_RECALL] == pytest.approx(dict(zip(NAMES, recalls, strict=True)))
-    low, high = found[evidence.ACCURACY_INTERVAL]
-    assert low < found[evidence.ACCURACY] < high
-    assert found[evidence.DIMENSIONS] == 10 and found[evidence.AUROC] is None
-    for part, entry in zip(predictions.fractions, found[evidence.FRACTIONS], strict=True):
+    assert found.class_recall == pytest.approx(dict(zip(NAMES, recalls, strict=True)))
+    low, high = found.accuracy_interval
+    assert low < found.accuracy < high
+    assert found.dimensions == 10 and found.auroc is None
+    for part, entry in zip(predictions.fractions, found.fractions, strict=True):
         accuracies = [np.mean(scores.argmax(axis=1) == labels) for scores in part.scores]
-        assert entry[evidence.ACCURACIES] == pytest.approx(accuracies)
-        assert entry[evidence.ACCURACY_MEAN] == pytest.approx(np.mean(accuracies))
+        assert entry.accuracies == pytest.approx(accuracies)
+        assert entry.accuracy_mean == pytest.approx(np.mean(accuracies))
         assert len(accuracies) == (1 if part.fraction == 1 else 3)
         spread = np.std(accuracies, ddof=1) if len(accuracies) > 1 else 0
-        assert entry[evidence.ACCURACY_STD] == pytest.approx(spread)
-    assert [entry[evidence.LABELS] for entry in found[evidence.FRACTIONS]] == [20, 120, 400]
+        assert entry.accuracy_std == pytest.approx(spread)
+    assert [entry.labels for entry in found.fractions] == [20, 120, 400]
 
 
 def test_more_labels_help_and_scores_are_probabilities(splits, predictions):
@@ -101,16 +101,16 @@ def test_differences_are_paired_over_images(splits, predictions):
     blurred = train + np.random.default_rng(0).normal(size=train.shape).astype(np.float32)
     others = probe.predict_test(blurred, train_labels, EACH[: len(train)], test, 3, CONFIG)
     ours, theirs = probe.correctness(predictions, labels), probe.correctness(others, labels)
-    entries = probe.differences(evidence.ENCODER, evidence.RANDOM_ENCODER, ours, theirs, CONFIG)
-    assert [entry[evidence.FRACTION] for entry in entries] == [0.05, 0.3, 1.0, None]
+    entries = probe.differences(FeatureKind.ENCODER, FeatureKind.RANDOM_ENCODER, ours, theirs, CONFIG)
+    assert [entry.fraction for entry in entries] == [0.05, 0.3, 1.0, None]
     expected = ours.by_fraction[1].mean() - theirs.by_fraction[1].mean()
-    assert entries[1][evidence.DIFFERENCE] == pytest.approx(expected)
-    assert entries[3][evidence.DIFFERENCE] == pytest.approx(ours.knn.mean() - theirs.knn.mean())
+    assert entries[1].difference == pytest.approx(expected)
+    assert entries[3].difference == pytest.approx(ours.knn.mean() - theirs.knn.mean())
     for entry in entries:
-        low, high = entry[evidence.INTERVAL]
-        assert low <= entry[evidence.DIFFERENCE] <= high
-    same = probe.differences("a", "b", ours, ours, CONFIG)
-    assert all(entry[evidence.INTERVAL] == (0, 0) for entry in same)
+        low, high = entry.interval
+        assert low <= entry.difference <= high
+    same = probe.differences(FeatureKind.ENCODER, FeatureKind.RAW_PIXELS, ours, ours, CONFIG)
+    assert all(entry.interval == (0, 0) for entry in same)
 
 
 def test_repeats_exactly(splits, predictions):
@@ -130,4 +130,4 @@ def test_two_classes_have_an_area_under_the_curve():
     right = probe.correctness(predictions, labels[two])
     found = probe.measure(predictions, right, labels[two], NAMES[:2], CONFIG)
     positive = predictions.fractions[-1].scores[0][:, 1]
-    assert found[evidence.AUROC] == pytest.approx(metrics.roc_auc_score(labels[two], positive))
+    assert found.auroc == pytest.approx(metrics.roc_auc_score(labels[two], positive))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts import artifact_files, evidence, signatures
+from components.contracts import artifact_files, signatures
 from components.features import extraction
 from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
@@ -198,8 +198,8 @@ def test_leftovers_are_gone_and_facts_are_there(parts, exported):
     directory, digest = exported
     assert not (directory / "variables" / "leftover").exists()
     facts = json.loads((directory / signatures.MODEL_FACTS_FILE).read_text())
-    assert facts[evidence.CONTENT_DIGEST] == digest == parts.content_digest()
-    assert facts[evidence.CLASS_NAMES] == list(CLASSES) and facts[evidence.DIMENSIONS] == 16
+    assert facts[signatures.CONTENT_DIGEST] == digest == parts.content_digest()
+    assert facts[signatures.CLASS_NAMES] == list(CLASSES) and facts[signatures.DIMENSIONS] == 16
     assert facts["image"] == {"size_px": 12, "color": "gray", "center_crop_fraction": 1.0}
 
 
@@ -235,11 +235,11 @@ def test_batch_norm_statistics_are_content(parts, workplace):
 def test_a_model_that_sees_or_answers_otherwise_than_evaluation_is_refused(parts, workplace, tmp_path):
     golden = make_golden(parts, workplace, 2)
     wrong = dataclasses.replace(golden, representations=golden.representations + 0.5)
-    with pytest.raises(ValueError, match="answers otherwise than evaluation did"):
+    with pytest.raises(ValueError, match="answers differently than in evaluation"):
         saved_model.export(parts, wrong, str(tmp_path / "model"))
     cropped = dataclasses.replace(IMAGE_CONFIG, center_crop_fraction=0.9)
     for other in ({"channel_std": parts.channel_std * 1.01}, {"image_config": cropped}):
-        with pytest.raises(ValueError, match="prepares images otherwise than evaluation did"):
+        with pytest.raises(ValueError, match="prepares images differently than in evaluation"):
             saved_model.export(dataclasses.replace(parts, **other), golden, str(tmp_path / "model"))
 
 

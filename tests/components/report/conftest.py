@@ -8,112 +8,109 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import baseline_record, drift_record, evidence, push_record, tuning_record, window_record
+from components.contracts import drift_record, push_record, tuning_record, window_record
+from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
+from components.contracts.evidence import (
+    Calibration,
+    CalibrationBin,
+    Check,
+    CheckName,
+    Difference,
+    FeatureKind,
+    FeatureResult,
+    ProbeReport,
+    SplitCounts,
+    SplitUse,
+    Verdict,
+    VerdictReport,
+)
+from components.contracts.stored_predictions import Pictures, StoredPredictions
 from components.report.run_record import RunRecord, Trace
+from tests.components import evidence_records
+from tests.components.evidence_records import make_entry, make_features, make_fraction, with_encoder
 
 HOSTILE = '<script>alert("x")</script>'
-CLASSES = ["cat", "dog", HOSTILE]
+CLASSES = ("cat", "dog", HOSTILE)
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
 PREDICTED = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 0, 2])
-CONFUSION = [[3, 1, 0], [0, 4, 0], [1, 0, 3]]
+CONFUSION = ((3, 1, 0), (0, 4, 0), (1, 0, 3))
 
 
-def features(accuracy: float, draws: tuple[float, ...] = (0.5, 0.6, 0.7)) -> dict:
-    return {
-        evidence.DIMENSIONS: 6,
-        evidence.ACCURACY: accuracy,
-        evidence.ACCURACY_INTERVAL: [accuracy - 0.1, accuracy + 0.05],
-        evidence.BALANCED_ACCURACY: accuracy,
-        evidence.BALANCED_ACCURACY_INTERVAL: [accuracy - 0.1, accuracy + 0.05],
-        evidence.CLASS_RECALL: {name: row[i] / 4 for i, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))},
-        evidence.CONFUSION: CONFUSION,
-        evidence.AUROC: None,
-        evidence.CALIBRATION: {
-            evidence.CALIBRATION_ERROR: 0.0625,
-            evidence.CALIBRATION_ERROR_INTERVAL: [0.05, 0.125],
-            evidence.BINS: [_bin(0.7, 0.6667), _bin(0.8, 1.0)],
-        },
-        evidence.KNN_ACCURACY: accuracy - 0.02,
-        evidence.KNN_ACCURACY_INTERVAL: [accuracy - 0.12, accuracy + 0.03],
-        evidence.FRACTIONS: [
-            _fraction(0.1, 6, draws),
-            _fraction(1.0, 60, (accuracy,)),
-        ],
-    }
+def features(accuracy: float, draws: tuple[float, ...] = (0.5, 0.6, 0.7)) -> FeatureResult:
+    return make_features(
+        accuracy,
+        class_recall={name: row[i] / 4 for i, (name, row) in enumerate(zip(CLASSES, CONFUSION, strict=True))},
+        confusion=CONFUSION,
+        calibration=Calibration(
+            expected_calibration_error=0.0625,
+            expected_calibration_error_interval=(0.05, 0.125),
+            bins=(_bin(0.7, 0.6667), _bin(0.8, 1.0)),
+        ),
+        fractions=(make_fraction(0.1, 6, draws), make_fraction(1.0, 60, (accuracy,))),
+    )
 
 
-def _bin(confidence: float, accuracy: float) -> dict:
-    return {
-        evidence.IMAGES: 6,
-        evidence.MEAN_CONFIDENCE: confidence,
-        evidence.ACCURACY: accuracy,
-        evidence.ACCURACY_INTERVAL: [accuracy - 0.3, accuracy],
-    }
+def _bin(confidence: float, accuracy: float) -> CalibrationBin:
+    return CalibrationBin(
+        images=6, mean_confidence=confidence, accuracy=accuracy, accuracy_interval=(accuracy - 0.3, accuracy)
+    )
 
 
-def _fraction(fraction: float, labels: int, accuracies: tuple[float, ...]) -> dict:
-    return {
-        evidence.FRACTION: fraction,
-        evidence.LABELS: labels,
-        evidence.ACCURACY_MEAN: float(np.mean(accuracies)),
-        evidence.ACCURACY_STD: float(np.std(accuracies)),
-        evidence.ACCURACIES: list(accuracies),
-        evidence.L2_STRENGTHS: [0.1] * len(accuracies),
-    }
-
-
-def make_probe() -> dict:
-    differences = [
-        {
-            evidence.FEATURES: evidence.ENCODER,
-            evidence.AGAINST: against,
-            evidence.FRACTION: fraction,
-            evidence.DIFFERENCE: difference,
-            evidence.INTERVAL: [difference - 0.02, difference + 0.02],
-        }
-        for against, fraction, difference in (
-            (evidence.RANDOM_ENCODER, 0.1, 0.05),
-            (evidence.RAW_PIXELS, None, 0.01),
-            (evidence.RAW_PIXELS, 1.0, -0.03),
+def make_probe() -> ProbeReport:
+    differences = tuple(
+        Difference(
+            features=FeatureKind.ENCODER,
+            against=against,
+            fraction=fraction,
+            difference=difference,
+            interval=(difference - 0.02, difference + 0.02),
         )
-    ]
-    return {
-        evidence.CLASS_NAMES: CLASSES,
-        evidence.COUNTS: {"train": 60, "test": 12},
-        evidence.CONFIDENCE: 0.95,
-        evidence.FEATURES: {
-            evidence.ENCODER: features(0.8333),
-            evidence.RANDOM_ENCODER: features(0.75, (0.4, 0.5, 0.6)),
-            evidence.RAW_PIXELS: features(0.7, (0.3, 0.4, 0.5)),
+        for against, fraction, difference in (
+            (FeatureKind.RANDOM_ENCODER, 0.1, 0.05),
+            (FeatureKind.RAW_PIXELS, None, 0.01),
+            (FeatureKind.RAW_PIXELS, 1.0, -0.03),
+        )
+    )
+    return evidence_records.make_probe(
+        class_names=CLASSES,
+        features={
+            FeatureKind.ENCODER: features(0.8333),
+            FeatureKind.RANDOM_ENCODER: features(0.75, (0.4, 0.5, 0.6)),
+            FeatureKind.RAW_PIXELS: features(0.7, (0.3, 0.4, 0.5)),
         },
-        evidence.DIFFERENCES: differences,
-    }
+        differences=differences,
+    )
 
 
-def make_predictions(predicted: np.ndarray = PREDICTED) -> dict[str, np.ndarray]:
+def make_predictions(predicted: np.ndarray = PREDICTED) -> StoredPredictions:
     generator = np.random.default_rng(0)
     scores = np.full((12, 3), 0.1, np.float32)
     scores[np.arange(12), predicted] = 0.8
     if predicted[3] == 1:
         scores[3] = (0.2, 0.7, 0.1)  # a mistake less confident than that of image 10
     images = generator.integers(0, 256, (12, 8, 8, 3), np.uint8)
-    return {
-        evidence.TEST_DIGESTS: np.array([f"{index:064x}" for index in range(12)]),
-        evidence.TEST_LABELS: LABELS.astype(np.int64),
-        evidence.TEST_CLASS_NAMES: np.array(CLASSES),
-        evidence.TEST_SCORES: scores,
-        evidence.TEST_REPRESENTATIONS: generator.normal(size=(12, 6)).astype(np.float32) + 3 * LABELS[:, None],
-        evidence.THUMBNAIL_ROWS: np.arange(11),
-        evidence.THUMBNAILS: images[:11],
-        evidence.MISTAKE_ROWS: np.zeros(0, np.int64),
-        evidence.MISTAKE_THUMBNAILS: images[:0],
-        evidence.QUERY_ROWS: np.array([0, 10]),
-        evidence.QUERY_THUMBNAILS: images[[0, 10]],
-        evidence.NEIGHBOUR_DIGESTS: np.full((2, 3), "f" * 64),
-        evidence.NEIGHBOUR_LABELS: np.array([[0, 0, 1], [2, 2, 2]]),
-        evidence.NEIGHBOUR_SIMILARITIES: np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]], np.float32),
-        evidence.NEIGHBOUR_THUMBNAILS: generator.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
-    }
+    representations = generator.normal(size=(12, 6)).astype(np.float32) + 3 * LABELS[:, None]
+    pictures = Pictures(
+        thumbnail_rows=np.arange(11),
+        thumbnails=images[:11],
+        mistake_rows=np.zeros(0, np.int64),
+        mistake_thumbnails=images[:0],
+        query_rows=np.array([0, 10]),
+        query_thumbnails=images[[0, 10]],
+        neighbour_digests=np.full((2, 3), "f" * 64),
+        neighbour_labels=np.array([[0, 0, 1], [2, 2, 2]]),
+        neighbour_similarities=np.array([[0.9, 0.8, 0.7], [0.9, 0.8, 0.7]], np.float32),
+        neighbour_thumbnails=generator.integers(0, 256, (2, 3, 8, 8, 3), np.uint8),
+    )
+    draws = np.tile(predicted, (3, 1)), predicted[np.newaxis]
+    return evidence_records.make_predictions(
+        LABELS.astype(np.int64),
+        scores,
+        class_names=np.array(CLASSES),
+        representations=representations,
+        pictures=pictures,
+        predicted={FeatureKind.ENCODER: draws},
+    )
 
 
 def make_pretraining() -> dict:
@@ -142,20 +139,19 @@ def make_pretraining() -> dict:
     return {"history": history, "settings": settings, "tuned": None, **speed}
 
 
-def make_verdict() -> dict:
-    check = {"name": "min_accuracy", "value": 0.8333, "threshold": 0.9, "passed": False, "text": "accuracy is too low"}
-    passed = {"name": "min_test_images", "value": 12.0, "threshold": 5.0, "passed": True, "text": "enough images"}
-    return {
-        evidence.VERDICT: evidence.NOT_BLESSED,
-        evidence.REASON: "test accuracy 0.8333 is 0.0667 below min_accuracy 0.9",
-        evidence.REASONS: [],
-        evidence.WARNINGS: ["the gap is large"],
-        evidence.CHECKS: [check, passed],
-        evidence.TEST_SPLIT: {evidence.TEST_SPLIT_DIGEST: "e" * 64, evidence.EARLIER_BLESSINGS: 4},
-        evidence.CANDIDATE: {"content_digest": "c" * 64, "id": 3, "uri": "/m", "accuracy": 0.8333, "span": None},
-        evidence.BASELINE: None,
-        evidence.IN_USE: None,
-    }
+def make_verdict() -> VerdictReport:
+    checks = (
+        Check(name=CheckName.MIN_ACCURACY, value=0.8333, threshold=0.9, passed=False, text="accuracy is too low"),
+        Check(name=CheckName.MIN_TEST_IMAGES, value=12, threshold=5, passed=True, text="enough images"),
+    )
+    return evidence_records.make_verdict(
+        Verdict.NOT_BLESSED,
+        reason="test accuracy 0.8333 is 0.0667 below min_accuracy 0.9",
+        warnings=("the gap is large",),
+        checks=checks,
+        test_split=SplitUse(test_split_digest="e" * 64, earlier_blessings=4),
+        candidate=make_entry(accuracy=0.8333),
+    )
 
 
 def make_ingestion() -> dict:
@@ -201,26 +197,34 @@ def make_drift() -> dict:
     }
 
 
-def make_baselines() -> dict:
-    def entry(fraction: float, accuracies: tuple[float, ...], difference: float | None = None) -> dict:
+def make_baselines() -> BaselinesReport:
+    def result(fraction: float, accuracies: tuple[float, ...], difference: float | None = None) -> MethodResult:
         mean = float(np.mean(accuracies))
-        found = _fraction(fraction, round(60 * fraction), accuracies)
-        found[evidence.INTERVAL] = [mean - 0.05, mean + 0.05]
-        if difference is not None:
-            found[evidence.DIFFERENCE] = difference
-            found[baseline_record.DIFFERENCE_INTERVAL] = [difference - 0.04, difference + 0.04]
-        return found
+        return MethodResult(
+            fraction=fraction,
+            labels=round(60 * fraction),
+            accuracy_mean=mean,
+            accuracy_std=float(np.std(accuracies)),
+            accuracies=accuracies,
+            interval=(mean - 0.05, mean + 0.05),
+            difference=difference,
+            difference_interval=None if difference is None else (difference - 0.04, difference + 0.04),
+        )
 
-    return {
-        evidence.CONFIDENCE: 0.95,
-        evidence.COUNTS: {"train": 60, "test": 12},
-        baseline_record.IMAGE_PASSES: 192_000,
-        baseline_record.METHODS: {
-            baseline_record.PROBE: [entry(0.1, (0.5, 0.7)), entry(1.0, (0.8333,))],
-            baseline_record.ALL_LAYERS: [entry(0.1, (0.7, 0.8), 0.15), entry(1.0, (0.85,), 0.0167)],
-            baseline_record.FROM_SCRATCH: [entry(0.1, (0.4, 0.6), -0.1), entry(1.0, (0.8,), -0.0333)],
+    return BaselinesReport(
+        confidence=0.95,
+        counts=SplitCounts(train=60, test=12),
+        encoder_digest="e" * 64,
+        image_passes=192_000,
+        batch_size=64,
+        checkpoint_directory="/work",
+        config={},
+        methods={
+            ClassifierKind.LINEAR_PROBE: (result(0.1, (0.5, 0.7)), result(1.0, (0.8333,))),
+            ClassifierKind.ALL_LAYERS: (result(0.1, (0.7, 0.8), 0.15), result(1.0, (0.85,), 0.0167)),
+            ClassifierKind.FROM_SCRATCH: (result(0.1, (0.4, 0.6), -0.1), result(1.0, (0.8,), -0.0333)),
         },
-    }
+    )
 
 
 def make_window() -> dict:
@@ -303,10 +307,9 @@ def make_earlier_record() -> RunRecord:
     """The run before: fewer images and epochs; it has images 3 and 10 right, and 0 and 5 wrong."""
     record, predicted = make_record(), LABELS.copy()
     predicted[[0, 5]] = (1, 2)
-    verdict = {**record.verdict, evidence.VERDICT: evidence.BLESSED, evidence.REASON: "it was the first"}
-    probe = make_probe()
-    probe[evidence.FEATURES][evidence.ENCODER][evidence.ACCURACY] = 10 / 12
-    probe[evidence.FEATURES][evidence.ENCODER][evidence.CLASS_RECALL] = {"cat": 0.75, "dog": 0.5, HOSTILE: 1.0}
+    verdict = dataclasses.replace(record.verdict, verdict=Verdict.BLESSED, reason="it was the first")
+    recalls = {"cat": 0.75, "dog": 0.5, HOSTILE: 1.0}
+    probe = with_encoder(make_probe(), accuracy=10 / 12, class_recall=recalls)
     ingestion = {**record.ingestion, "content_digest": "0" * 64, "records": {"train": 50, "test": 12}, "refused": {}}
     pretraining = {**record.pretraining, "history": record.pretraining["history"][:3]}
     settings = {"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.5}, "old": 1}

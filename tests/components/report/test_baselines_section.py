@@ -1,4 +1,4 @@
-"""The table of the baselines: fraction by fraction, the pretrained encoder's probe first."""
+"""The table of the baselines: for each fraction of the labels, the probe of the pretrained encoder comes first."""
 
 import dataclasses
 

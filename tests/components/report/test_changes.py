@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 
-from components.contracts import evidence
+from components.contracts.evidence import FeatureKind
 from components.report.changes import Words, changes
 from components.report.flips import flips
+from tests.components.evidence_records import no_pictures, with_encoder
 
 from .conftest import HOSTILE, make_predictions
 
@@ -56,9 +57,10 @@ def test_the_difference_is_paired_over_the_images_in_common(record, earlier_reco
 
 
 def test_a_number_that_the_earlier_run_did_not_measure_is_left_out(record, earlier_record):
-    del earlier_record.probe[evidence.FEATURES][evidence.ENCODER][evidence.CALIBRATION]
-    names = [row[0] for row in compare(earlier_record, record).metrics]
-    assert "kNN accuracy" in names and "expected calibration error" not in names
+    with_auroc = dataclasses.replace(record, probe=with_encoder(record.probe, auroc=0.9))
+    names = [row[0] for row in compare(earlier_record, with_auroc).metrics]
+    assert "kNN accuracy" in names and "AUROC" not in names
+    assert "AUROC" in [row[0] for row in compare(with_auroc, with_auroc).metrics]
 
 
 def test_a_run_that_wins_is_told_apart(record, earlier_record):
@@ -71,14 +73,14 @@ def test_a_run_that_wins_is_told_apart(record, earlier_record):
 
 
 def test_label_fractions_are_paired_over_images_and_draws(record, earlier_record):
-    name = evidence.predicted_by(evidence.ENCODER, 0)
-    labels = record.predictions[evidence.TEST_LABELS]
+    labels = record.predictions.labels
     one_wrong = np.where(np.arange(12) == 4, (labels + 1) % 3, labels)
-    before = {**earlier_record.predictions, name: np.stack([one_wrong, one_wrong])}
-    now = {**record.predictions, name: np.stack([labels, one_wrong])}
-    found = compare(
-        dataclasses.replace(earlier_record, predictions=before), dataclasses.replace(record, predictions=now)
-    )
+
+    def with_draws(run, *draws):
+        predicted = {FeatureKind.ENCODER: (np.stack(draws), labels[np.newaxis])}
+        return dataclasses.replace(run, predictions=dataclasses.replace(run.predictions, predicted=predicted))
+
+    found = compare(with_draws(earlier_record, one_wrong, one_wrong), with_draws(record, labels, one_wrong))
     row = next(row for row in found.metrics if row[0] == "accuracy, 10\N{NO-BREAK SPACE}% of labels")
     # One image of twelve is right in half of the draws more.
     differences = [0.5] + 11 * [0.0]
@@ -93,7 +95,7 @@ def test_recalls_are_told_most_changed_first(record, earlier_record):
 
 
 def test_other_classes_are_other_tasks(record, earlier_record):
-    probe = {**earlier_record.probe, evidence.CLASS_NAMES: ["cat", "dog"]}
+    probe = dataclasses.replace(earlier_record.probe, class_names=("cat", "dog"))
     found = compare(dataclasses.replace(earlier_record, probe=probe), record)
     assert found.metrics_note == "The classes differ, so accuracies are of different tasks."
 
@@ -101,9 +103,9 @@ def test_other_classes_are_other_tasks(record, earlier_record):
 def test_flipped_images_are_found_by_digest_whatever_their_order():
     before, now = make_predictions(np.array([1, 0, 0, 0, 1, 2, 1, 1, 2, 2, 2, 2])), make_predictions()
     order = np.argsort(-np.arange(12))
-    for name in (evidence.TEST_DIGESTS, evidence.TEST_LABELS, evidence.TEST_SCORES):
-        before[name] = before[name][order]
-    before[evidence.THUMBNAIL_ROWS] = order[before[evidence.THUMBNAIL_ROWS]]
+    pictures = dataclasses.replace(before.pictures, thumbnail_rows=order[before.pictures.thumbnail_rows])
+    arrays = {name: getattr(before, name)[order] for name in ("digests", "labels", "scores")}
+    before = dataclasses.replace(before, **arrays, pictures=pictures)
     found = flips(before, now, ("A", "B"), 24)
     assert (found.images, found.to_wrong.count, found.to_right.count) == (12, 2, 2)
     assert [shown.lines for shown in found.to_wrong.shown] == [
@@ -122,16 +124,13 @@ def test_images_without_a_thumbnail_are_counted_and_the_surest_are_shown():
 
 def test_thumbnails_of_another_size_and_colour_fit_in():
     before, now = make_predictions(np.repeat([0, 1, 2], 4)), make_predictions()
-    now[evidence.THUMBNAILS] = np.zeros((0, 6, 6, 1), np.uint8)
-    now[evidence.MISTAKE_THUMBNAILS] = np.zeros((0, 6, 6, 1), np.uint8)
-    now[evidence.THUMBNAIL_ROWS] = np.zeros(0, np.int64)
+    now = dataclasses.replace(now, pictures=no_pictures(size_px=6, channels=1))
     found = flips(before, now, ("A", "B"), 24)
     assert len(found.to_wrong.shown) == 2 and found.sheet.cell_px == 6
 
 
 def test_models_without_an_image_in_common_are_told_apart_by_nothing(record, earlier_record):
-    other = make_predictions()
-    other[evidence.TEST_DIGESTS] = np.array([f"{index:064x}" for index in range(100, 112)])
+    other = dataclasses.replace(make_predictions(), digests=np.array([f"{index:064x}" for index in range(100, 112)]))
     found = compare(dataclasses.replace(earlier_record, predictions=other), record)
     assert found.flips.images == 0 and found.metrics[0][0] == "test accuracy, all labels"
     assert "12 and 12 test images, 0 are the same" in found.data_note

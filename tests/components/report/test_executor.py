@@ -3,12 +3,12 @@
 import json
 import pathlib
 
-import numpy as np
 import pytest
 from tfx import types
 from tfx.types import standard_artifacts
 
-from components.contracts import artifact_files, artifacts
+from components.contracts import artifact_files, artifacts, files
+from components.contracts.record_files import write_record
 from components.report.component import Report
 from components.report.config import ReportConfig
 from components.report.executor import Executor
@@ -55,17 +55,18 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
         (tmp_path / "views" / artifact_files.VIEWS_SUMMARY_FILE, record.views),
         (tmp_path / "tuner_results" / artifact_files.TUNING_FILE, record.tuning),
         (model / artifact_files.PRETRAINING_FILE, record.pretraining),
-        (tmp_path / "probe_report" / artifact_files.PROBE_FILE, record.probe),
-        (tmp_path / "blessing" / artifact_files.VERDICT_FILE, record.verdict),
         (tmp_path / "pushed_model" / artifact_files.PUSH_FILE, record.push),
     ):
         path.write_text(json.dumps(content))
+    write_record(str(tmp_path / "probe_report" / artifact_files.PROBE_FILE), record.probe)
+    write_record(str(tmp_path / "blessing" / artifact_files.VERDICT_FILE), record.verdict)
     lines = "".join(json.dumps(entry) + "\n" for entry in record.quarantine)
     (tmp_path / "examples" / artifact_files.QUARANTINE_FILE).write_text(lines)
     (model / artifact_files.VIEW_GRID_FILE).write_bytes(record.view_grid)
     found["blessing"].set_string_custom_property(artifact_files.VERDICT, "blessed")
     found["blessing"].set_string_custom_property(artifact_files.CONTENT_DIGEST, "c" * 64)
-    np.savez(tmp_path / "probe_report" / artifact_files.TEST_PREDICTIONS_FILE, **record.predictions)
+    predictions = str(tmp_path / "probe_report" / artifact_files.TEST_PREDICTIONS_FILE)
+    files.write_arrays(predictions, record.predictions.to_arrays())
     return found
 
 
@@ -146,7 +147,7 @@ def test_what_a_killed_attempt_left_is_overwritten(inputs, tmp_path):
 
 def test_a_damaged_file_is_named(inputs, tmp_path):
     (tmp_path / "blessing" / artifact_files.VERDICT_FILE).write_text('{"verdict": ')
-    with pytest.raises(ValueError, match=r"blessing/verdict\.json is no JSON"):
+    with pytest.raises(ValueError, match=r"blessing/verdict\.json: expected JSON, found something else"):
         write_report(inputs, tmp_path / "report")
 
 

@@ -14,9 +14,11 @@ import sys
 import numpy as np
 import pytest
 
-from components.contracts import drift_record, evidence
+from components.contracts import drift_record
+from components.contracts.evidence import Check, CheckName, FeatureKind, Verdict
 from components.report.config import ReportConfig
 from components.report.page import render_comparison, render_page
+from tests.components.evidence_records import make_entry, with_encoder
 
 
 class Page(html.parser.HTMLParser):
@@ -81,10 +83,10 @@ def test_the_verdict_comes_first_with_its_reason(page):
 
 @pytest.mark.parametrize(
     ("verdict", "style", "heading"),
-    [(evidence.BLESSED, "good", "Blessed"), (evidence.UNCHANGED, "same", "Unchanged")],
+    [(Verdict.BLESSED, "good", "Blessed"), (Verdict.UNCHANGED, "same", "Unchanged")],
 )
 def test_each_verdict_has_its_dress(record, verdict, style, heading):
-    changed = dataclasses.replace(record, verdict={**record.verdict, evidence.VERDICT: verdict})
+    changed = dataclasses.replace(record, verdict=dataclasses.replace(record.verdict, verdict=verdict))
     page = Page(render_page(changed, ReportConfig(title="T"), None))
     assert ("div", {"class": f"verdict {style}", "role": "status"}) in page.tags
     assert page.says(f"T {heading}")
@@ -116,24 +118,22 @@ def test_the_numbers_of_the_probe_are_there(page):
 
 
 def test_missed_checks_come_first_and_evidence_last(record):
-    names = {"same_model": True, "min_accuracy": True, "probe_agrees": False}
-    check = {"value": 1.0, "threshold": 1.0, "text": ""}
-    checks = [{**check, "name": name, "passed": passed} for name, passed in names.items()]
-    changed = dataclasses.replace(record, verdict={**record.verdict, evidence.CHECKS: checks})
+    names = {CheckName.SAME_MODEL: True, CheckName.MIN_ACCURACY: True, CheckName.PROBE_AGREES: False}
+    checks = tuple(Check(name=name, passed=passed, text="", value=1, threshold=1) for name, passed in names.items())
+    changed = dataclasses.replace(record, verdict=dataclasses.replace(record.verdict, checks=checks))
     content = render_page(changed, ReportConfig(), None)
     places = [content.index(f'<th scope="row">{name}') for name in ("probe agrees", "min accuracy", "same model")]
     assert places == sorted(places)
 
 
 def test_auroc_is_shown_where_it_exists(record):
-    encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.AUROC: 0.98765}
-    probe = {**record.probe, evidence.FEATURES: {evidence.ENCODER: encoder}}
+    probe = with_encoder(record.probe, auroc=0.98765)
     assert Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig(), None)).says("AUROC", "0.9877")
 
 
 def test_calibration_is_drawn_and_told(page):
     assert page.says("expected calibration error 6.25 points (5.00 to 12.50)", "6 70.00 % 66.67 % 36.7 to 66.7 %")
-    assert page.says("as sure as right")
+    assert page.says("ideal")
 
 
 def test_what_changed_since_the_model_in_use_is_told(record, earlier_record):
@@ -146,12 +146,12 @@ def test_what_changed_since_the_model_in_use_is_told(record, earlier_record):
     ("in_use", "sentence"),
     [
         (None, "No other model was in use"),
-        ({"content_digest": "f" * 64, "accuracy": None}, "The run of the model in use, ffffffffffff, left no report"),
-        ({"content_digest": "c" * 64, "accuracy": None}, "This model is the one in use."),
+        (make_entry("f" * 64), "The run of the model in use, ffffffffffff, left no report"),
+        (make_entry("c" * 64), "This model is the one in use."),
     ],
 )
 def test_where_nothing_can_be_compared_the_page_says_why(record, in_use, sentence):
-    verdict = {**record.verdict, evidence.IN_USE: in_use}
+    verdict = dataclasses.replace(record.verdict, in_use=in_use)
     assert Page(render_page(dataclasses.replace(record, verdict=verdict), ReportConfig(), None)).says(sentence)
 
 
@@ -168,12 +168,12 @@ def test_confusions_are_counted(page):
 
 
 def test_many_classes_are_told_by_pairs_and_recalls(record):
-    names = [f"class {index}" for index in range(40)]
-    matrix = (5 * np.eye(40, dtype=int)).tolist()
-    matrix[2][3], matrix[2][2] = 1, 4
-    matrix[7][8], matrix[7][7] = 4, 1
-    encoder = {**record.probe[evidence.FEATURES][evidence.ENCODER], evidence.CONFUSION: matrix}
-    probe = {**record.probe, evidence.CLASS_NAMES: names, evidence.FEATURES: {evidence.ENCODER: encoder}}
+    names = tuple(f"class {index}" for index in range(40))
+    matrix = 5 * np.eye(40, dtype=int)
+    matrix[2, [2, 3]] = 4, 1
+    matrix[7, [7, 8]] = 1, 4
+    encoder = dataclasses.replace(record.probe.encoder, confusion=tuple(map(tuple, matrix.tolist())))
+    probe = dataclasses.replace(record.probe, class_names=names, features={FeatureKind.ENCODER: encoder})
     page = Page(render_page(dataclasses.replace(record, probe=probe), ReportConfig(), None))
     assert page.says("class 7 class 8 4 80.0 % class 2 class 3 1 20.0 %", "class 7 20.0 % 5 class 2 80.0 % 5")
     assert 'class="confusion"' not in page.content

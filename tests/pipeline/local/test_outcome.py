@@ -1,25 +1,18 @@
 """The last lines of a run."""
 
-from components.contracts import evidence
+from components.contracts.evidence import FeatureKind, Verdict
 from pipeline.local.outcome import Outcome
+from tests.components.evidence_records import make_features, make_fraction, make_probe
 
 
-def _outcome(verdict):
-    def fraction(share, accuracies):
-        mean = sum(accuracies) / len(accuracies)
-        return {
-            evidence.FRACTION: share,
-            evidence.ACCURACY_MEAN: mean,
-            evidence.ACCURACY_STD: 0.0123,
-            evidence.ACCURACIES: accuracies,
+def _outcome(verdict: Verdict) -> Outcome:
+    fractions = make_fraction(0.1, 10, (0.95, 0.97)), make_fraction(1.0, 100, (0.99,))
+    probe = make_probe(
+        features={
+            FeatureKind.ENCODER: make_features(fractions=fractions),
+            FeatureKind.RAW_PIXELS: make_features(fractions=(make_fraction(1.0, 100, (0.9,)),)),
         }
-
-    probe = {
-        evidence.FEATURES: {
-            evidence.ENCODER: {evidence.FRACTIONS: [fraction(0.1, [0.95, 0.97]), fraction(1.0, [0.99])]},
-            evidence.RAW_PIXELS: {evidence.FRACTIONS: [fraction(1.0, [0.9])]},
-        }
-    }
+    )
     return Outcome(
         verdict,
         "because",
@@ -32,9 +25,9 @@ def _outcome(verdict):
 
 
 def test_the_lines_say_verdict_accuracies_warnings_and_places():
-    assert _outcome(evidence.BLESSED).text().splitlines() == [
+    assert _outcome(Verdict.BLESSED).text().splitlines() == [
         "Verdict    blessed: because",
-        "Accuracy   encoder         100% of labels 0.990, 10% of labels 0.960 ± 0.012",
+        "Accuracy   encoder         100% of labels 0.990, 10% of labels 0.960 ± 0.010",
         "           raw pixels      100% of labels 0.900",
         "Test split no other model was blessed before",
         "Warning    all images are gray",
@@ -44,5 +37,5 @@ def test_the_lines_say_verdict_accuracies_warnings_and_places():
 
 
 def test_a_model_in_use_counts_as_blessed():
-    verdicts = (evidence.BLESSED, evidence.UNCHANGED, evidence.NOT_BLESSED)
+    verdicts = (Verdict.BLESSED, Verdict.UNCHANGED, Verdict.NOT_BLESSED)
     assert [_outcome(verdict).is_blessed for verdict in verdicts] == [True, True, False]
