@@ -151,7 +151,7 @@ class _Work:
             self.recipe.global_batch_size,
             self.directory,
         )
-        return {baseline.kind: self._train_method(baseline) for baseline in self._config.methods}
+        return {ClassifierKind(baseline.value): self._train_method(baseline) for baseline in self._config.methods}
 
     def _total_steps(self) -> int:
         rates = len(self._config.learning_rates)

@@ -1,4 +1,4 @@
-"""Baselines: how well the classes can be told apart without pretraining, or with more than a linear probe."""
+"""Baselines: how accurate classifiers are without pretraining, or with more than a linear probe."""
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec

@@ -6,23 +6,17 @@ import pydantic
 from pydantic import Field
 from typing_extensions import Self
 
-from components.contracts.baseline_record import ClassifierKind
 from components.contracts.configuration import configuration
 from components.simclr.config import OptimizerConfig
 
 
 class Baseline(str, enum.Enum):
-    """How a classifier is trained, always with the architecture that was pretrained."""
+    """How a classifier is trained, always with the architecture that was pretrained; a part of ``ClassifierKind``."""
 
-    FROM_SCRATCH = ClassifierKind.FROM_SCRATCH.value  # random weights, all of which are trained
-    FROZEN = ClassifierKind.FROZEN.value  # pretrained weights; only the classifier on top is trained
-    LAST_BLOCK = ClassifierKind.LAST_BLOCK.value  # pretrained weights; classifier and last block are trained
-    ALL_LAYERS = ClassifierKind.ALL_LAYERS.value  # pretrained weights, all of which are trained
-
-    @property
-    def kind(self) -> ClassifierKind:
-        """The kind of the classifiers in ``baselines.json``."""
-        return ClassifierKind(self.value)
+    FROM_SCRATCH = "from_scratch"  # random weights, all of which are trained
+    FROZEN = "frozen"  # pretrained weights; only the classifier on top is trained
+    LAST_BLOCK = "last_block"  # pretrained weights; classifier and last block are trained
+    ALL_LAYERS = "all_layers"  # pretrained weights, all of which are trained
 
 
 @configuration

@@ -1,4 +1,4 @@
-"""``baselines.json``: what other ways to the same classes are worth, measured by the probe's protocol."""
+"""``baselines.json``: classifiers made in other ways, measured by the probe's protocol."""
 
 import enum
 
@@ -10,7 +10,7 @@ from components.contracts.record_files import record
 
 
 class ClassifierKind(str, enum.Enum):
-    """How a classifier came about."""
+    """How a classifier was made."""
 
     # Linear classifiers on fixed features, measured by LinearProbe.
     LINEAR_PROBE = "linear_probe"  # on the representations of the pretrained encoder
@@ -29,7 +29,7 @@ class Training:
 
     learning_rate: float
     steps: int
-    held_out_images: int  # that judged learning rates and numbers of steps; 0 where nothing could be held out
+    held_out_images: int  # that judged learning rates and numbers of steps; 0 if nothing could be held out
     seconds: float
 
 

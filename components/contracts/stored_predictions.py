@@ -1,4 +1,4 @@
-"""What models said of each test image, and pictures of some: the arrays of ``test_predictions.npz``.
+"""The predictions for each test image, and pictures of some: the arrays of ``test_predictions.npz``.
 
 Test images are in ascending order of their digests. m images, k classes, d dimensions; pictures are (s, s, c) uint8, as
 the encoder sees the images, shrunk.
@@ -34,7 +34,7 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class StoredPredictions:
-    """The answers to every test image."""
+    """The predictions for every test image."""
 
     digests: np.ndarray  # (m,) str
     labels: np.ndarray  # (m,) int64, index into class_names
@@ -76,7 +76,7 @@ def from_bytes(content: bytes, source: str) -> StoredPredictions:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return _from_arrays(dict(arrays))
-    except Exception as error:  # whatever NumPy and its decompression raise for a damaged file
+    except Exception as error:  # NumPy and its decompression raise many kinds for a damaged file
         raise RecordError(f"{source}: expected the arrays of test predictions: {error}") from error
 
 

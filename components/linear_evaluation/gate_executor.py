@@ -182,7 +182,8 @@ def _write_files(directory: str, judgement: gate.Judgement, given: gate_evidence
 
 
 def _report(judgement: gate.Judgement, given: gate_evidence.Evidence) -> VerdictReport:
-    evaluation = given.evaluation
+    accuracy = given.evaluation.accuracy if given.evaluation else None
+    baseline_accuracy = given.evaluation.baseline_accuracy if given.evaluation else None
     return VerdictReport(
         verdict=judgement.verdict,
         reason=judgement.reason,
@@ -192,9 +193,9 @@ def _report(judgement: gate.Judgement, given: gate_evidence.Evidence) -> Verdict
         test_split=SplitUse(
             test_split_digest=given.candidate.test_split_digest, earlier_blessings=given.earlier_blessings
         ),
-        candidate=_entry(given.candidate, evaluation.accuracy if evaluation else None),
-        baseline=given.baseline and _entry(given.baseline, evaluation.baseline_accuracy if evaluation else None),
-        in_use=given.in_use and _entry(given.in_use, None),
+        candidate=_entry(given.candidate, accuracy),
+        baseline=_entry(given.baseline, baseline_accuracy) if given.baseline else None,
+        in_use=_entry(given.in_use, None) if given.in_use else None,
     )
 
 

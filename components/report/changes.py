@@ -87,7 +87,7 @@ def _settings(before: RunRecord, now: RunRecord) -> list[Row]:
 def _making(run: RunRecord) -> Iterator[tuple[str, str]]:
     yield from flat(run.trace.settings)
     yield from ((f"version of {library}", version) for library, version in run.trace.versions.items())
-    yield from ((f"code of {room}", digest[:12]) for room, digest in run.trace.code_digests.items())
+    yield from ((f"code of {folder}", digest[:12]) for folder, digest in run.trace.code_digests.items())
 
 
 def _data(before: RunRecord, now: RunRecord) -> list[Row]:
@@ -138,8 +138,8 @@ def _metrics_note(before: RunRecord, now: RunRecord, flipped: Flips) -> str:
         return "No test image is the same, so the luck of the images is part of every difference."
     confidence = percent(now.probe.confidence, 0)
     return (
-        f"Differences in percentage points. Those with an interval ({confidence}) are paired, image by image: where it "
-        "includes zero, the two are not told apart."
+        f"Differences in percentage points. Those with an interval ({confidence}) are paired, image by image; if it "
+        "includes zero, the difference may be chance."
     )
 
 

@@ -211,7 +211,7 @@ def _margin_for(labels: Sequence[str]) -> float:
 
 
 def _direct_labels(ends: list[tuple[str, float, str]], left: float) -> list[Markup]:
-    """Names beside the ends of their lines, pushed apart where they would overlap."""
+    """Names beside the ends of their lines, moved apart if they would overlap."""
     ordered = sorted(ends, key=lambda end: end[1])
     heights = [height for _, height, _ in ordered]
     for index in range(1, len(heights)):  # downwards, away from the label above

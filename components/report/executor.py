@@ -44,7 +44,7 @@ class Executor(base_executor.BaseExecutor):
         _logger.info("report: from %s", ", ".join(f"{name} {artifact.uri}" for name, artifact in inputs.items()))
         run = (self._context and self._context.pipeline_run_id) or "unnamed"
         trace = _trace(run, inputs, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG]))
-        record = run_record.read_record(read, trace)
+        record = run_record.read_run(read, trace)
         page = render_page(record, config, _baseline(before.uri) if before else None).encode("utf-8")
         write_record(f"{report.uri}/{artifact_files.RUN_FILE}", trace)
         path = f"{report.uri}/{artifact_files.REPORT_FILE}"
@@ -81,7 +81,7 @@ def _trace(run: str, inputs: dict[str, types.Artifact], settings: dict[str, Any]
 def _baseline(uri: str) -> RunRecord | None:
     """The run whose model was in use; None if its files are gone, or another version of the project wrote them."""
     try:
-        return run_record.read_record(read, run_record.read_trace(read, uri))
+        return run_record.read_run(read, run_record.read_trace(read, uri))
     except (run_record.MissingPartError, RecordError) as error:
         _logger.warning("report: no comparison with the model in use: %s", error)
         return None

@@ -17,7 +17,7 @@ from components.contracts.record_files import RecordError, record, record_from_b
 from components.contracts.stored_predictions import StoredPredictions
 
 Contents = TypeVar("Contents")
-ReadBytes = Callable[[str], bytes | None]  # path -> content, or None where there is no such file
+ReadBytes = Callable[[str], bytes | None]  # path -> content, or None if there is no such file
 
 # Names of the steps' outputs.
 EXAMPLES = "examples"
@@ -82,7 +82,7 @@ def read_trace(read: ReadBytes, folder: str) -> Trace:
     return _record(read, Trace, f"{folder}/{artifact_files.RUN_FILE}")
 
 
-def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
+def read_run(read: ReadBytes, trace: Trace) -> RunRecord:
     """Read the files in the folders of ``trace``.
 
     Raises:
@@ -91,19 +91,19 @@ def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
     """
 
     def record_of(cls: type[Contents], name: str, file: str) -> Contents:
-        return _record(read, cls, f"{trace.folders[name]}/{file}")
+        return _record(read, cls, _path(trace, name, file))
 
     def json_of(name: str, file: str) -> Mapping[str, Any]:
-        return _json(read, f"{trace.folders[name]}/{file}")
+        return _json(read, _path(trace, name, file))
 
     def bytes_of(name: str, file: str) -> bytes:
-        return _bytes(read, f"{trace.folders[name]}/{file}")
+        return _bytes(read, _path(trace, name, file))
 
     return RunRecord(
         trace=trace,
         verdict=record_of(VerdictReport, BLESSING, artifact_files.VERDICT_FILE),
         probe=record_of(ProbeReport, PROBE_REPORT, artifact_files.PROBE_FILE),
-        predictions=_predictions(read, f"{trace.folders[PROBE_REPORT]}/{artifact_files.TEST_PREDICTIONS_FILE}"),
+        predictions=_predictions(read, _path(trace, PROBE_REPORT, artifact_files.TEST_PREDICTIONS_FILE)),
         push=json_of(PUSHED_MODEL, artifact_files.PUSH_FILE),
         pretraining=json_of(PRETRAINED_MODEL, artifact_files.PRETRAINING_FILE),
         view_grid=bytes_of(PRETRAINED_MODEL, artifact_files.VIEW_GRID_FILE),
@@ -117,6 +117,12 @@ def read_record(read: ReadBytes, trace: Trace) -> RunRecord:
         ),
         window=json_of(WINDOW, artifact_files.WINDOW_FILE) if WINDOW in trace.folders else None,
     )
+
+
+def _path(trace: Trace, name: str, file: str) -> str:
+    if name not in trace.folders:
+        raise MissingPartError(f"{artifact_files.RUN_FILE} of run {trace.run} names no folder of {name}")
+    return f"{trace.folders[name]}/{file}"
 
 
 def _bytes(read: ReadBytes, path: str) -> bytes:

@@ -42,12 +42,12 @@ def _report(arguments: argparse.Namespace) -> int:
     command_line.silence_libraries()
     from components.report.config import ReportConfig
     from components.report.page import render_comparison
-    from components.report.run_record import read_record, read_trace
+    from components.report.run_record import read_run, read_trace
     from pipeline.metadata import run_lookup
 
     workdir = None if arguments.cluster else arguments.workdir.resolve()
     folders = [run_lookup.report_folder(name, workdir) for name in arguments.compare]
-    first, second = (read_record(_read, read_trace(_read, folder)) for folder in folders)
+    first, second = (read_run(_read, read_trace(_read, folder)) for folder in folders)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(render_comparison(first, second, ReportConfig()), encoding="utf-8")
     sys.stdout.write(f"{arguments.output}\n")

@@ -1,4 +1,4 @@
-"""Images with a class one can see, as ingestion stores them, and the settings of trainings that take seconds."""
+"""Images whose class is visible, as ingestion stores them, and settings of trainings that take seconds."""
 
 import hashlib
 import pathlib

@@ -1,4 +1,4 @@
-"""Which variables move, by how much, and that a step can be started anew, saved and shared out."""
+"""Which variables change, by how much, and that a step can be restarted, saved and run on several replicas."""
 
 import json
 import pathlib

@@ -42,7 +42,7 @@ PROTOCOL = comparison.Protocol(BASELINES, EVALUATION, IMAGE_CONFIG)
 
 
 def protocol_of(method: Baseline) -> comparison.Protocol:
-    """One method alone."""
+    """The protocol with one method."""
     return dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, methods=(method,)))
 
 
@@ -50,7 +50,7 @@ MEAN, STD = np.full(1, 80, np.float32), np.full(1, 50, np.float32)
 
 
 def _write_encoder(folder: pathlib.Path) -> None:
-    """A Trainer's model: an encoder, as it is built, that saw 160 images."""
+    """Write a Trainer's model: a new encoder, with the facts of a training on 160 images."""
     config = pretraining_settings()
     encoder, _ = build_models(config, ImageShape(16, 1, MEAN, STD))
     files.write_bytes(f"{folder}/{artifact_files.ENCODER_FILE}", keras_files.to_bytes(encoder))
@@ -64,7 +64,7 @@ def _write_encoder(folder: pathlib.Path) -> None:
 
 
 def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathlib.Path) -> None:
-    """What LinearProbe writes, here of plain gray values."""
+    """Write the files of LinearProbe, with gray values as features."""
     train, test = (
         images.store(split_files, str(scratch / split), split)
         for split, split_files in (("train", inputs.train_files), ("test", inputs.test_files))
@@ -117,7 +117,7 @@ def found(inputs):
 
 
 def numbers_of(found: BaselinesReport, method: ClassifierKind) -> list[MethodResult]:
-    """Everything but seconds."""
+    """The results of a method without their seconds."""
     return [
         dataclasses.replace(
             result, trainings=tuple(dataclasses.replace(training, seconds=0.0) for training in result.trainings)

@@ -1,4 +1,4 @@
-"""Settings of the baselines, and every rule broken once."""
+"""Settings of the baselines; each rule is broken once."""
 
 import pytest
 

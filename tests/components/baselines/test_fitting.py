@@ -28,7 +28,7 @@ FITTING = np.setdiff1d(ROWS, HELD_OUT)
 
 
 class Killed(Exception):
-    """In place of a signal."""
+    """Raised in place of a kill signal."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def make(step, train, folder: pathlib.Path, config=CONFIG, steps=24, on_steps=la
 
 
 def predict(step):
-    """Weights stand for predictions: they differ where anything before them did."""
+    """Weights in place of predictions: they differ if anything in the training differed."""
     return (1e6 * step.head.get_weights()[0]).astype(int).ravel()
 
 

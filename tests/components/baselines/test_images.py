@@ -1,4 +1,4 @@
-"""Labelled images are those of linear evaluation, in its order, and training sees each as often as the others."""
+"""Labelled images are those of linear evaluation, in its order; training sees all equally often."""
 
 import numpy as np
 import pytest

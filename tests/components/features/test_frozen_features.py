@@ -1,4 +1,4 @@
-"""From record files to a Features artifact and back."""
+"""From files of image records to a Features artifact and back."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""The rule of the baseline, told as histories, in a real pipeline on a real metadata store."""
+"""The rule of the baseline on short histories, and in a real pipeline on a real metadata store."""
 
 import dataclasses
 import logging
@@ -33,7 +33,7 @@ def make_model(number: int, digest: str) -> standard_artifacts.Model:
 
 @dataclasses.dataclass
 class History:
-    """Models and blessings as they come about; the Gate's part is played by ``judge``."""
+    """Models and blessings in the order in which they are made; ``judge`` stands for the Gate."""
 
     models: dict = dataclasses.field(default_factory=dict)
     blessings: dict = dataclasses.field(default_factory=dict)
@@ -261,12 +261,12 @@ def Judge(
 
 @dataclasses.dataclass
 class Runs:
-    """Runs a small pipeline again and again on one metadata store."""
+    """Runs a small pipeline several times on one metadata store."""
 
     root: str
 
     def run(self, digest: str, verdict: Verdict, code: str = "1") -> dict[str, str]:
-        """States of the executions of one run by node, and what the resolver found, as content digests."""
+        """States of the executions of one run by node, and the content digests that the resolver found."""
         candidate = Candidate(digest=digest, code=code)
         resolver = Resolver(
             strategy_class=BlessedBaseline,

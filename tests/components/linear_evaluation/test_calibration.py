@@ -1,4 +1,4 @@
-"""Reliability bins and their error: worked by hand, against a formula, and at the edges."""
+"""Reliability bins and their error: worked out by hand, against a formula, and at the edges."""
 
 import numpy as np
 import pytest

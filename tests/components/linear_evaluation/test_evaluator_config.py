@@ -1,4 +1,4 @@
-"""What is asked of TFMA; what it answers is in test_component.py."""
+"""TFMA's configuration; test_component.py reads its results."""
 
 import pytest
 

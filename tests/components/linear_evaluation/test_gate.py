@@ -1,4 +1,4 @@
-"""Both verdicts on each threshold, and a closed gate wherever evidence is missing or contradicts itself."""
+"""Both verdicts on each threshold; missing or contradictory evidence closes the gate."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ def make_predictions(right: int, images: int = IMAGES) -> StoredPredictions:
 
 
 def make_baseline_predictions(is_right: np.ndarray, first: int = 0) -> BaselinePredictions:
-    """Of images ``first``, ``first + 1``, ..., in the opposite order."""
+    """Predictions for images ``first``, ``first + 1``, ..., in the opposite order."""
     numbers = first + np.arange(len(is_right))
     classes = np.array(["cat", "dog"])[np.where(is_right, numbers % 2, 1 - numbers % 2)]
     digests = make_predictions(0, first + len(is_right)).digests
@@ -35,7 +35,7 @@ def make_baseline_predictions(is_right: np.ndarray, first: int = 0) -> BaselineP
 
 
 def make_evidence(right: int = 190, baseline_right: int | None = None, images: int = IMAGES, **changes) -> Evidence:
-    """A candidate with ``right`` test images right, against a baseline in use, if there is one."""
+    """A candidate that predicts ``right`` test images right, and a baseline in use if ``baseline_right`` is given."""
     accuracy = right / images
     has_baseline = baseline_right is not None
     old = JudgedModel(OLD, 1, "/runs/old", ("cat", "dog")) if has_baseline else None

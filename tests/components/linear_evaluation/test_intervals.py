@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from components.linear_evaluation.intervals import balanced_accuracy_interval, mean_interval
+from components.linear_evaluation.intervals import balanced_accuracy_interval, mean_interval, normal_interval
 
 
 def test_agrees_with_the_normal_approximation_for_many_images():
@@ -38,7 +38,7 @@ def test_balanced_accuracy_resamples_within_classes():
 
 
 def test_classes_of_one_size_are_drawn_apart():
-    """Drawn alike, two equal classes would move together and the interval would be a square root of two too wide."""
+    """With the same draws, two equal classes would move together, and the interval would be sqrt(2) too wide."""
     is_right = np.tile(np.random.default_rng(0).random(200) < 0.5, 2)
     low, high = balanced_accuracy_interval(is_right, np.repeat([0, 1], 200), 4000, 0.95, 0)
     assert (high - low) / 2 == pytest.approx(1.96 * 0.5 / np.sqrt(400), rel=0.1)
@@ -50,3 +50,16 @@ def test_repeats_and_blocks_cover_all_resamples(monkeypatch):
     assert mean_interval(values, 100, 0.9, 3) != mean_interval(values, 100, 0.9, 4)
     monkeypatch.setattr("components.linear_evaluation.intervals._BLOCK_CELLS", 120)
     assert mean_interval(np.ones(50), 101, 0.9, 3) == (1.0, 1.0)
+
+
+def test_the_normal_interval_of_paired_answers_is_that_of_the_formula():
+    won, lost, images = 9, 3, 40
+    differences = np.repeat([1, -1, 0], [won, lost, images - won - lost])
+    mean = (won - lost) / images
+    reach = 1.6448536 * np.sqrt((won + lost) / images - mean**2) / np.sqrt(images)  # 90 % in the middle
+    assert normal_interval(differences, 0.9) == pytest.approx((mean - reach, mean + reach))
+
+
+def test_the_normal_interval_agrees_with_the_bootstrap_on_many_images():
+    differences = np.random.default_rng(0).choice([1.0, 0.0, -1.0], 2000, p=[0.1, 0.85, 0.05])
+    assert normal_interval(differences, 0.95) == pytest.approx(mean_interval(differences, 4000, 0.95, 0), abs=0.002)

@@ -1,4 +1,4 @@
-"""From record files to report, predictions and SavedModel."""
+"""From files of image records to report, predictions and SavedModel."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Against scikit-learn's solver, which shares nothing with ours but the objective."""
+"""Compared with scikit-learn's solver, which shares only the objective with this one."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The protocol on features one can reason about."""
+"""The protocol on features whose results are easy to predict."""
 
 import dataclasses
 

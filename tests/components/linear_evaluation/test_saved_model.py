@@ -1,4 +1,4 @@
-"""What is served is what was measured, for anyone who has TensorFlow."""
+"""The served model answers as the measured one did, and needs nothing but TensorFlow."""
 
 import dataclasses
 import json
@@ -163,7 +163,7 @@ def encoded_images(count: int) -> list[bytes]:
 
 
 def test_a_server_answers_batches_of_any_size_as_it_answers_single_images(exported):
-    """As TensorFlow Serving does: a session, the signature's own tensors, no Python of the model."""
+    """Run as TensorFlow Serving does: a session, the signature's own tensors, no Python code of the model."""
     directory, _ = exported
     images = encoded_images(256)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

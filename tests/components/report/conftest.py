@@ -1,4 +1,4 @@
-"""A small run as the page gets it: three classes, one of them with a hostile name, and twelve test images."""
+"""The parts of a small run: three classes, one of them with a hostile name, and twelve test images."""
 
 import dataclasses
 import io
@@ -304,7 +304,7 @@ def make_record() -> RunRecord:
 
 
 def make_earlier_record() -> RunRecord:
-    """The run before: fewer images and epochs; it has images 3 and 10 right, and 0 and 5 wrong."""
+    """The run before: fewer images and epochs; its model predicts images 3 and 10 right, and 0 and 5 wrong."""
     record, predicted = make_record(), LABELS.copy()
     predicted[[0, 5]] = (1, 2)
     verdict = dataclasses.replace(record.verdict, verdict=Verdict.BLESSED, reason="it was the first")

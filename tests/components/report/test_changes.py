@@ -1,4 +1,4 @@
-"""What differs between two runs: numbers worked by hand, and images that flipped."""
+"""Differences between two runs: numbers worked out by hand, and images that flipped."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Charts: points where the values say, labels beside them, nothing outside, texts escaped."""
+"""Charts: points at their values, labels beside them, nothing outside the picture, texts escaped."""
 
 import itertools
 import re

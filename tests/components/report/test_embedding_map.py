@@ -1,4 +1,4 @@
-"""The map keeps near what is near, and says why where there is none."""
+"""Similar representations are neighbours on the map; if there is no map, the page says why."""
 
 import numpy as np
 import pytest

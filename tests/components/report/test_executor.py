@@ -1,4 +1,4 @@
-"""The Report step on artifacts as the other steps leave them."""
+"""The Report step on artifacts as the other steps write them."""
 
 import json
 import pathlib

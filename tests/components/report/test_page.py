@@ -1,4 +1,4 @@
-"""The page as a whole: what it says, that it is one file, and that nothing untrusted becomes markup."""
+"""The page as a whole: its text, that it is one file, and that nothing untrusted becomes markup."""
 
 import base64
 import dataclasses
@@ -22,7 +22,7 @@ from tests.components.evidence_records import make_entry, with_encoder
 
 
 class Page(html.parser.HTMLParser):
-    """Elements, their text, and what would be loaded."""
+    """Elements, their text, and the addresses that a browser would load."""
 
     _VOID = frozenset({"meta", "link", "img", "br"})
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.contracts import artifact_files
 from components.contracts.record_files import RecordError, write_record
-from components.report.run_record import MissingPartError, read_trace
+from components.report.run_record import MissingPartError, read_run, read_trace
 
 from .conftest import make_trace
 
@@ -26,6 +26,11 @@ def test_no_trace_or_one_of_another_version_is_named(tmp_path):
     (tmp_path / artifact_files.RUN_FILE).write_text('{"run": "x", "colour": "blue"}')
     with pytest.raises(RecordError, match=r"run\.json: format_version: expected 1, found None"):
         read_trace(read, str(tmp_path))
+
+
+def test_a_trace_without_a_folder_is_named():
+    with pytest.raises(MissingPartError, match=r"run\.json of run 20260131-120000 names no folder of blessing"):
+        read_run(read, make_trace())
 
 
 @pytest.mark.parametrize(

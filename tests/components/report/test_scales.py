@@ -1,4 +1,4 @@
-"""Ticks, ranges and how numbers are written."""
+"""Ticks, ranges, and numbers as text."""
 
 import math
 

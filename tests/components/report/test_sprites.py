@@ -12,7 +12,7 @@ from components.report.sprites import Sheet, sprite_sheet
 
 
 def cell(sheet: Sheet, index: int) -> np.ndarray:
-    """What a browser shows for cell ``index``."""
+    """The part of the picture that a browser shows for cell ``index``."""
     column, row = map(int, re.fullmatch(r"--column:(\d+);--row:(\d+)", sheet.cell(index)).groups())
     encoded = base64.b64decode(sheet.data_uri.split(",", 1)[1])
     pixels = np.asarray(Image.open(io.BytesIO(encoded)))
