@@ -13,7 +13,7 @@ _OF_COMPONENTS = [module for module in _GRAPH.files if module.count(".") > 1 and
 
 # What each folder of ``components`` uses of the others: a folder, or one module of it. All may use ``contracts``.
 _ARROWS = {
-    "augmentation": {"simclr"},
+    "augmentation": {"preprocessing.opencv_decoding", "simclr"},
     "baselines": {
         "augmentation.config",
         "features.extraction",
