@@ -5,6 +5,7 @@ with the data.
 """
 
 import dataclasses
+import functools
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,8 +21,6 @@ from components.contracts import records
 from components.contracts.files import write_json
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
-from components.contracts.spreading import spread
-from components.contracts.worker import Worker
 
 _BATCH_IMAGES = 32  # drawn together
 _BATCH_BYTES = 2 * 2**20  # of stored images, so that a batch of large ones does not fill the memory
@@ -30,12 +29,12 @@ _NAMESPACE = "ViewGen"
 
 
 class WriteViews(beam.PTransform):
-    """Gives files to workers, and writes to ``path`` what each file came to: a list of ``FileTotals`` as mappings.
+    """Gives files to workers, and writes to ``path`` the ``FileTotals`` of all files together, as JSON.
 
     Args:
         files: the numbers of their shards are theirs in this order.
         worker: writes the shards.
-        path: of the list, in any order.
+        path: of the totals.
     """
 
     def __init__(self, files: Sequence[survey.InputFile], worker: "WriteFile", path: str):
@@ -44,23 +43,12 @@ class WriteViews(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Applied to a pipeline."""
+        totals = pipeline | "Files" >> beam.Create(list(enumerate(self._files))) | "Write" >> beam.ParDo(self._worker)
         return (
-            spread(pipeline, list, self._files)
-            | "Write" >> beam.ParDo(self._worker)
-            | "Gather" >> beam.GroupByKey()
-            | "Totals" >> beam.ParDo(_WriteTotals(self._path))
+            pipeline
+            | "Path" >> beam.Create([self._path])
+            | "WriteTotals" >> beam.Map(_write_totals, beam.pvalue.AsIter(totals))
         )
-
-
-@beam.typehints.with_output_types(int)
-class _WriteTotals(Worker):
-    def __init__(self, path: str):
-        super().__init__()
-        self._path = path
-
-    def process(self, element: tuple[int, Iterable[dict[str, Any]]]) -> None:
-        _, totals = element
-        write_json(self._path, list(totals))
 
 
 @dataclasses.dataclass
@@ -102,9 +90,12 @@ class FileTotals:
         return cls({split: SplitTotals(**of_split) for split, of_split in values["splits"].items()}, values["left_out"])
 
 
-@beam.typehints.with_output_types(tuple[int, Any])
-class WriteFile(Worker):
-    """``(number, [survey.InputFile])`` in, ``(0, FileTotals as a mapping)`` out.
+def _write_totals(path: str, totals: Iterable[FileTotals]) -> None:
+    write_json(path, dataclasses.asdict(functools.reduce(FileTotals.merge, totals)))
+
+
+class WriteFile(beam.DoFn):
+    """``(number, file)`` in, its totals out.
 
     The file becomes its shards of both splits.
 
@@ -134,13 +125,13 @@ class WriteFile(Worker):
         """Beam has a worker per core, so OpenCV needs no threads of its own."""
         cv2.setNumThreads(1)
 
-    def process(self, element: tuple[int, Iterable[survey.InputFile]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def process(self, element: tuple[int, survey.InputFile]) -> Iterator[FileTotals]:
         """Read the file from front to back, a batch at a time.
 
         Raises:
             CorruptRecordError: the file or a record in it is damaged.
         """
-        number, [file] = element
+        number, file = element
         writers = {
             split: shards.ShardWriter(folder, self._scratch_dir, number, self._config.shard_bytes)
             for split, folder in self._split_dirs.items()
@@ -158,7 +149,7 @@ class WriteFile(Worker):
         for writer in writers.values():
             writer.close()
         report_progress(100, 100, _told_of(file))
-        yield 0, dataclasses.asdict(totals)
+        yield totals
 
     def _make_records(self, split: str, batch: list[StoredImage]) -> dict[str, list[bytes]]:
         train, evaluation = self._divide(split, batch)

@@ -1,6 +1,5 @@
 """ViewGen's executor: image records in, view records and ``views_summary.json`` out."""
 
-import functools
 import hashlib
 import logging
 import time
@@ -78,8 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> beam_transforms.FileTotals:
         with self._make_beam_pipeline() as pipeline:
             _ = pipeline | beam_transforms.WriteViews(files, worker, path)
-        of_files = (beam_transforms.FileTotals.from_mapping(values) for values in read_json(path))
-        return functools.reduce(beam_transforms.FileTotals.merge, of_files)
+        return beam_transforms.FileTotals.from_mapping(read_json(path))
 
 
 def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:

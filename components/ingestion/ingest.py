@@ -8,7 +8,7 @@ import json
 import logging
 import posixpath
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -18,18 +18,21 @@ from components.contracts import artifact_files, files
 from components.contracts import ingestion_record as keys
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
+from components.contracts.record_files import read_record
 from components.ingestion import staging
 from components.ingestion.beam.transforms import IngestImages
 from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.decoding.decoder import decoding_rules
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
-from components.ingestion.findings import read_findings
+from components.ingestion.outcome import Outcome
 from components.ingestion.planning import Plan, make_plan
 from components.ingestion.reading.plug_ins import open_source
+from components.ingestion.staging import StagedBytes
 from components.ingestion.summary import check, check_groups, count_reasons, summarize, warnings
-from components.ingestion.work_order import WorkOrder, read_near
+from components.ingestion.work_order import WorkOrder
 
 _logger = logging.getLogger(__name__)
+_OUTCOME_FILE = "outcome.json"  # in staging
 _FIRST_PAIRS = 20  # of near-duplicates, in the summary; the file beside it holds all
 
 
@@ -66,33 +69,33 @@ def ingest(
         plan = make_plan(source, folder)
         rules = decoding_rules(config, image_config)
         order = WorkOrder(root, output_uri, folder, plan.images, source.has_groups, config, rules)
+        outcome_path = posixpath.join(folder, _OUTCOME_FILE)
         with make_pipeline() as pipeline:
-            _ = pipeline | IngestImages(order, plan.portions_file)
+            _ = pipeline | IngestImages(order, plan.portions, outcome_path)
         if plan.images:
             report_progress(plan.images, plan.images, "images decoded")
-        return _finish(order, plan, image_config, started)
+        return _finish(order, plan, read_record(Outcome, outcome_path), image_config, started)
     finally:
         staging.remove_folder(folder)
 
 
-def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: float) -> dict[str, Any]:
+def _finish(
+    order: WorkOrder, plan: Plan, outcome: Outcome, image_config: ImageConfig, started: float
+) -> dict[str, Any]:
     """Check what the pipeline found and write quarantine file and summary."""
-    findings = read_findings(order.staging_folder)
-    shards, tally = findings.shards, findings.tally
-    refusals = sorted([*plan.refusals, *findings.refusals])
+    shards, tally = outcome.shards, outcome.tally
+    refused = [
+        Refusal(*json.loads(line)) for content in _read(order, outcome.refusals) for line in content.splitlines()
+    ]
+    refusals = sorted([*plan.refusals, *refused])
     _log_undecodable(refusals)
-    written = sum(number for _, number, _ in shards)
-    if findings.items != plan.items or not findings.images - len(findings.refusals) == tally.total == written:
-        raise RuntimeError(
-            f"{order.output_uri}: images went astray: {findings.images} listed in {findings.items} of {plan.items} "
-            f"items, {len(findings.refusals)} refused, {tally.total} kept, {written} written"
-        )
-    check_groups(findings.contradicted, order.root)
+    _check_sums(order, plan, outcome, len(refused))
+    check_groups(outcome.contradictions, order.root)
     check(tally, refusals, plan.classes, order.config, order.root)
     found = warnings(tally, refusals, order.config, image_config.color)
     for sentence in found:
         _logger.warning("%s", sentence)
-    pairs = _write_near_duplicates(order)
+    pairs = _write_near_duplicates(order, outcome)
     facts = {
         keys.ROOT: order.root,
         keys.SOURCE: order.config.source,
@@ -111,13 +114,29 @@ def _finish(order: WorkOrder, plan: Plan, image_config: ImageConfig, started: fl
     return summary
 
 
+def _read(order: WorkOrder, parts: Iterable[StagedBytes]) -> Iterator[bytes]:
+    reader = staging.StagingReader(order.staging_folder)
+    yield from map(reader.read, parts)
+    reader.close()
+
+
+def _check_sums(order: WorkOrder, plan: Plan, outcome: Outcome, refused: int) -> None:
+    written = sum(shard.records for shard in outcome.shards)
+    loaded, kept = outcome.loaded, outcome.tally.total
+    if loaded.items != plan.items or not loaded.images - refused == kept == written:
+        raise RuntimeError(
+            f"{order.output_uri}: images went astray: {loaded.images} listed in {loaded.items} of {plan.items} "
+            f"items, {refused} refused, {kept} kept, {written} written"
+        )
+
+
 def _log_undecodable(refusals: list[Refusal]) -> None:
     for refusal in refusals:
         if Reason(refusal.reason) in UNDECODABLE:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
 
 
-def _write_near_duplicates(order: WorkOrder) -> list[dict[str, Any]]:
+def _write_near_duplicates(order: WorkOrder, outcome: Outcome) -> list[dict[str, Any]]:
     """Write all pairs and return the first few; where none were sought, there is no file."""
     if order.config.near_duplicates is NearDuplicates.OFF:
         return []
@@ -125,7 +144,7 @@ def _write_near_duplicates(order: WorkOrder) -> list[dict[str, Any]]:
     path = posixpath.join(order.output_uri, artifact_files.NEAR_DUPLICATES_FILE)
     with tf.io.gfile.GFile(path + ".part", "wb") as file:
         file.write(b"")  # makes the file
-        for content in read_near(order):
+        for content in _read(order, outcome.near_duplicates):
             file.write(content)
             first += map(json.loads, content.splitlines()[: _FIRST_PAIRS - len(first)])
     tf.io.gfile.rename(path + ".part", path, overwrite=True)

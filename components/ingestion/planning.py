@@ -4,21 +4,21 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from components.ingestion import staging
 from components.ingestion.decoding.refusals import Refusal
 from components.ingestion.reading.source import Item, Source
+from components.ingestion.staging import StagedBytes, StagingReader, StagingWriter
 
 _IMAGES_PER_PORTION = 32
 
 
 class Plan(NamedTuple):
-    """What is to be done."""
+    """The work to do."""
 
-    portions_file: str  # in staging; per line a JSON list, the ``Place`` of some items, which are lines of JSON too
+    portions: StagedBytes  # a JSON list per line: the ``StagedBytes`` of a portion, which holds a JSON item per line
     items: int
-    images: int  # in them; an estimate where only reading tells
-    classes: frozenset[str]  # of all files with a label of their own
-    refusals: list[Refusal]  # what is left out before reading
+    images: int  # in all items; an estimate if only reading the files can tell
+    classes: frozenset[str]  # of all files that have a label of their own
+    refusals: list[Refusal]  # files that are left out without being read
 
 
 def make_plan(source: Source, folder: str) -> Plan:
@@ -39,17 +39,19 @@ def make_plan(source: Source, folder: str) -> Plan:
     return Plan(portions.close(), portions.items, portions.images, frozenset(classes), refusals)
 
 
-def read_portions(path: str) -> Iterator[tuple]:
-    """The places in the portions file ``path``, as plain tuples."""
-    for line in staging.read_whole(path).splitlines():
-        yield tuple(json.loads(line))
+def read_portions(portions: StagedBytes, folder: str) -> Iterator[StagedBytes]:
+    """The portions of a plan whose staging folder is ``folder``."""
+    reader = StagingReader(folder)
+    content = reader.read(portions)
+    reader.close()
+    for line in content.splitlines():
+        yield StagedBytes(*json.loads(line))
 
 
 class _PortionWriter:
     def __init__(self, folder: str):
-        self._folder = folder
-        self._items = staging.StagingWriter(folder)
-        self._places: list[str] = []
+        self._writer = StagingWriter(folder)
+        self._portions: list[str] = []
         self._lines: list[str] = []
         self._waiting = 0
         self.items = 0
@@ -63,15 +65,14 @@ class _PortionWriter:
         if self._waiting >= _IMAGES_PER_PORTION:
             self._end_portion()
 
-    def close(self) -> str:
-        """The path of the portions file."""
+    def close(self) -> StagedBytes:
+        """Write the list of portions."""
         if self._lines:
             self._end_portion()
-        self._items.close()
-        path = staging.new_path(self._folder)
-        staging.write_whole(self._folder, path, "".join(self._places).encode())
-        return path
+        portions = self._writer.append("".join(self._portions).encode())
+        self._writer.close()
+        return portions
 
     def _end_portion(self) -> None:
-        self._places.append(json.dumps(self._items.append("".join(self._lines).encode())) + "\n")
+        self._portions.append(json.dumps(self._writer.append("".join(self._lines).encode())) + "\n")
         self._lines, self._waiting = [], 0

@@ -5,11 +5,13 @@ of a split.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from components.contracts import records
 from components.ingestion.decoding.refusals import Reason, Refusal
+from components.ingestion.staging import StagedBytes
 
 _DIGEST_SPACE = 2**64
 _RECORDS_PER_SHARD = 16  # no output file is made for fewer
@@ -27,15 +29,25 @@ class Copy(NamedTuple):
     split: str | None  # what the source prescribes; None: decided here
     group: str | None
     channels: int  # of the source image
-    file: str  # place in staging
+    file: str  # where its record lies in staging, see ``staged``
     offset: int
     size: int
     perceptual_hash: int | None = None  # where near-duplicates are sought; see ``near_duplicates``
 
     @property
-    def place(self) -> tuple[str, int, int]:
-        """Where its record lies, in staging."""
-        return self.file, self.offset, self.size
+    def staged(self) -> StagedBytes:
+        """Its serialized record."""
+        return StagedBytes(self.file, self.offset, self.size)
+
+
+def dump_copies(copies: Iterable[Copy]) -> bytes:
+    """Inverse of ``load_copies``."""
+    return json.dumps(list(copies)).encode()
+
+
+def load_copies(content: bytes) -> list[Copy]:
+    """Inverse of ``dump_copies``."""
+    return [Copy(*values) for values in json.loads(content)]
 
 
 class Resolved(NamedTuple):
@@ -60,7 +72,7 @@ def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction
         test_fraction: part of the labelled images, or of the groups, that goes to test where nothing is prescribed.
     """
     sided = [(copy, _side(copy, prescribed, test_fraction)) for copy in copies]
-    sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0].place))
+    sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0].staged))
     ordered = [copy for copy, _ in sided]
     labels = sorted({copy.label for copy in ordered if copy.label is not None})
     if len(labels) > 1:

@@ -1,8 +1,8 @@
-"""Bytes on their way: written once by whoever made them, read by place when the output files are written.
+"""A folder for bytes on their way: workers append to files of their own, others read a part of a file by its position.
 
-So neither image bytes nor anything else that grows with the data set travels through a shuffle, which the local runner
-keeps in memory. Each writer has a file of its own with a random name; what a failed attempt leaves is never referred to
-and vanishes with the staging folder.
+Image bytes and everything else that grows with the data set go through this folder. Beam's shuffles, which the local
+runner keeps in memory, carry only ``StagedBytes``. Each writer has a file with a random name, so a repeated attempt
+never touches what an earlier one wrote. Nothing refers to the files of a failed attempt; they vanish with the folder.
 """
 
 import posixpath
@@ -20,8 +20,8 @@ _GATHERED_BYTES = 2**20  # of one RunWriter
 _MAX_OPEN_FILES = 32  # of one reader; a process may have one per thread and is often allowed no more than 1,024 files
 
 
-class Place(NamedTuple):
-    """Where some bytes lie."""
+class StagedBytes(NamedTuple):
+    """A part of a file in the staging folder."""
 
     file: str  # name inside the staging folder
     offset: int
@@ -29,15 +29,20 @@ class Place(NamedTuple):
 
 
 def create_folder(output_uri: str) -> str:
-    """A new staging folder below ``output_uri``, which may be remote."""
+    """Make a new staging folder below ``output_uri``, which may be remote, and return its path."""
     folder = posixpath.join(output_uri, _FOLDER_PREFIX + uuid.uuid4().hex)
     tf.io.gfile.makedirs(folder)
     return folder
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a staging folder and all in it."""
+    """Remove a staging folder and everything in it."""
     tf.io.gfile.rmtree(folder)
+
+
+def new_path(folder: str) -> str:
+    """A path in the staging folder that nobody else uses."""
+    return posixpath.join(folder, uuid.uuid4().hex)
 
 
 class StagingWriter:
@@ -48,12 +53,12 @@ class StagingWriter:
         self._file = _open(posixpath.join(folder, self._name), "wb")
         self._offset = 0
 
-    def append(self, content: bytes) -> Place:
-        """Write ``content``; it can be read once the writer is closed."""
-        place = Place(self._name, self._offset, len(content))
+    def append(self, content: bytes) -> StagedBytes:
+        """Write ``content``; others can read it once the writer is closed."""
+        staged = StagedBytes(self._name, self._offset, len(content))
         self._file.write(content)
         self._offset += len(content)
-        return place
+        return staged
 
     def close(self) -> None:
         """Make everything readable by others."""
@@ -61,7 +66,7 @@ class StagingWriter:
 
 
 class RunWriter:
-    """Gathers small pieces by key before it writes them to one new file, so that few places tell where many lie."""
+    """Collects small pieces by key and writes the pieces of a key together, so that few ``StagedBytes`` cover many."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -70,22 +75,22 @@ class RunWriter:
         self._gathered_bytes = 0
 
     def add(self, key: Hashable, piece: bytes) -> None:
-        """Take ``piece`` to the others of ``key``."""
+        """Append ``piece`` to the others of ``key``."""
         self._runs.setdefault(key, bytearray()).extend(piece)
         self._gathered_bytes += len(piece)
 
-    def full(self) -> Iterator[tuple[Hashable, Place]]:
-        """Where the pieces of each key lie, in their order, once enough are gathered; readable after ``close``."""
+    def full(self) -> Iterator[tuple[Hashable, StagedBytes]]:
+        """Write the pieces of each key, in their order, if enough are collected; readable after ``close``."""
         if self._gathered_bytes >= _GATHERED_BYTES:
             yield from self._write()
 
-    def close(self) -> Iterator[tuple[Hashable, Place]]:
-        """The same for what is left; makes everything readable by others."""
+    def close(self) -> Iterator[tuple[Hashable, StagedBytes]]:
+        """Write the rest and make everything readable by others."""
         yield from self._write()
         if self._writer:
             self._writer.close()
 
-    def _write(self) -> Iterator[tuple[Hashable, Place]]:
+    def _write(self) -> Iterator[tuple[Hashable, StagedBytes]]:
         if self._runs and self._writer is None:
             self._writer = StagingWriter(self._folder)
         for key, run in self._runs.items():
@@ -94,23 +99,23 @@ class RunWriter:
 
 
 class StagingReader:
-    """Reads by place; keeps the files it opened last open until it is closed."""
+    """Reads parts of files; keeps the files that it opened last open until it is closed."""
 
     def __init__(self, folder: str):
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
 
-    def read(self, place: Place) -> bytes:
-        """What was written at ``place``.
+    def read(self, staged: StagedBytes) -> bytes:
+        """The bytes that a ``StagingWriter`` appended.
 
         Raises:
             OSError: the file is shorter than it was then.
         """
-        file = self._file(place.file)
-        file.seek(place.offset)
-        content = file.read(place.size)
-        if len(content) != place.size:
-            raise OSError(f"{posixpath.join(self._folder, place.file)}: {place} expected, found {len(content)} bytes")
+        file = self._file(staged.file)
+        file.seek(staged.offset)
+        content = file.read(staged.size)
+        if len(content) != staged.size:
+            raise OSError(f"{posixpath.join(self._folder, staged.file)}: expected {staged}, found {len(content)} bytes")
         return content
 
     def _file(self, name: str) -> BinaryIO:
@@ -127,26 +132,7 @@ class StagingReader:
         self._files.clear()
 
 
-def write_whole(folder: str, path: str, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all, in place of what was there; ``folder`` is that of staging."""
-    unfinished = new_path(folder)
-    with _open(unfinished, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(unfinished, path, overwrite=True)
-
-
-def new_path(folder: str) -> str:
-    """A path in the staging folder that nobody else uses."""
-    return posixpath.join(folder, uuid.uuid4().hex)
-
-
-def read_whole(path: str) -> bytes:
-    """The content of a file in staging."""
-    with _open(path, "rb") as file:
-        return file.read()
-
-
 def _open(path: str, mode: str) -> BinaryIO:
     if listing.is_remote(path):
         return tf.io.gfile.GFile(path, mode)
-    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else 0)  # it is read by place, in any order
+    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else 0)  # readers jump, so a buffer would not help

@@ -4,9 +4,8 @@ Pure functions over counts, so that every sentence a person may read can be test
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.contracts import ingestion_record as keys
 from components.contracts import records
@@ -15,7 +14,7 @@ from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.splits import Copy
 
-_FIRST = 10  # files named in a message
+FIRST = 10  # files or groups named in a message
 
 
 class IngestionError(ValueError):
@@ -61,14 +60,13 @@ class Tally:
         """The splits that hold at least one image, in the order train, test, unlabeled."""
         return [split for split in (records.TRAIN, records.TEST, records.UNLABELED) if self.records.get(split)]
 
-    def to_json(self) -> str:
-        """Inverse of ``from_json``."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Tally":
-        """Inverse of ``to_json``."""
-        return cls(**json.loads(text))
+def sum_tallies(tallies: Iterable[Tally]) -> Tally:
+    """All of them together."""
+    total = Tally()
+    for tally in tallies:
+        total.merge(tally)
+    return total
 
 
 def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
@@ -158,21 +156,37 @@ def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, ro
         )
 
 
-def check_groups(contradicted: list[str], root: str) -> None:
-    """Stop where the source puts one group on both sides of the split.
+class Contradictions(NamedTuple):
+    """Groups for which the source prescribes both train and test."""
+
+    number: int
+    first: tuple[str, ...]  # by name, at most ``FIRST``
+
+
+def merge_contradictions(parts: Iterable[Contradictions]) -> Contradictions:
+    """All of them together; no group is in two of them."""
+    number, names = 0, []
+    for part in parts:
+        number += part.number
+        names += part.first
+    return Contradictions(number, tuple(sorted(names)[:FIRST]))
+
+
+def check_groups(contradictions: Contradictions, root: str) -> None:
+    """Stop if the source puts one group on both sides of the split.
 
     Args:
-        contradicted: groups for which both train and test are prescribed, sorted.
+        contradictions: of all groups.
         root: the data root, for the message.
 
     Raises:
         IngestionError: there is such a group.
     """
-    if contradicted:
+    if contradictions.number:
         raise IngestionError(
             f"{root}: groups with images in both train and test, though a group belongs on one side: "
-            f"{len(contradicted)}. First: {', '.join(contradicted[:_FIRST])}. Correct the splits, or leave them empty "
-            "for these groups"
+            f"{contradictions.number}. First: {', '.join(contradictions.first)}. Correct the splits, or leave them "
+            "empty for these groups"
         )
 
 
@@ -200,7 +214,7 @@ def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, col
         )
     unseen = sorted(set(tally.classes.get(records.TRAIN, {})) - set(tally.classes.get(records.TEST, {})))
     if unseen:
-        found.append(f"Classes without test images: {len(unseen)}. First: {', '.join(unseen[:_FIRST])}.")
+        found.append(f"Classes without test images: {len(unseen)}. First: {', '.join(unseen[:FIRST])}.")
     return found
 
 
@@ -217,7 +231,7 @@ _SENTENCES = {
 }
 
 
-def _first_of(refusals: list[Refusal], number: int = _FIRST) -> str:
+def _first_of(refusals: list[Refusal], number: int = FIRST) -> str:
     if not refusals:
         return ""
     named = "; ".join(f"{refusal.path} ({refusal.reason}: {refusal.message})" for refusal in refusals[:number])
@@ -225,8 +239,8 @@ def _first_of(refusals: list[Refusal], number: int = _FIRST) -> str:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    named = [f"{name} {number}" for name, number in list(counts.items())[:_FIRST]]
-    rest = [f"and {len(counts) - _FIRST} more"] if len(counts) > _FIRST else []
+    named = [f"{name} {number}" for name, number in list(counts.items())[:FIRST]]
+    rest = [f"and {len(counts) - FIRST} more"] if len(counts) > FIRST else []
     return ", ".join(named + rest) or "nothing"
 
 

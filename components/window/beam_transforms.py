@@ -1,13 +1,12 @@
 """TrainingWindow's steps as Beam sees them: names of files travel between workers, images and digests never do."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import apache_beam as beam
 import numpy as np
 
 from components.contracts import files
-from components.contracts.spreading import spread
 from components.window import merging
 
 
@@ -20,7 +19,7 @@ class IndexFiles(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spread the files over the workers."""
-        return spread(pipeline, list, self._jobs) | "Index" >> beam.Map(_index)
+        return pipeline | "Jobs" >> beam.Create(self._jobs) | "Index" >> beam.MapTuple(_index)
 
 
 class WriteFiles(beam.PTransform):
@@ -32,7 +31,8 @@ class WriteFiles(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spread the files over the workers."""
-        return spread(pipeline, list, self._jobs) | "Write" >> beam.Map(_write, scratch_dir=self._scratch_dir)
+        write = beam.MapTuple(_write, scratch_dir=self._scratch_dir)
+        return pipeline | "Jobs" >> beam.Create(self._jobs) | "Write" >> write
 
 
 def load_array(path: str) -> np.ndarray:
@@ -47,11 +47,9 @@ def save_array(values: np.ndarray, path: str) -> None:
     files.write_bytes(path, buffer.getvalue())
 
 
-def _index(element: tuple[int, Iterable[tuple[str, str]]]) -> None:
-    _, [(path, target)] = element
+def _index(path: str, target: str) -> None:
     save_array(merging.index_file(path), target)
 
 
-def _write(element: tuple[int, Iterable[tuple[str, str, str]]], scratch_dir: str) -> None:
-    _, [(path, target, positions)] = element
+def _write(path: str, target: str, positions: str, scratch_dir: str) -> None:
     merging.write_file(path, target, load_array(positions), scratch_dir)

@@ -1,49 +1,57 @@
-"""The worker that reads, decodes and stages images: places of items in, places of what is known of the images out."""
+"""The worker that reads, decodes and stages images: portions of items in, staged records and what is known of them out.
+
+It hands several images from step to step together, because the code and tables of a step then stay in the processor's
+caches. ``docs/sources.md`` has the measurements.
+"""
 
 import json
 import warnings
-import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 import apache_beam as beam
 import cv2
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
-from components.contracts.worker import Worker
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding.decoder import Decoded, decode_image_bytes, decode_pixels
 from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
 from components.ingestion.decoding.stored_record import make_records
-from components.ingestion.findings import COUNT, REFUSAL, finding
 from components.ingestion.near_duplicates import perceptual_hashes
+from components.ingestion.outcome import Loaded
 from components.ingestion.reading.plug_ins import open_source
 from components.ingestion.reading.source import Item, SourceImage
-from components.ingestion.splits import Copy, bucket_index, bucket_of_group
-from components.ingestion.staging import Place, StagingReader, StagingWriter
-from components.ingestion.work_order import NAMESPACE, WorkOrder, to_bytes
+from components.ingestion.splits import Copy, bucket_index, bucket_of_group, dump_copies
+from components.ingestion.staging import RunWriter, StagedBytes, StagingReader, StagingWriter
+from components.ingestion.work_order import NAMESPACE, WorkOrder
 
-GROUPS = "groups"  # the output beside the main one
-COPIES, FINDINGS = "copies", "findings"  # what lies at a place
 _COPIES_PER_RUN = 4096
-# Images go through reading, decoding and so on together, because a step's code and tables are then still in the
-# processor's caches: on a busy machine 16 photographs at once took four fifths of the time of one after the other (the
-# perceptual hash half, decoding and encoding nine tenths); on a quiet one 32 took a fiftieth less than 16, 64 no less.
 _BATCH_IMAGES = 32
 _BATCH_BYTES = 4 * 2**20  # of files, so that a batch of large ones does not fill the memory
 
+_Output = (
+    tuple[int, StagedBytes]
+    | TaggedOutput[Literal["groups"], tuple[int, StagedBytes]]
+    | TaggedOutput[Literal["refused"], Refusal]
+    | TaggedOutput[Literal["loaded"], Loaded]
+)
 
-# Beam makes typed coders from hints. They say what the main output holds; an annotation can't tell outputs apart.
-@beam.typehints.with_output_types(tuple[int, tuple])
-class DecodeAndStage(Worker):
-    """``(key, places of portions of items)`` in; ``(bucket, (COPIES or FINDINGS, place))`` out.
 
-    Copies are what is known of some images of one bucket; findings go to any bucket, from where they are passed on.
-    Beside them comes ``(bucket of groups, place of lines [group, split])`` where a source prescribes splits of groups.
+class DecodeAndStage(beam.DoFn):
+    """Portions of items in; ``(bucket, copies of images of the bucket)`` out, see ``splits.dump_copies``.
+
+    Tagged outputs:
+        groups: ``(bucket of groups, lines [group, split])``, if the source prescribes splits of groups.
+        refused: images that are left out.
+        loaded: how much each bundle loaded.
+
+    Copies and lines are in staging, in a file that belongs to one bundle: a second attempt writes a new file. They can
+    be read once the bundle is finished.
     """
 
     def __init__(self, order: WorkOrder):
@@ -61,27 +69,21 @@ class DecodeAndStage(Worker):
         cv2.setNumThreads(1)  # Beam has a worker per core, so OpenCV needs no threads of its own
 
     def start_bundle(self) -> None:
-        """A staging file belongs to one bundle, so that a bundle that is tried again leaves no half-valid file."""
+        """Begin without images and without a staging file."""
         self._writer: StagingWriter | None = None
         self._batch: list[SourceImage] = []
         self._batch_bytes = 0
         self._copies: list[Copy] = []
-        self._findings: list[str] = []
-        self._loaded_items = self._loaded_images = 0
+        self._loaded = Loaded(0, 0)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> Iterator[Any]:
-        """Decode, encode and stage every image of some items."""
-        _, portions = element
-        for portion in portions:
-            for line in self._items.read(Place(*portion)).splitlines():
-                yield from self._load(Item(*json.loads(line)))
+    def process(self, portion: StagedBytes) -> Iterator[_Output]:
+        """Decode, encode and stage every image of a portion's items."""
+        for line in self._items.read(portion).splitlines():
+            yield from self._load(Item(*json.loads(line)))
 
-    def finish_bundle(self) -> Iterator[Any]:
-        """Write what is left and make all readable before anyone is told where it is."""
-        self._stage_batch()
-        if self._loaded_items:
-            self._findings.append(finding(COUNT, (self._loaded_items, self._loaded_images)))
-        for output in self._flush():
+    def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
+        """Stage what is left and close the staging file, so that everything can be read."""
+        for output in (*self._stage_batch(), *self._flush(), TaggedOutput("loaded", self._loaded)):
             if isinstance(output, TaggedOutput):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
             else:
@@ -93,24 +95,23 @@ class DecodeAndStage(Worker):
         """Close what is open."""
         self._items.close()
 
-    def _load(self, item: Item) -> Iterator[Any]:
-        before = self._loaded_images
+    def _load(self, item: Item) -> Iterator[_Output]:
+        loaded = 0
         for image in self._images(item):
-            self._loaded_images += 1
+            loaded += 1
             if isinstance(image, Refusal):
-                self._findings.append(refused(image))
+                yield TaggedOutput("refused", image)
             else:
                 self._batch.append(image)
                 self._batch_bytes += len(image.content) if isinstance(image.content, bytes) else image.content.nbytes
             if len(self._batch) == _BATCH_IMAGES or self._batch_bytes >= _BATCH_BYTES:
-                self._stage_batch()
-            if len(self._copies) + len(self._findings) >= _COPIES_PER_RUN:
+                yield from self._stage_batch()
+            if len(self._copies) >= _COPIES_PER_RUN:
                 yield from self._flush()
-        self._loaded_items += 1
-        loaded = self._loaded_images - before
+        self._loaded = Loaded(self._loaded.items + 1, self._loaded.images + loaded)
         self._meter.add(loaded)
         if loaded != item.count and not item.is_estimate:
-            raise RuntimeError(f"{item.path}: {item.count} images expected, found {loaded}")
+            raise RuntimeError(f"{item.path}: expected {item.count} images, found {loaded}")
 
     def _images(self, item: Item) -> Iterator[SourceImage | Refusal]:
         try:
@@ -118,77 +119,96 @@ class DecodeAndStage(Worker):
         except RefusedImage as refused_image:
             yield refused_image.refusal(item.path)
 
-    def _stage_batch(self) -> None:
-        images = [(decoded, image) for image in self._batch if (decoded := self._decode(image))]
+    def _stage_batch(self) -> Iterator[_Output]:
+        """Decode the batch and stage its records; only refusals come out at once."""
+        images: list[tuple[Decoded, SourceImage]] = []
+        for image in self._batch:
+            decoded = _decode(image, self._order)
+            if isinstance(decoded, Refusal):
+                yield TaggedOutput("refused", decoded)
+            else:
+                images.append((decoded, image))
         self._batch, self._batch_bytes = [], 0
         pixels = [decoded.pixels for decoded, _ in images]
         hashes = perceptual_hashes(pixels) if self._seeks_near_duplicates else [None] * len(images)
         made = make_records(images, self._order.config)
         for (decoded, image), hash_, record in zip(images, hashes, made, strict=True):
-            place = self._append(record.serialized)
-            self._copies.append(
-                Copy(
-                    record.digest,
-                    image.path,
-                    image.label,
-                    image.split,
-                    image.group,
-                    decoded.source_channels,
-                    *place,
-                    hash_,
-                )
-            )
+            staged = self._append(record.serialized)
+            known = image.path, image.label, image.split, image.group, decoded.source_channels
+            self._copies.append(Copy(record.digest, *known, *staged, hash_))
 
-    def _decode(self, image: SourceImage) -> Decoded | None:
-        decode = decode_image_bytes if isinstance(image.content, bytes) else decode_pixels
-        try:
-            return decode(image.content, self._order.rules)
-        except RefusedImage as refused_image:
-            self._findings.append(refused(_not_meant(refused_image.refusal(image.path))))
-            return None
-
-    def _flush(self) -> Iterator[Any]:
+    def _flush(self) -> Iterator[_Output]:
+        """Stage what is known of the images so far, bucket by bucket."""
         runs: dict[int, list[Copy]] = {}
-        groups: dict[int, set[tuple[str, str]]] = {}
         for copy in self._copies:
             runs.setdefault(bucket_index(copy.digest, self._order.buckets), []).append(copy)
-            if copy.group is None:
-                continue
-            if not self._order.has_groups:
-                raise RuntimeError(
-                    f"{copy.path}: no group expected, because source {self._order.config.source} says that it has "
-                    f"none (has_groups), found {copy.group!r}"
-                )
-            if copy.split in (records.TRAIN, records.TEST):
-                bucket = bucket_of_group(copy.group, self._order.buckets)
-                groups.setdefault(bucket, set()).add((copy.group, copy.split))
-        self._decoded.inc(len(self._copies))  # not one by one: a counter costs more than it seems
+        groups = _prescribed_splits(self._copies, self._order)
+        self._decoded.inc(len(self._copies))  # all at once, because each call of a counter is slow
         self._bytes.inc(sum(copy.size for copy in self._copies))
+        self._copies = []
         for bucket, copies in runs.items():
-            yield bucket, (COPIES, *self._append(to_bytes(copies)))
-        if self._findings:
-            lines = "".join(self._findings).encode()
-            yield zlib.crc32(lines) % self._order.buckets, (FINDINGS, *self._append(lines))
+            yield bucket, self._append(dump_copies(copies))
         for bucket, pairs in groups.items():
             lines = "".join(json.dumps(pair) + "\n" for pair in sorted(pairs))
-            yield TaggedOutput(GROUPS, (bucket, tuple(self._append(lines.encode()))))
-        self._copies, self._findings = [], []
+            yield TaggedOutput("groups", (bucket, self._append(lines.encode())))
 
-    def _append(self, content: bytes) -> Place:
+    def _append(self, content: bytes) -> StagedBytes:
         if self._writer is None:
             self._writer = StagingWriter(self._order.staging_folder)
         return self._writer.append(content)
 
 
-def refused(refusal: Refusal) -> str:
-    """``refusal``, counted, as a finding."""
-    Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
-    return finding(REFUSAL, refusal)
+class StageRefusals(beam.DoFn):
+    """Refusals in; where their lines are staged out, a JSON list of the fields each. Counts refusals by reason."""
+
+    def __init__(self, staging_folder: str):
+        self._folder = staging_folder
+
+    def start_bundle(self) -> None:
+        """Begin a file that belongs to this bundle."""
+        self._lines = RunWriter(self._folder)
+
+    def process(self, refusal: Refusal) -> Iterator[StagedBytes]:
+        """Add a line."""
+        Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
+        self._lines.add(None, (json.dumps(refusal) + "\n").encode())
+        for _, staged in self._lines.full():
+            yield staged
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Write the rest."""
+        for _, staged in self._lines.close():
+            yield GlobalWindows.windowed_value(staged)
 
 
-def _not_meant(refusal: Refusal) -> Refusal:
-    """What is no image and is not named like one is no loss."""
+def _decode(image: SourceImage, order: WorkOrder) -> Decoded | Refusal:
+    decode = decode_image_bytes if isinstance(image.content, bytes) else decode_pixels
+    try:
+        return decode(image.content, order.rules)
+    except RefusedImage as refused_image:
+        return _spare_other_files(refused_image.refusal(image.path))
+
+
+def _spare_other_files(refusal: Refusal) -> Refusal:
+    """A file that is no image and is not named like one does not count as undecodable."""
     unknown = refusal.reason in (Reason.UNKNOWN_FORMAT.value, Reason.EMPTY_FILE.value)
     if unknown and not is_meant_as_image(refusal.path):
         return refusal._replace(reason=Reason.NOT_AN_IMAGE.value)
     return refusal
+
+
+def _prescribed_splits(copies: list[Copy], order: WorkOrder) -> dict[int, set[tuple[str, str]]]:
+    """``(group, split)`` of the copies whose source prescribes train or test, by bucket of groups."""
+    found: dict[int, set[tuple[str, str]]] = {}
+    for copy in copies:
+        if copy.group is None:
+            continue
+        if not order.has_groups:
+            raise RuntimeError(
+                f"{copy.path}: expected no group, because source {order.config.source} says that it has none "
+                f"(has_groups), found {copy.group!r}"
+            )
+        if copy.split in (records.TRAIN, records.TEST):
+            bucket = bucket_of_group(copy.group, order.buckets)
+            found.setdefault(bucket, set()).add((copy.group, copy.split))
+    return found

@@ -1,66 +1,83 @@
-"""The workers that decide what is kept: places of what is known of images in, lists of kept images in staging out."""
+"""The workers that decide which images are kept: all copies of a bucket in, one copy of each image out."""
 
 import itertools
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Literal
 
 import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from components.contracts import records
-from components.contracts.worker import Worker
-from components.ingestion.beam.decoding import FINDINGS, refused
-from components.ingestion.beam.near_duplicates import add_bands, told_bands
+from components.ingestion.beam.near_duplicates import BandPart, add_bands, band_parts
 from components.ingestion.config import NearDuplicates
-from components.ingestion.findings import CONTRADICTION, finding, write_findings
-from components.ingestion.splits import Copy, bucket_of_group, resolve
-from components.ingestion.staging import Place, RunWriter, StagingReader
-from components.ingestion.summary import Tally
-from components.ingestion.work_order import WorkOrder, from_bytes, read_prescribed, write_prescribed, write_resolved
+from components.ingestion.decoding.refusals import Refusal
+from components.ingestion.outcome import ResolvedBucket
+from components.ingestion.splits import Copy, bucket_of_group, dump_copies, load_copies, resolve
+from components.ingestion.staging import RunWriter, StagedBytes, StagingReader, StagingWriter
+from components.ingestion.summary import FIRST, Contradictions, Tally
+from components.ingestion.work_order import WorkOrder
 
-BANDS = "bands"  # the output beside the main one
+_Groups = tuple[int, StagedBytes] | TaggedOutput[Literal["contradictions"], Contradictions]
+_Resolved = (
+    tuple[int, ResolvedBucket]
+    | TaggedOutput[Literal["bands"], tuple[int, BandPart]]
+    | TaggedOutput[Literal["refused"], Refusal]
+)
 
 
-@beam.typehints.with_output_types(int)  # nothing comes out; but without a hint Beam derives one, which is slow
-class ResolveGroups(Worker):
-    """All ``[group, split]`` of a bucket of groups in; their prescribed splits into a file of staging; nothing out.
+class ResolveGroups(beam.DoFn):
+    """All ``[group, split]`` of a bucket of groups in; ``(bucket, their prescribed splits)`` out, as a JSON object.
 
-    Groups for which the source prescribes both train and test are findings.
+    The tagged output ``contradictions`` counts the groups for which the source prescribes both train and test.
     """
 
-    def __init__(self, order: WorkOrder):
-        self._order = order
+    def __init__(self, staging_folder: str):
+        self._folder = staging_folder
 
     def setup(self) -> None:
         """Once per worker."""
-        self._reader = StagingReader(self._order.staging_folder)
+        self._reader = StagingReader(self._folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]]) -> None:
-        """Test wins, but the caller stops at the first contradiction anyway."""
-        bucket, places = element
+    def start_bundle(self) -> None:
+        """Begin without a staging file."""
+        self._writer: StagingWriter | None = None
+
+    def process(self, element: tuple[int, Iterable[StagedBytes]]) -> Iterator[_Groups]:
+        """A contradicted group counts as test; the run stops later, when all contradictions are known."""
+        bucket, parts = element
         prescribed: dict[str, str] = {}
         contradicted = set()
-        for place in places:
-            for line in self._reader.read(Place(*place)).splitlines():
+        for part in parts:
+            for line in self._reader.read(part).splitlines():
                 group, split = json.loads(line)
                 if prescribed.setdefault(group, split) != split:
                     contradicted.add(group)
-        write_prescribed(self._order, bucket, prescribed | dict.fromkeys(contradicted, records.TEST))
-        lines = [finding(CONTRADICTION, group) for group in sorted(contradicted)]
-        write_findings(self._order.staging_folder, f"groups-{bucket}", lines)
+        if self._writer is None:
+            self._writer = StagingWriter(self._folder)
+        splits = prescribed | dict.fromkeys(contradicted, records.TEST)
+        yield bucket, self._writer.append(json.dumps(splits).encode())
+        if contradicted:
+            first = tuple(sorted(contradicted)[:FIRST])
+            yield TaggedOutput("contradictions", Contradictions(len(contradicted), first))
+
+    def finish_bundle(self) -> None:
+        """Make everything readable by others."""
+        if self._writer:
+            self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
 
 
-@beam.typehints.with_output_types(tuple[int, str])
-class ResolveBucket(Worker):
-    """All copies of a bucket in; one of each image, and findings, into staging; ``(bucket, tally as JSON)`` out.
+class ResolveBucket(beam.DoFn):
+    """All copies of a bucket in; ``(bucket, those that are kept)`` out.
 
-    Beside it come the bands by which near-duplicates are found, where they are sought; see ``add_bands``.
+    Tagged outputs:
+        bands: where near-duplicates are sought, the images by band; see ``add_bands``.
+        refused: the copies that are left out.
     """
 
     def __init__(self, order: WorkOrder):
@@ -71,63 +88,62 @@ class ResolveBucket(Worker):
         self._reader = StagingReader(self._order.staging_folder)
 
     def start_bundle(self) -> None:
-        """A staging file belongs to one bundle."""
+        """Begin without staging files."""
+        self._writer: StagingWriter | None = None
         self._bands = RunWriter(self._order.staging_folder)
 
-    def process(self, element: tuple[int, Iterable[tuple]], groups: Any = None) -> Iterator[Any]:
-        """See ``splits.resolve``; ``groups`` is empty, and there only so that all groups are resolved before."""
-        del groups
-        bucket, places = element
-        copies, findings = self._read(places)
-        prescribed = self._prescribed(copies)
+    def process(
+        self, element: tuple[int, Iterable[StagedBytes]], prescribed: dict[int, StagedBytes] | None = None
+    ) -> Iterator[_Resolved]:
+        """Keep one copy of each image; see ``splits.resolve``.
+
+        Args:
+            element: bucket and lists of copies.
+            prescribed: what ``ResolveGroups`` found, by bucket of groups; None if no image belongs to a group.
+        """
+        bucket, parts = element
+        copies = sorted((copy for part in parts for copy in load_copies(self._reader.read(part))), key=_order)
+        splits = self._splits_of_groups(copies, prescribed or {})
         kept, tally = [], Tally()
         for _, same in itertools.groupby(copies, key=lambda copy: copy.digest):
-            resolved = resolve(same, prescribed, self._order.config.test_fraction)
-            findings += map(refused, resolved.refusals)
+            resolved = resolve(same, splits, self._order.config.test_fraction)
+            for refusal in resolved.refusals:
+                yield TaggedOutput("refused", refusal)
             if resolved.kept:
                 kept.append(resolved.kept)
                 tally.add(resolved.kept)
-        write_resolved(self._order, bucket, kept)
-        write_findings(self._order.staging_folder, f"resolved-{bucket}", findings)
         if self._order.config.near_duplicates is not NearDuplicates.OFF:
             add_bands(self._bands, self._order, bucket, kept)
-        yield from (TaggedOutput(BANDS, band) for band in told_bands(self._bands.full()))
-        yield bucket, tally.to_json()
+        for band in band_parts(self._bands.full()):
+            yield TaggedOutput("bands", band)
+        if self._writer is None:
+            self._writer = StagingWriter(self._order.staging_folder)
+        yield bucket, ResolvedBucket(self._writer.append(dump_copies(kept)), tally)
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
-        """Tell where the rest of the bands lies."""
-        for band in told_bands(self._bands.close()):
-            yield TaggedOutput(BANDS, GlobalWindows.windowed_value(band))
+        """Write the rest of the bands and make everything readable by others."""
+        for band in band_parts(self._bands.close()):
+            yield TaggedOutput("bands", GlobalWindows.windowed_value(band))
+        if self._writer:
+            self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
 
-    def _read(self, places: Iterable[tuple]) -> tuple[list[Copy], list[str]]:
-        """All copies, in a total order, and the findings that are only passed on."""
-        copies: list[Copy] = []
-        findings = []
-        for what, *place in places:
-            content = self._reader.read(Place(*place))
-            if what == FINDINGS:
-                findings.append(content.decode())
-            else:
-                copies += from_bytes(content)
-        return sorted(copies, key=_order), findings
-
-    def _prescribed(self, copies: list[Copy]) -> dict[str, str]:
-        """The prescribed splits of the groups of ``copies``; of the others, never more than one bucket is held."""
+    def _splits_of_groups(self, copies: list[Copy], prescribed: dict[int, StagedBytes]) -> dict[str, str]:
+        """The prescribed splits of the groups of ``copies``; no more than one bucket of groups is in memory at once."""
         groups: dict[int, set[str]] = {}
         for copy in copies:
             if copy.group is not None:
                 groups.setdefault(bucket_of_group(copy.group, self._order.buckets), set()).add(copy.group)
         found = {}
-        for bucket, names in groups.items():
-            known = read_prescribed(self._order, bucket)
-            found.update((name, known[name]) for name in names if name in known)
+        for bucket in groups.keys() & prescribed.keys():
+            known = json.loads(self._reader.read(prescribed[bucket]))
+            found.update((name, known[name]) for name in groups[bucket] if name in known)
         return found
 
 
 def _order(copy: Copy) -> tuple:
-    """A total order, also where the same path is named twice, once with a label and once without."""
-    return copy.digest, copy.path, copy.label or "", copy.split or "", copy.group or "", copy.place
+    """A total order, even if a manifest names a path twice, once with a label and once without."""
+    return copy.digest, copy.path, copy.label or "", copy.split or "", copy.group or "", copy.staged

@@ -192,7 +192,7 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     first = run(make_files(seeds), tmp_path / "first")
     root = make_files(dict(reversed(seeds.items())), "elsewhere")
     listed = transforms.read_portions
-    monkeypatch.setattr(transforms, "read_portions", lambda path: reversed(list(listed(path))))
+    monkeypatch.setattr(transforms, "read_portions", lambda *found: reversed(list(listed(*found))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
     assert first["content_digest"] == second["content_digest"]
@@ -443,7 +443,7 @@ def test_a_group_that_the_source_kept_quiet_about_stops_the_run(make_files, tmp_
     root = make_files({"0.png": 0, "1.png": 1})
     write_manifest(root, [("0.png", "a", "train", ""), ("1.png", "a", "test", "patient 1")])
     monkeypatch.setattr(manifest.Manifest, "has_groups", False)
-    with pytest.raises(RuntimeError, match=r"1\.png: no group expected, .*has_groups.*found 'patient 1'"):
+    with pytest.raises(RuntimeError, match=r"1\.png: expected no group, .*has_groups.*found 'patient 1'"):
         run(root, tmp_path / "out", CONFIG_OF_MANIFEST)
 
 
@@ -526,7 +526,7 @@ def test_a_source_that_miscounts_is_noticed(ingested, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "components.ingestion.reading.sources.image_folder.ImageFolder.load", lambda self, item: iter(())
     )
-    with pytest.raises(Exception, match="1 images expected, found 0"):
+    with pytest.raises(Exception, match="expected 1 images, found 0"):
         run(root, tmp_path / "out")
 
 

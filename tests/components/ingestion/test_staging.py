@@ -1,4 +1,4 @@
-"""What was staged is read back, with few files open at a time and few places to tell."""
+"""Staged bytes are read back, with few files open at a time; small pieces of a key lie together."""
 
 import pytest
 
@@ -6,15 +6,15 @@ from components.ingestion import staging
 
 
 def test_many_files_are_read_with_few_open(tmp_path):
-    places = []
+    staged = []
     for number in range(100):
         writer = staging.StagingWriter(str(tmp_path))
-        places += [writer.append(b"a%d" % number), writer.append(b"b%d" % number)]
+        staged += [writer.append(b"a%d" % number), writer.append(b"b%d" % number)]
         writer.close()
     reader = staging.StagingReader(str(tmp_path))
     for _ in range(2):
-        for index, place in enumerate(places):
-            assert reader.read(place) == b"ab"[index % 2 : index % 2 + 1] + b"%d" % (index // 2)
+        for index, each in enumerate(staged):
+            assert reader.read(each) == b"ab"[index % 2 : index % 2 + 1] + b"%d" % (index // 2)
             assert len(reader._files) <= staging._MAX_OPEN_FILES
     reader.close()
     assert not reader._files
@@ -22,25 +22,25 @@ def test_many_files_are_read_with_few_open(tmp_path):
 
 def test_a_file_that_became_shorter_is_an_error(tmp_path):
     writer = staging.StagingWriter(str(tmp_path))
-    place = writer.append(b"12345")
+    staged = writer.append(b"12345")
     writer.close()
-    (tmp_path / place.file).write_bytes(b"123")
-    with pytest.raises(OSError, match=r"size=5.* expected, found 3 bytes"):
-        staging.StagingReader(str(tmp_path)).read(place)
+    (tmp_path / staged.file).write_bytes(b"123")
+    with pytest.raises(OSError, match=r"expected .*size=5\), found 3 bytes"):
+        staging.StagingReader(str(tmp_path)).read(staged)
 
 
 def test_pieces_of_a_key_come_back_together_in_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(staging, "_GATHERED_BYTES", 1000)
-    runs, told = staging.RunWriter(str(tmp_path)), []
+    writer, runs = staging.RunWriter(str(tmp_path)), []
     for number in range(1000):
-        runs.add(number % 4, b"%03d" % number)
-        told += runs.full()
-    assert len(told) == 8  # two times 1,000 of 3,000 bytes, rounded up to whole pieces
-    told += runs.close()
-    assert len(told) == 12
+        writer.add(number % 4, b"%03d" % number)
+        runs += writer.full()
+    assert len(runs) == 8  # two times 1,000 of 3,000 bytes, rounded up to whole pieces
+    runs += writer.close()
+    assert len(runs) == 12
     reader = staging.StagingReader(str(tmp_path))
     for key in range(4):
-        content = b"".join(reader.read(place) for each, place in told if each == key)
+        content = b"".join(reader.read(run) for each, run in runs if each == key)
         assert content == b"".join(b"%03d" % number for number in range(key, 1000, 4))
     reader.close()
     assert len(list(tmp_path.iterdir())) == 1
