@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,8 @@ from benchmarks.table import Report, Row
 from components.simclr.augmentation import tensor_engine, uint8_crops
 from components.simclr.augmentation.augmentations import CropPolicy, OnlinePolicy, draw_crops, draw_online, view_keys
 from components.simclr.augmentation.presets import Preset
+
+_Sides = dict[str, Callable[[], object]]  # by engine, what makes all views once
 
 _IMAGES, _SIZE_PX, _SOURCE_PX = 64, 96, 128
 _POLICIES = {
@@ -77,7 +81,9 @@ def _keys() -> np.ndarray:
 
 def _crops(images: np.ndarray) -> dict[str, Callable[[], object]]:
     sides = np.full(_IMAGES, _SOURCE_PX)
-    compiled = tf.function(lambda *inputs: tensor_engine.crop_and_resize(*inputs, _SIZE_PX), jit_compile=True)
+    compiled = tf.function(
+        lambda pixels, drawn: tensor_engine.crop_and_resize(pixels, drawn, _SIZE_PX), jit_compile=True
+    )
 
     def boxes() -> np.ndarray:
         return draw_crops(CropPolicy(), _keys(), sides, sides)

@@ -33,29 +33,34 @@ _CASES = (
 
 def measure(report: Report, turns: int) -> None:
     """The ``embed`` signature on encoded images, and ``load_encoder(...).embed`` on files, beside prepared pixels."""
-    for architecture, image_config, file_px, kind, batch in _CASES:
+    for case in _CASES:
         with tempfile.TemporaryDirectory() as folder:
-            encoder, embed, embed_files = _served(architecture, image_config, pathlib.Path(folder))
-            encoded = _encoded_images(batch, file_px, kind, image_config.channels)
-            prepared = tf.random.stateless_normal((batch, *encoder.input_shape[1:]), (0, 1))
-            bare = tf.function(lambda pixels, encoder=encoder: encoder(pixels, training=False))
-            timings = measuring.alternate(
-                {
-                    "bare": lambda bare=bare, prepared=prepared: bare(prepared).numpy(),
-                    "signature": lambda embed=embed, encoded=encoded: embed(encoded),
-                    "files": lambda embed_files=embed_files, encoded=encoded, n=batch: embed_files(encoded, n),
-                },
-                turns,
-            )
-            for side in ("signature", "files"):
-                report(
-                    _row(
-                        f"{architecture.value}, {image_config.size_px} px, {batch} x {kind}: {side}",
-                        batch,
-                        timings,
-                        side,
-                    )
-                )
+            _measure_case(report, turns, pathlib.Path(folder), *case)
+
+
+def _measure_case(
+    report: Report,
+    turns: int,
+    folder: pathlib.Path,
+    architecture: Architecture,
+    image_config: ImageConfig,
+    file_px: int,
+    kind: str,
+    batch: int,
+) -> None:
+    encoder, embed, embed_files = _served(architecture, image_config, folder)
+    encoded = _encoded_images(batch, file_px, kind, image_config.channels)
+    prepared = tf.random.stateless_normal((batch, *encoder.input_shape[1:]), (0, 1))
+    bare = tf.function(lambda pixels: encoder(pixels, training=False))
+    sides = {
+        "bare": lambda: bare(prepared).numpy(),
+        "signature": lambda: embed(encoded),
+        "files": lambda: embed_files(encoded, batch),
+    }
+    timings = measuring.alternate(sides, turns)
+    case = f"{architecture.value}, {image_config.size_px} px, {batch} x {kind}"
+    for side in ("signature", "files"):
+        report(_row(f"{case}: {side}", batch, timings, side))
 
 
 def _row(case: str, batch: int, timings: dict[str, measuring.Timing], side: str) -> Row:

@@ -17,35 +17,36 @@ def measure(report: Report, turns: int) -> None:
     """One fit at each strength, from the features to the classifier; both losses are evaluated in float64."""
     features, labels = _problem()
     for strength in _STRENGTHS:
-        solutions = {}
+        report(_row(features, labels, strength, turns))
 
-        def ours(strength=strength, solutions=solutions) -> None:
-            fitting_set = FittingSet(features, labels, _CLASSES)
-            head = fitting_set.head(fitting_set.fit(strength, _TOLERANCE, 1000)[0])
-            solutions["ours"] = head.kernel, head.bias
 
-        def theirs(strength=strength, solutions=solutions) -> None:
-            model = LogisticRegression(C=1 / (strength * _ROWS), tol=_TOLERANCE, max_iter=1000, solver="lbfgs")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                model.fit(features, labels)
-            solutions["theirs"] = model.coef_.T, model.intercept_
+def _row(features: np.ndarray, labels: np.ndarray, strength: float, turns: int) -> Row:
+    solutions: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # kernel and bias
 
-        timings = measuring.alternate({"ours": ours, "theirs": theirs}, turns)
-        losses = {name: _loss(features, labels, strength, *solution) for name, solution in solutions.items()}
-        excess = losses["ours"] / losses["theirs"] - 1
-        ratio = timings["theirs"].best / timings["ours"].best
-        report(
-            Row(
-                f"strength {strength:g}",
-                f"{timings['ours'].best:.2f} s",
-                f"scikit-learn {timings['theirs'].best:.2f} s",
-                ratio,
-                ">= 3",
-                f"loss {excess:+.1e} relative; CPU time {timings['theirs'].cpu / timings['ours'].cpu:.2f}; "
-                f"spread {timings['ours'].spread:.2f}, {timings['theirs'].spread:.2f}",
-            )
-        )
+    def ours() -> None:
+        fitting_set = FittingSet(features, labels, _CLASSES)
+        head = fitting_set.head(fitting_set.fit(strength, _TOLERANCE, 1000)[0])
+        solutions["ours"] = head.kernel, head.bias
+
+    def theirs() -> None:
+        model = LogisticRegression(C=1 / (strength * _ROWS), tol=_TOLERANCE, max_iter=1000, solver="lbfgs")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(features, labels)
+        solutions["theirs"] = model.coef_.T, model.intercept_
+
+    timings = measuring.alternate({"ours": ours, "theirs": theirs}, turns)
+    losses = {name: _loss(features, labels, strength, *solution) for name, solution in solutions.items()}
+    excess = losses["ours"] / losses["theirs"] - 1
+    return Row(
+        f"strength {strength:g}",
+        f"{timings['ours'].best:.2f} s",
+        f"scikit-learn {timings['theirs'].best:.2f} s",
+        timings["theirs"].best / timings["ours"].best,
+        ">= 3",
+        f"loss {excess:+.1e} relative; CPU time {timings['theirs'].cpu / timings['ours'].cpu:.2f}; "
+        f"spread {timings['ours'].spread:.2f}, {timings['theirs'].spread:.2f}",
+    )
 
 
 def _problem() -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import json
 import pathlib
 import sys
 import tempfile
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -44,8 +45,8 @@ def _peak_mib(step: str, folder: str, count: int) -> float:
 def _make_images(many: pathlib.Path, few: pathlib.Path) -> None:
     """Two classes of coarse shapes, no two alike, under one fine noise; the few are links to some of the many."""
     generator = np.random.default_rng(0)
-    noise = generator.integers(0, 256, (_SIDE_PX // 2, _SIDE_PX // 2, 3), dtype=np.uint8)
-    noise = cv2.resize(noise, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    grain = generator.integers(0, 256, (_SIDE_PX // 2, _SIDE_PX // 2, 3), dtype=np.uint8)
+    noise = cv2.resize(grain, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
     for root, name in itertools.product((many, few), "ab"):
         (root / name).mkdir(parents=True)
     for number in range(_MANY):
@@ -70,7 +71,7 @@ def _run(step: str, folder: pathlib.Path, count: int) -> None:
             _ = pipeline | beam.Impulse() | beam.Map(len)
 
 
-def _load_ingestion():
+def _load_ingestion() -> Callable[[pathlib.Path], object]:
     import apache_beam as beam
 
     from components.contracts.images import ImageConfig
@@ -86,7 +87,7 @@ def _load_ingestion():
     )
 
 
-def _load_view_gen():
+def _load_view_gen() -> Callable[[pathlib.Path], object]:
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import artifact_utils, standard_artifacts
 
@@ -100,8 +101,11 @@ def _load_view_gen():
         examples, views = standard_artifacts.Examples(), standard_artifacts.Examples()
         examples.uri, views.uri = str(folder / "examples"), str(folder / "views")
         examples.split_names = artifact_utils.encode_split_names([records.TRAIN, records.TEST])
-        beam_args = ["--runner=FnApiRunner", "--sdk_container_image=none"]  # or TFX packs itself up, for seconds
-        context = base_beam_executor.BaseBeamExecutor.Context(beam_args, str(folder / "tmp"), "1")
+        context = base_beam_executor.BaseBeamExecutor.Context(
+            ["--runner=FnApiRunner", "--sdk_container_image=none"],  # or TFX packs itself up, for seconds
+            tmp_dir=str(folder / "tmp"),
+            unique_id="1",
+        )
         parameters = {
             artifact_files.CONFIG: to_json(ViewsConfig(views_per_image=2)),
             artifact_files.IMAGE_CONFIG: to_json(ImageConfig(size_px=32)),

@@ -3,7 +3,9 @@
 import itertools
 import json
 import sys
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from benchmarks import measuring
@@ -31,7 +33,7 @@ def _report_times(report: Report, images: int, compiled: bool, turns: int) -> No
     sides = {name: tf.function(side, jit_compile=compiled) for name, side in _SIDES.items()}
     calls = max(1, 2048 // images)
 
-    def repeat(side):
+    def repeat(side: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]) -> Callable[[], list[np.ndarray]]:
         return lambda: [side(projections)[1].numpy() for _ in range(calls)]
 
     timings = measuring.alternate({name: repeat(side) for name, side in sides.items()}, turns)
@@ -60,7 +62,8 @@ def _report_memory(report: Report) -> None:
 def _blocks(projections: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.GradientTape() as tape:
         tape.watch(projections)
-        loss = nt_xent.nt_xent(*tf.split(projections, 2), _TEMPERATURE).loss
+        first, second = tf.split(projections, 2)
+        loss = nt_xent.nt_xent(first, second, _TEMPERATURE).loss
     return loss, tape.gradient(loss, projections)
 
 

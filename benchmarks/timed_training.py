@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from typing import TypedDict
 
 import keras
 import numpy as np
@@ -58,6 +59,18 @@ class Case:
         )
 
 
+class Found(TypedDict, total=False):
+    """What was measured at one batch size, or the reason why nothing was; all but ``batch`` may be missing."""
+
+    batch: int
+    reason: str
+    seconds_per_step: float
+    cpu_seconds_per_step: float
+    input_wait: float  # part of the time
+    steps: int
+    peak_mib: float
+
+
 def main(case: Case) -> None:
     """Time all batch sizes, from small to large."""
     measuring.be_the_first_to_go()
@@ -69,7 +82,7 @@ def main(case: Case) -> None:
         gc.collect()
 
 
-def _time(case: Case, batch: int, scratch: str) -> dict[str, float | str]:
+def _time(case: Case, batch: int, scratch: str) -> Found:
     config = case.config(batch)
     pairs = ViewPairs(ViewRecords(case.views_dir, scratch), config, case.size_px, 3, VIEWS_PER_IMAGE)
     image = ImageShape(case.size_px, 3, _MEAN, _STD)
@@ -80,12 +93,12 @@ def _time(case: Case, batch: int, scratch: str) -> dict[str, float | str]:
             return {"reason": f"needs more than {needed:,.0f} MiB, {free:,.0f} MiB are free"}
     _forget_peak(config.num_gpus)
     try:
-        return _run(step, pairs, case.seconds) | {"peak_mib": _peak_mib(config.num_gpus)}
+        return {**_run(step, pairs, case.seconds), "peak_mib": _peak_mib(config.num_gpus)}
     except tf.errors.ResourceExhaustedError:
         return {"reason": "the GPU's memory is too small"}
 
 
-def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> dict[str, float]:
+def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> Found:
     """Each step is waited for, so that waiting for views is the time in which nothing is computed."""
     batches = pairs.iterate(0, _MOST_STEPS)
     np.asarray(step.run(next(batches)).metrics)  # traces and compiles
@@ -98,8 +111,12 @@ def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> dict[str, floa
         steps += 1
     taken, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     batches.close()
-    per_step = {"seconds_per_step": taken / steps, "cpu_seconds_per_step": cpu / steps}
-    return per_step | {"input_wait": waited / taken, "steps": steps}
+    return {
+        "seconds_per_step": taken / steps,
+        "cpu_seconds_per_step": cpu / steps,
+        "input_wait": waited / taken,
+        "steps": steps,
+    }
 
 
 def _needed_mib(encoder: keras.Model, case: Case, batch: int) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks import measuring, views
 from benchmarks.table import Report, Row
-from benchmarks.timed_training import BATCHES, VIEWS_PER_IMAGE
+from benchmarks.timed_training import BATCHES, VIEWS_PER_IMAGE, Found
 from components.augmentation.config import ViewsConfig
 from components.augmentation.stored_image import StoredImage
 from components.contracts.images import ImageConfig
@@ -46,7 +46,7 @@ def _measure(report: Report, turns: int, architecture: str, size_px: int) -> Non
                 report(_row(f"batch {found['batch']}, {precision}{', XLA' * is_compiled}", found, plain))
 
 
-def _row(case: str, found: dict[str, float], plain: dict[int, float]) -> Row:
+def _row(case: str, found: Found, plain: dict[int, float]) -> Row:
     batch = found["batch"]
     if "seconds_per_step" not in found:
         return Row(case, "does not fit", remark=found["reason"])
@@ -61,7 +61,7 @@ def _row(case: str, found: dict[str, float], plain: dict[int, float]) -> Row:
     return Row(case, f"{rate:,.1f} images/s", compared, ratio, remark=remark)
 
 
-def _results(case: dict) -> Iterator[dict]:
+def _results(case: dict[str, object]) -> Iterator[Found]:
     """Of each batch size what was measured, or why it was not.
 
     Raises:
@@ -70,7 +70,7 @@ def _results(case: dict) -> Iterator[dict]:
     command = [sys.executable, "-m", "benchmarks.timed_training", json.dumps(case)]
     missing = list(BATCHES)
     with subprocess.Popen(command, cwd=measuring.ROOT, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
+        for line in process.stdout or ():
             missing.pop(0)
             yield json.loads(line)
     if process.returncode not in (0, measuring.KILLED):

@@ -63,14 +63,18 @@ class _Run:
     def make_views(self, size_px: int) -> None:
         views = standard_artifacts.Examples()
         views.uri = str(self._folder / "views")
-        beam_args = ["--runner=FnApiRunner", "--sdk_container_image=none"]  # or TFX packs itself up, for seconds
-        context = base_beam_executor.BaseBeamExecutor.Context(beam_args, str(self._folder / "tmp"), "1")
+        context = base_beam_executor.BaseBeamExecutor.Context(
+            ["--runner=FnApiRunner", "--sdk_container_image=none"],  # or TFX packs itself up, for seconds
+            tmp_dir=str(self._folder / "tmp"),
+            unique_id="1",
+        )
         parameters = {
             artifact_files.CONFIG: to_json(_CONFIG),
             artifact_files.IMAGE_CONFIG: to_json(ImageConfig(size_px=size_px)),
         }
-        inputs, outputs = {executor.EXAMPLES: [self._examples]}, {executor.VIEWS_OUTPUT: [views]}
-        executor.Executor(context).Do(inputs, outputs, parameters)
+        executor.Executor(context).Do(
+            {executor.EXAMPLES: [self._examples]}, {executor.VIEWS_OUTPUT: [views]}, parameters
+        )
         self.views = views.get_int_custom_property(executor.TRAIN_RECORDS) * _CONFIG.views_per_image
 
 
