@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 import tensorflow as tf

@@ -56,20 +56,20 @@ class SplitTotals:
     """What was written of a split; sums, so order and sharding leave no trace in them."""
 
     records: int = 0
-    bytes: int = 0  # of serialized records
+    size_bytes: int = 0  # of serialized records
     digest_sum: int = 0  # of their SHA-256, modulo 2**256
 
     def add(self, split: str, serialized: bytes) -> None:
         """Count one record."""
         self.records += 1
-        self.bytes += len(serialized)
+        self.size_bytes += len(serialized)
         digest = hashlib.sha256(split.encode() + b"\0" + serialized).digest()
         self.digest_sum = (self.digest_sum + int.from_bytes(digest, "big")) % 2**256
 
     def merge(self, other: "SplitTotals") -> "SplitTotals":
         """Both together."""
         digest_sum = (self.digest_sum + other.digest_sum) % 2**256
-        return SplitTotals(self.records + other.records, self.bytes + other.bytes, digest_sum)
+        return SplitTotals(self.records + other.records, self.size_bytes + other.size_bytes, digest_sum)
 
 
 @dataclasses.dataclass
@@ -159,7 +159,8 @@ class WriteFile(beam.DoFn):
         }
 
     def _divide(self, split: str, batch: list[StoredImage]) -> tuple[list[StoredImage], list[StoredImage]]:
-        train, evaluation = [], []
+        train: list[StoredImage] = []
+        evaluation: list[StoredImage] = []
         for image, rank in zip(batch, held_out.held_out_ranks(batch), strict=True):
             limits = rank, self._config.eval_fraction, self._smallest_rank
             if split == records.TRAIN and image.label is not None:

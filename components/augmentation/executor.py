@@ -86,7 +86,7 @@ def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
     Raises:
         ValueError: an artifact has no split train.
     """
-    files = []
+    files: list[survey.InputFile] = []
     for artifact in examples:
         splits = artifact_utils.decode_split_names(artifact.split_names)
         if records.TRAIN not in splits:
@@ -144,7 +144,7 @@ def _summary(
     return {
         views_record.CONTENT_DIGEST: hasher.hexdigest(),
         views_record.RECORDS: {split: totals[split].records for split in (records.TRAIN, records.EVAL)},
-        views_record.BYTES: sum(each.bytes for each in totals.values()),
+        views_record.BYTES: sum(each.size_bytes for each in totals.values()),
         views_record.VIEWS_PER_IMAGE: config.views_per_image,
         views_record.SIZE_PX: image_config.size_px,
         views_record.CHANNELS: image_config.channels,

@@ -50,7 +50,8 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
         features = tf.train.Example.FromString(serialized).features.feature
     except Exception as error:  # protobuf's DecodeError is not the same class in all its versions
         raise CorruptRecordError(f"{source} holds something that is no tf.train.Example: {error}") from error
-    image = StoredImage(*(_first(features, *each) for each in _FEATURES), bytes_in_file(serialized))
+    values = [_first(features, *each) for each in _FEATURES]
+    image = StoredImage._make([*values, bytes_in_file(serialized)])
     if image.digest is None:
         raise CorruptRecordError(f"{source} holds a record without feature {records.DIGEST!r}")
     for (name, _), value in zip(_NEEDED, image, strict=False):

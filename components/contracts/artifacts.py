@@ -14,6 +14,18 @@ def data_span(made: artifact.Artifact) -> int | None:
     return made.get_int_custom_property(DATA_SPAN) if made.has_custom_property(DATA_SPAN) else None
 
 
+def required_data_span(made: artifact.Artifact) -> int:
+    """As ``data_span``, for artifacts that a resolver chose by their span.
+
+    Raises:
+        ValueError: the artifact has none.
+    """
+    span = data_span(made)
+    if span is None:
+        raise ValueError(f"{made.uri}: expected an artifact of data that has spans, found one without a span")
+    return span
+
+
 def set_data_span(made: artifact.Artifact, span: int | None) -> None:
     """Set the property that ``data_span`` reads."""
     if span is not None:
@@ -34,7 +46,7 @@ def set_record_count(examples: artifact.Artifact, split: str, number: int) -> No
 def record_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
     """Record files of a split in all artifacts, sorted."""
     uris = artifact_utils.get_split_uris(list(examples), split)
-    return sorted(file for uri in uris for file in fileio.glob(os.path.join(uri, "*")))
+    return sorted(os.fsdecode(file) for uri in uris for file in fileio.glob(os.path.join(uri, "*")))
 
 
 class Features(artifact.Artifact):

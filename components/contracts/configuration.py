@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pydantic
 import pydantic.dataclasses
+from pydantic_core import ErrorDetails
 from typing_extensions import dataclass_transform
 
 Config = TypeVar("Config")
@@ -26,9 +27,10 @@ class ConfigError(ValueError):
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(pydantic.Field,))
 def configuration(cls: type[Config]) -> type[Config]:
     """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown keys and wrong types."""
-    return pydantic.dataclasses.dataclass(
+    decorate = pydantic.dataclasses.dataclass(
         frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
-    )(cls)
+    )
+    return typing.cast(type[Config], decorate(cls))  # pydantic's own annotation forgets which class it was
 
 
 def from_mapping(cls: type[Config], mapping: dict[str, Any], source: str, prefix: str = "") -> Config:
@@ -53,7 +55,7 @@ def from_mapping(cls: type[Config], mapping: dict[str, Any], source: str, prefix
         raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
 
 
-def _sentence(cls: type, details: dict[str, Any], prefix: str) -> str:
+def _sentence(cls: type, details: ErrorDetails, prefix: str) -> str:
     key = ".".join(str(part) for part in ((prefix,) if prefix else ()) + details["loc"]) or "(top level)"
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(cls, details["loc"][:-1])

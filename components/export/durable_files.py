@@ -1,6 +1,7 @@
 """Folders and files that are either there completely or not at all, also after a power cut."""
 
 import hashlib
+import io
 import os
 import pathlib
 
@@ -102,6 +103,6 @@ def flush_folder(folder: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-def _flush(writer) -> None:
+def _flush(writer: io.BufferedWriter) -> None:
     writer.flush()
     os.fsync(writer.fileno())

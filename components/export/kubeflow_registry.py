@@ -65,7 +65,9 @@ def register(entry: Entry, config: KubeflowRegistryConfig) -> int:
         ModelRegistryError: nothing answers in all attempts, the server refuses, or it has another model under this
             version.
     """
-    for attempt in range(1, config.attempts + 1):
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             return asyncio.run(asyncio.wait_for(_register(_client(config), entry), config.timeout_seconds))
         except Exception as error:

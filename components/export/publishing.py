@@ -91,8 +91,9 @@ def push(
     with folder_lock(folder, lock_timeout_seconds):
         index = _recovered(folder)
         present = _find_content(folder, index, content_digest)
-        is_in_use = present is not None and index.is_in_use(present)
-        is_complete = not is_in_use or _holds_what_was_added(folder / str(present.number), saved_model)
+        in_use = present if present is not None and index.is_in_use(present) else None
+        is_in_use = in_use is not None
+        is_complete = in_use is None or _holds_what_was_added(folder / str(in_use.number), saved_model)
         if (
             present
             and is_complete
@@ -201,7 +202,9 @@ def _was_pushed_for(index: registry.Index, content_digest: str, blessing: str) -
 
 def _require_no_newer_span(index: registry.Index, span: int | None) -> None:
     for version in index.versions:
-        if index.is_in_use(version) and None not in (span, version.span) and span < version.span:
+        if span is None or version.span is None or not index.is_in_use(version):
+            continue
+        if span < version.span:
             raise NewerSpanInUseError(
                 f"version {version.number}, which is in use, was made from span {version.span}: a model of span {span} "
                 "does not replace it"

@@ -79,7 +79,7 @@ def load_latest(directory: str) -> Checkpoint | None:
     """The newest checkpoint whose content is what was written, or None where there is none."""
     for name in reversed(_names(directory)):
         content = files.read_bytes(f"{directory}/{name}")
-        step, digest = _NAME.fullmatch(name).groups()
+        [(step, digest)] = _NAME.findall(name)
         if hashlib.sha256(content).hexdigest()[:16] != digest:
             _logger.warning("passing over %s/%s: it is damaged", directory, name)
             continue

@@ -10,7 +10,7 @@ import functools
 import pathlib
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent import futures
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from components.contracts import records
 from components.preprocessing.opencv_decoding import decode_rgb
 from components.pretraining.config import PretrainingConfig
 from components.simclr.augmentation import augmentations, draws, uint8_crops
+from components.simclr.augmentation.policies import CropPolicy
 from components.simclr.augmentation.slots import Slot
 
 Prepared = TypeVar("Prepared")
@@ -155,7 +156,8 @@ class ViewPairs:
         """The two views that images have in an epoch, or each in its own; ``rows`` are positions in the records."""
         image_keys = self._image_keys[rows]
         keys = [draws.view_keys(self._config.seed, image_keys, epoch, view) for view in (0, 1)]
-        views = self._crop_online(rows, keys) if self._views_per_image == 0 else self._choose_stored(rows, keys[0])
+        crop = self._config.crop
+        views = self._choose_stored(rows, keys[0]) if crop is None else self._crop_online(crop, rows, keys)
         drawn = augmentations.draw_online(
             self._config.augmentation, np.concatenate(keys), self._size_px, self._channels
         )
@@ -176,25 +178,23 @@ class ViewPairs:
         ]
         return [pair[side] for side in (0, 1) for pair in pairs]
 
-    def _crop_online(self, rows: np.ndarray, keys: list[np.ndarray]) -> list[np.ndarray]:
+    def _crop_online(self, crop: CropPolicy, rows: np.ndarray, keys: list[np.ndarray]) -> list[np.ndarray]:
         images = [self._decoded.get(int(row), (0,))[0] for row in rows]
         heights, widths = (np.array([image.shape[axis] for image in images]) for axis in (0, 1))
         return [
             uint8_crops.random_resized_crop(image, box, self._size_px)
             for view_keys in keys
-            for image, box in zip(
-                images, augmentations.draw_crops(self._config.crop, view_keys, heights, widths), strict=True
-            )
+            for image, box in zip(images, augmentations.draw_crops(crop, view_keys, heights, widths), strict=True)
         ]
 
-    def iterate(self, first_step: int, last_step: int) -> Iterator[Batch]:
+    def iterate(self, first_step: int, last_step: int) -> Generator[Batch, None, None]:
         """Batches of steps ``first_step`` to ``last_step - 1``, prepared ahead by threads."""
         return prepared_ahead(self.batch, first_step, last_step, self._config)
 
 
 def prepared_ahead(
     prepare: Callable[[int], Prepared], first_step: int, last_step: int, config: PretrainingConfig
-) -> Iterator[Prepared]:
+) -> Generator[Prepared, None, None]:
     """What ``prepare`` gives for ``first_step`` to ``last_step - 1``, in order, prepared ahead by threads."""
     with futures.ThreadPoolExecutor(config.input_threads, thread_name_prefix="views") as pool:
         waiting: collections.deque[futures.Future[Prepared]] = collections.deque()
@@ -233,14 +233,9 @@ class _DecodedViews:
 
     def get(self, index: int, views: Sequence[int]) -> list[np.ndarray]:
         """Some views of one record, each (h, w, c) uint8, not to be changed."""
-        found = [self._kept.get((index, view)) for view in views]
-        if all(kept is not None for kept in found):
-            return found
-        encoded = self._records.encoded_views(index)
-        for position, view in enumerate(views):
-            if found[position] is None:
-                found[position] = self._decode(index, view, encoded)
-        return found
+        kept = {view: self._kept[index, view] for view in views if (index, view) in self._kept}
+        encoded = [] if len(kept) == len(views) else self._records.encoded_views(index)
+        return [kept[view] if view in kept else self._decode(index, view, encoded) for view in views]
 
     def _decode(self, index: int, view: int, encoded: Sequence[bytes]) -> np.ndarray:
         if view >= len(encoded):

@@ -19,7 +19,7 @@ from components.pretraining.tuning_config import (
     TEMPERATURE,
     TuningConfig,
 )
-from components.simclr.augmentation.policies import strengthened
+from components.simclr.augmentation.policies import OnlinePolicy, strengthened
 from components.simclr.config import Method
 
 _KEYS = {
@@ -82,7 +82,7 @@ def apply(config: PretrainingConfig, values: Mapping[str, Value], source: str) -
     return configuration.from_mapping(PretrainingConfig, settings, source, "pretraining")
 
 
-def _strengthened(config: PretrainingConfig, value: Value, source: str):
+def _strengthened(config: PretrainingConfig, value: Value, source: str) -> OnlinePolicy:
     try:
         return strengthened(config.augmentation, value)
     except (TypeError, ValueError) as error:

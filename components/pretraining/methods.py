@@ -48,9 +48,9 @@ def build_objective(
     """
     is_shared = num_replicas > 1
     encoder, head = build_models(is_shared)
-    if config.method is Method.SIMCLR:
-        return SimClr(encoder, head, config.loss.temperature)
     base = config.momentum(max(total_steps // config.epochs, 1))
+    if base is None:
+        return SimClr(encoder, head, config.loss.temperature)
     if config.method is Method.MOCO:
         # Keys are normalised in groups that lie within a replica.
         followers = momentum.Followers([encoder, head], build_models(False), momentum.constant_rate(base))

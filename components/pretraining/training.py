@@ -125,7 +125,7 @@ class _Loop:
         self._fetch()
         progress, epoch = self.progress, len(self.progress.history) + 1
         means = np.mean(progress.unfinished, axis=0)
-        entry = {record.EPOCH: epoch}
+        entry: dict[str, float] = {record.EPOCH: epoch}
         entry |= {name: float(mean) for name, mean in zip(self._step.metric_names, means, strict=True)}
         if self._plan.chance_loss is not None:
             entry[record.CHANCE] = self._plan.chance_loss

@@ -3,6 +3,7 @@
 On several GPUs each replica has its share of the batch, negatives come from all of them, and BatchNorm is global.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +19,9 @@ from components.pretraining.dataset import Batch
 from components.simclr import optimizers
 from components.simclr.augmentation import augmentations
 from components.simclr.encoders import models
-from components.simclr.methods import gradient_cache, nt_xent
-from components.simclr.methods.objective import Outcome
+from components.simclr.methods import gradient_cache
+from components.simclr.methods.objective import Outcome, SimClr
+from components.simclr.methods.similarities import ONE_REPLICA, Replicas
 from components.simclr.schedules import WarmupCosine
 
 _POLICIES = {
@@ -29,6 +31,7 @@ _POLICIES = {
 }
 
 _EMBED_BATCH = 256
+_Results = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # metrics, representations, projections
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,16 +129,16 @@ class TrainingStep:
     def _state(self) -> dict[str, Sequence[keras.Variable]]:
         return self._objective.state() | {"optimizer": self.optimizer.variables}
 
-    def _scope(self):
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
         return tf.device(self._device) if self._strategy is None else self._strategy.scope()
 
-    def _replicated_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]):
+    def _replicated_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> _Results:
         if self._strategy is None:
             return self._local_step(images, drawn)
         metrics, representations, projections = self._strategy.run(self._local_step, args=(images, drawn))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, metrics, axis=None), representations, projections
 
-    def _local_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]):
+    def _local_step(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> _Results:
         find_gradients = self._gradients if self._config.gradient_cache_chunks == 1 else self._cached_gradients
         outcome, gradients = find_gradients(images, drawn)
         self.optimizer.apply(gradients, self._variables)  # sums over replicas
@@ -151,11 +154,13 @@ class TrainingStep:
         return outcome, tape.gradient(scaled, self._variables)
 
     def _cached_gradients(self, images: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tuple[Outcome, list[tf.Tensor]]:
-        count = self._config.gradient_cache_chunks
+        objective, count = self._objective, self._config.gradient_cache_chunks
+        if not isinstance(objective, SimClr):
+            raise TypeError(f"only SimCLR works in chunks, found {type(objective).__name__}")
         parts = tf.nest.map_structure(lambda values: gradient_cache.parts_of(values, count), (images, drawn))
         outcome, gradients = gradient_cache.cached_gradients(
-            lambda part: self._objective.encode(self._pixels(*part)),
-            self._objective.compare,
+            lambda part: objective.encode(self._pixels(*part)),
+            objective.compare,
             parts,
             self._variables,
             self.optimizer.scale_loss,
@@ -183,26 +188,27 @@ class TrainingStep:
         squared = tf.add_n([tf.nn.l2_loss(tf.convert_to_tensor(kernel)) for kernel in self._decayed])
         return self._config.loss.weight_decay * squared / self._num_replicas
 
-    def _replicas(self) -> nt_xent.Replicas:
+    def _replicas(self) -> Replicas:
         if self._strategy is None:
-            return nt_xent.ONE_REPLICA
+            return ONE_REPLICA
         context = tf.distribute.get_replica_context()
-        return nt_xent.Replicas(
+        return Replicas(
             self._num_replicas, context.replica_id_in_sync_group, lambda local: context.all_gather(local, axis=0)
         )
 
     def _distribute(self, batch: Batch) -> tuple[Any, Any]:
-        if self._strategy is None:
+        strategy = self._strategy
+        if strategy is None:
             return tf.constant(batch.images), {name: tf.constant(values) for name, values in batch.drawn.items()}
         images = len(batch.images) // 2
         share = images // self._num_replicas
 
-        def rows_of(context, values):
+        def rows_of(context: tf.distribute.experimental.ValueContext, values: np.ndarray) -> tf.Tensor:
             start = context.replica_id_in_sync_group * share
             return tf.constant(np.concatenate([values[start : start + share], values[images + start :][:share]]))
 
-        def distribute(values):
-            return self._strategy.experimental_distribute_values_from_function(lambda c: rows_of(c, values))
+        def distribute(values: np.ndarray) -> tf.Tensor:
+            return strategy.experimental_distribute_values_from_function(lambda c: rows_of(c, values))
 
         return distribute(batch.images), {name: distribute(values) for name, values in batch.drawn.items()}
 

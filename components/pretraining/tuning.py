@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 from keras_tuner import HyperParameters, Objective, errors, oracles
 from keras_tuner.engine import base_tuner
+from keras_tuner.engine import oracle as oracle_module
 from keras_tuner.engine import trial as trial_module
 
 from components.contracts import files, pretraining_record, tuning_record
@@ -32,7 +33,7 @@ class TuningFailedError(RuntimeError):
     """Not one trial came to an end."""
 
 
-class _OwnValuesFirst:
+class _OwnValuesFirst(oracle_module.Oracle):
     """Mixed into an oracle of KerasTuner: the first trial has the config's own values, so that a search can lose."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
@@ -80,7 +81,8 @@ class PretrainingTuner(base_tuner.BaseTuner):
             encoder = build_encoder(pretraining.encoder, image_config.size_px, image_config.channels)
             own[HEAD_WIDTH] = encoder.output_shape[1]
         self._space = hyperparameters.search_space(config, own)
-        oracle = _oracle(config, _hyperparameters(self._space, own))
+        known = {name: value for name, value in own.items() if value is not None}
+        oracle = _oracle(config, _hyperparameters(self._space, known))
         super().__init__(oracle=oracle, directory=directory, project_name="trials", overwrite=True)
 
     def search(self) -> None:

@@ -39,6 +39,7 @@ from components.simclr.schedules import WarmupCosine
 _logger = logging.getLogger(__name__)
 
 _BATCH_NORM_BATCHES = 16
+_Batch = tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]  # images, crop boxes, draws
 
 
 @configuration
@@ -145,7 +146,7 @@ def _make_step(
     size_px = encoder.input_shape[1]
 
     @tf.function(autograph=False)
-    def step(images, boxes, drawn):
+    def step(images: tf.Tensor, boxes: tf.Tensor, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
         views = augmentations.crop_and_resize(images, boxes, size_px)
         views = augmentations.apply_online(views, drawn, config.augmentation)  # (2n, s, s, c)
         with tf.GradientTape() as tape:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from components.simclr.methods.similarities import Tensor
+
 
 class LARS(keras.optimizers.Optimizer):
     """SGD with momentum and a learning rate of its own for each kernel.
@@ -51,7 +53,7 @@ class LARS(keras.optimizers.Optimizer):
         self._velocities = [self.add_variable_from_reference(variable, name="velocity") for variable in variables]
         self._unadapted_indices = {self._get_variable_index(variable) for variable in self._known(variables)}
 
-    def update_step(self, gradient, variable, learning_rate) -> None:
+    def update_step(self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor) -> None:
         """Move one variable; called by Keras."""
         index = self._get_variable_index(variable)
         is_adapted = index not in self._unadapted_indices
@@ -65,7 +67,7 @@ class LARS(keras.optimizers.Optimizer):
         self.assign(velocity, self._momentum * velocity + rate * gradient)
         self.assign_sub(variable, velocity)
 
-    def _ratio(self, variable, gradient):
+    def _ratio(self, variable: keras.Variable, gradient: Tensor) -> Tensor:
         weight_norm = ops.sqrt(ops.sum(ops.square(variable)))
         gradient_norm = ops.sqrt(ops.sum(ops.square(gradient)))
         is_usable = ops.logical_and(weight_norm > 0, gradient_norm > 0)

@@ -81,7 +81,9 @@ def build_optimizer(
     return optimizer
 
 
-def _keras_optimizer(config: OptimizerConfig, learning_rate) -> keras.optimizers.Optimizer:
+def _keras_optimizer(
+    config: OptimizerConfig, learning_rate: float | keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
     if config.name is OptimizerName.ADAMW:
         return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, beta_1=config.momentum)
     decay = config.weight_decay or None

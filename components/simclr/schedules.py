@@ -50,7 +50,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         falling = self._final_fraction + (1 - self._final_fraction) * 0.5 * (1 + ops.cos(math.pi * progress))
         return self._peak * ops.where(step < self._warmup_steps, rising, falling)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, float]:
         """Arguments of the constructor."""
         return {
             "peak": self._peak,

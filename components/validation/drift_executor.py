@@ -57,8 +57,8 @@ class Executor(tfx_executor.Executor):
             standard_component_specs.DISTRIBUTION_VALIDATOR_CONFIG_KEY: tfx_config(config),
         }
         # Without a pair TFX would compare all; without a baseline it compares none.
-        inputs = {STATISTICS: [current], BASELINE: [before] if chosen else []}
-        super().Do(inputs, output_dict, properties)
+        baseline = [before] if before and chosen else []
+        super().Do({STATISTICS: [current], BASELINE: baseline}, output_dict, properties)
         found = artifact_utils.get_single_instance(output_dict[ANOMALIES])
         compared = [
             comparison

@@ -42,9 +42,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         del exec_properties
         started = time.monotonic()
         # They come in the order of their ids, whatever order the resolver gave them.
-        spans = sorted(input_dict[EXAMPLES], key=artifacts.data_span, reverse=True)
+        spans = sorted(input_dict[EXAMPLES], key=artifacts.required_data_span, reverse=True)
         window = artifact_utils.get_single_instance(output_dict[WINDOW])
-        numbers = [artifacts.data_span(examples) for examples in spans]
+        numbers = [artifacts.required_data_span(examples) for examples in spans]
         _logger.info("TrainingWindow: spans %s, from %s", numbers, [examples.uri for examples in spans])
         scratch_dir = _clear(window.uri)
         files = [file for age, examples in enumerate(spans) for file in _files(examples, age)]

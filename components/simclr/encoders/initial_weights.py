@@ -31,9 +31,10 @@ def with_digest(config: EncoderConfig) -> EncoderConfig:
     Raises:
         ValueError: the file is missing, or its digest is not ``initial_weights_digest``.
     """
-    if config.initial_weights in (None, IMAGENET):
+    if config.initial_weights is None or config.initial_weights == IMAGENET:
         return config
-    return dataclasses.replace(config, initial_weights_digest=hashlib.sha256(_read_checked(config)).hexdigest())
+    content = _read_checked(config.initial_weights, config.initial_weights_digest)
+    return dataclasses.replace(config, initial_weights_digest=hashlib.sha256(content).hexdigest())
 
 
 def load_initial_weights(
@@ -58,19 +59,20 @@ def load_initial_weights(
     if config.initial_weights == IMAGENET:
         copy_keras_resnet50(_download_resnet50(), encoder, mean, std)
         return
-    earlier, new = _layers(_read_model(config).layers), _layers(encoder.layers)
+    source_model = _read_model(config.initial_weights, config.initial_weights_digest)
+    earlier, new = _layers(source_model.layers), _layers(encoder.layers)
     _require_equal(config.initial_weights, earlier, new, len(_layers(encoder.layers[:own_layers])))
     for source, target in zip(earlier, new, strict=False):
         target.set_weights(source.get_weights())
 
 
-def _read_checked(config: EncoderConfig) -> bytes:
-    content = _read(config.initial_weights)
+def _read_checked(path: str, expected_digest: str | None) -> bytes:
+    content = _read(path)
     digest = hashlib.sha256(content).hexdigest()
-    if config.initial_weights_digest not in (None, digest):
+    if expected_digest not in (None, digest):
         raise ValueError(
-            f"encoder.initial_weights: {config.initial_weights} has SHA-256 {digest}, but initial_weights_digest is "
-            f"{config.initial_weights_digest}: the file was changed since"
+            f"encoder.initial_weights: {path} has SHA-256 {digest}, but initial_weights_digest is "
+            f"{expected_digest}: the file was changed since"
         )
     return content
 
@@ -87,12 +89,12 @@ def _read(path: str) -> bytes:
     return file.read_bytes()
 
 
-def _read_model(config: EncoderConfig) -> keras.Model:
-    content = _read_checked(config)
+def _read_model(path: str, expected_digest: str | None) -> keras.Model:
+    content = _read_checked(path, expected_digest)
     try:
         return keras_files.from_bytes(content)
     except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"encoder.initial_weights: {config.initial_weights} is no Keras model: {error}") from None
+        raise ValueError(f"encoder.initial_weights: {path} is no Keras model: {error}") from None
 
 
 def _layers(layers: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:

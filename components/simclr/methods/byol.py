@@ -7,8 +7,9 @@ from keras import ops
 
 from components.contracts.pretraining_record import LOSS
 from components.simclr.methods.momentum import Followers
-from components.simclr.methods.nt_xent import ONE_REPLICA, Replicas, Tensor, normalise
+from components.simclr.methods.nt_xent import normalise
 from components.simclr.methods.objective import Objective, Outcome
+from components.simclr.methods.similarities import ONE_REPLICA, Replicas, Tensor
 
 
 def byol_loss(predictions: Tensor, targets: Tensor, global_batch_size: int) -> Tensor:

@@ -11,8 +11,9 @@ import numpy as np
 from keras import ops
 
 from components.simclr.methods.momentum import Followers
-from components.simclr.methods.nt_xent import ONE_REPLICA, TIE, Contrast, Replicas, Tensor, normalise
+from components.simclr.methods.nt_xent import TIE, Contrast, normalise
 from components.simclr.methods.objective import Objective, Outcome
+from components.simclr.methods.similarities import ONE_REPLICA, Replicas, Tensor
 
 
 def chance_loss(queue_size: int) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
-from components.simclr.methods.nt_xent import Tensor
+from components.simclr.methods.similarities import Tensor
 
 
 def constant_rate(momentum: float) -> Callable[[Tensor], Tensor]:

@@ -18,7 +18,7 @@ from keras import ops
 
 from components.contracts.pretraining_record import LOSS, TOP1, TOP5
 from components.simclr.methods import nt_xent
-from components.simclr.methods.nt_xent import ONE_REPLICA, Replicas, Tensor
+from components.simclr.methods.similarities import ONE_REPLICA, Replicas, Tensor
 
 
 class Outcome(NamedTuple):

@@ -66,6 +66,9 @@ class LogSums:
         return ops.exp(values - row_divisors[:, None]) + ops.exp(values - column_divisors)
 
 
+Sums = type[PlainSums] | type[LogSums]
+
+
 class _Side(NamedTuple):
     """The rows or the columns of one block, or of all blocks, with an axis for the block in front."""
 
@@ -104,7 +107,7 @@ class Similarities:
     Source: Chen et al. 2020, section 2.1; the blocks are this project's.
     """
 
-    def __init__(self, views: Tensor, sums: type, replicas: Replicas):
+    def __init__(self, views: Tensor, sums: Sums, replicas: Replicas):
         self._num_views, self._width = views.shape
         self._sums, self._replicas = sums, replicas
         self._count = 1 if self._num_views <= _WHOLE_ROWS else 2 * -(-self._num_views // (2 * _BLOCK_ROWS))  # m
