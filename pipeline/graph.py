@@ -150,6 +150,7 @@ def _previous_statistics(statistics: StatisticsGen) -> Resolver:
     of_all_runs = Channel(type=standard_artifacts.ExampleStatistics)
     return Resolver(
         strategy_class=statistics_resolver.PreviousStatistics,
+        config=None,
         **{
             statistics_resolver.STATISTICS: statistics.outputs["statistics"],
             statistics_resolver.BASELINE: of_all_runs,

@@ -107,10 +107,11 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
         config = initial_weights.resolved(config)
     values = run_parameters.bindings(config, parsed.data_root, parsed.registry)
     representation.bind(ir, parsed.run_id, parsed.pipeline_root, values)
-    launch = node_launch.NodeLaunch(ir, parsed.node, connection)
+    plain_launch = node_launch.NodeLaunch(ir, parsed.node, connection)
+    launch: node_launch.NodeLaunch | leased_launch.LeasedLaunch = plain_launch
     if parsed.training_lease:
         launch = leased_launch.LeasedLaunch(
-            launch, connection, config.pipeline_name, parsed.run_id, parsed.training_lease
+            plain_launch, connection, config.pipeline_name, parsed.run_id, parsed.training_lease
         )
     if parsed.check:
         answer = launch.prepare()

@@ -28,9 +28,10 @@ def read_spans(text: str) -> range:
         ConfigError: the text has another form, or the last span is before the first.
     """
     spans = [run_parameters.read_span(end) for end in text.split("..")]
-    if len(spans) != 2 or None in spans or spans[0] > spans[1]:
+    first, last = spans if len(spans) == 2 else (None, None)
+    if first is None or last is None or first > last:
         raise ConfigError(f"--spans: expected first..last, such as 12..19, found {text!r}")
-    return range(spans[0], spans[1] + 1)
+    return range(first, last + 1)
 
 
 def run(spans: range, request: dict[str, Any], notes: str, tell: Callable[[str], None]) -> None:

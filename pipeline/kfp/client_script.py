@@ -28,7 +28,7 @@ class RequestRefused(Exception):
 class Server:
     """The server that the environment variables name; each public method answers one action."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Connect.
 
         Raises:
@@ -208,7 +208,8 @@ class Server:
         raise RequestRefused(f"no schedule {request['name']} of {request['pipeline_name']}; there are: {names}")
 
     def _pages(self, list_page: Any, key: str, **arguments: Any) -> list[Any]:
-        items, token = [], ""
+        items: list[Any] = []
+        token = ""
         while True:
             page = list_page(page_token=token, page_size=_PAGE_SIZE, **arguments)
             items += getattr(page, key) or []
@@ -239,7 +240,7 @@ def _require_answer(host: str, token: str | None) -> None:
 def _refusal(error: Exception) -> str:
     """The server's message, in one line."""
     try:
-        body = json.loads(error.body)
+        body = json.loads(getattr(error, "body", ""))
         said = body.get("error") or body.get("message") or body
     except (AttributeError, TypeError, ValueError):
         said = str(error)

@@ -228,7 +228,7 @@ def _signature(annotations: dict[str, Any], defaults: dict[str, str]) -> inspect
 def _named(function: Callable, name: str, signature: inspect.Signature) -> Callable:
     """Give ``function`` the name and signature from which kfp reads its name, inputs and outputs."""
     function.__name__ = name
-    function.__signature__ = signature
+    function.__signature__ = signature  # type: ignore[attr-defined]  # inspect.signature reads it; typeshed has no such attribute
     return function
 
 

@@ -64,7 +64,8 @@ class _ProgressHandler(logging.Handler):
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._console.bar(record.done, record.total, record.text)
+        said = vars(record)  # with what ``report_progress`` adds
+        self._console.bar(said["done"], said["total"], said["text"])
 
 
 class _NodeHandler(logging.Handler):
@@ -74,8 +75,8 @@ class _NodeHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         match = _NODE_MESSAGE.match(str(record.msg))
-        if match and record.args:
-            self._callbacks[match.group(1)](record.args[0])
+        if match and isinstance(record.args, tuple) and record.args:
+            self._callbacks[match.group(1)](str(record.args[0]))
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def _of_run(run: str, workdir: pathlib.Path | None) -> str:
     """Folder of the report that a run wrote or took from the cache."""
     store, place = _local_store(workdir) if workdir else _cluster_store()
     found = {context.name: context.id for context in store.get_contexts_by_type(_RUN_CONTEXT_TYPE)}
-    names = [run] if run != LATEST else sorted(found, key=found.get, reverse=True)
+    names = [run] if run != LATEST else sorted(found, key=lambda name: found[name], reverse=True)
     for name in names:
         folder = _report_of(store, found[name]) if name in found else None
         if folder is not None:

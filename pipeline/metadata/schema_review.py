@@ -101,7 +101,7 @@ def accept(runs: Runs) -> str:
 
 def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> list[types.Artifact]:
     try:
-        artifact_type = handle.store.get_artifact_type(kind.TYPE_NAME)
+        artifact_type = handle.store.get_artifact_type(_type_name(kind))
     except errors.NotFoundError:
         artifact_type = None
     live = [
@@ -118,10 +118,16 @@ def _artifacts(
     store: metadata_store.MetadataStore, runs: Runs, kind: type[types.Artifact]
 ) -> list[metadata_store_pb2.Artifact]:
     if runs.pipeline_name is None:
-        return store.get_artifacts_by_type(kind.TYPE_NAME)
+        return store.get_artifacts_by_type(_type_name(kind))
     context = store.get_context_by_type_and_name(_PIPELINE_CONTEXT, runs.pipeline_name)
     found = store.get_artifacts_by_context(context.id) if context else []
     return [artifact for artifact in found if artifact.type == kind.TYPE_NAME]
+
+
+def _type_name(kind: type[types.Artifact]) -> str:
+    if kind.TYPE_NAME is None:
+        raise TypeError(f"expected a type of artifacts that has a name, found {kind.__name__}")
+    return kind.TYPE_NAME
 
 
 def _latest(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact], producer: str) -> types.Artifact:

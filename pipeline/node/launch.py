@@ -88,8 +88,9 @@ class NodeLaunch:
 
     def _good_result(self) -> states.NodeResult:
         result = self._result()
-        states.require_success([self._node_id], {} if result is None else {self._node_id: result})
-        return result
+        results = {} if result is None else {self._node_id: result}
+        states.require_success([self._node_id], results)
+        return results[self._node_id]
 
     def _remove_leftovers(self, before: states.NodeResult | None) -> None:
         """Remove what a killed attempt wrote; the next attempt has the same execution and writes to the same places."""

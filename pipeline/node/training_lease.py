@@ -125,13 +125,18 @@ class Lease:
         while not ended.wait(self._terms.expires_seconds / _RENEWALS_PER_TERM):
             try:
                 latest = self._latest(store)
-                if latest.id != self._held.id:
-                    _end_process(f"the lease was lost: {_taken(latest)}")
+                if latest is None or latest.id != self._own().id:
+                    _end_process(f"the lease was lost: {_taken(latest) if latest else 'it is gone'}")
                 self._write(store)
             except (RuntimeError, errors.StatusError) as error:
                 _logger.warning("the training lease could not be renewed: %s", error)
-                if time.time() > self._held.custom_properties[_EXPIRES_AT].double_value:
+                if time.time() > self._own().custom_properties[_EXPIRES_AT].double_value:
                     _end_process("the lease could not be renewed in time, and another run may train now")
+
+    def _own(self) -> metadata_store_pb2.Context:
+        if self._held is None:
+            raise RuntimeError("this run has not acquired the lease")
+        return self._held
 
     def _latest(self, store: metadata_store.MetadataStore | None = None) -> metadata_store_pb2.Context | None:
         contexts = (store or self._store).get_contexts_by_type(_CONTEXT_TYPE)
@@ -164,7 +169,7 @@ class Lease:
     def _write(self, store: metadata_store.MetadataStore, is_released: int = 0) -> None:
         expires_at = time.time() + self._terms.expires_seconds
         renewed = metadata_store_pb2.Context()
-        renewed.CopyFrom(self._held)
+        renewed.CopyFrom(self._own())
         renewed.custom_properties[_EXPIRES_AT].double_value = expires_at
         renewed.custom_properties[_IS_RELEASED].int_value = is_released
         store.put_contexts([renewed])
