@@ -83,10 +83,10 @@ def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction
     if records.TEST in binding:
         return _keep_in_test(sided)
     usable = [pair for pair in sided if pair[1] != records.TEST or pair[0].label is not None]
-    kept = None
-    if usable:
-        kept = usable[0][0]._replace(split=_split(usable, test_fraction))
     refusals = [_without_label(copy) for copy, side in sided if (copy, side) not in usable]
+    if not usable:
+        return Resolved(None, refusals)
+    kept = usable[0][0]._replace(split=_split(usable, test_fraction))
     return Resolved(kept, refusals + [_duplicate(copy, kept) for copy, _ in usable[1:]])
 
 

@@ -8,11 +8,13 @@ never touches what an earlier one wrote. Nothing refers to the files of a failed
 import posixpath
 import uuid
 from collections.abc import Hashable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from components.ingestion.reading import listing
+
+Key = TypeVar("Key", bound=Hashable)
 
 _FOLDER_PREFIX = "staging-"
 _BUFFER_BYTES = 2**20  # of one writer
@@ -71,7 +73,7 @@ class RunWriter:
     def __init__(self, folder: str):
         self._folder = folder
         self._writer: StagingWriter | None = None
-        self._runs: dict[Hashable, bytearray] = {}
+        self._runs: dict[Key, bytearray] = {}
         self._gathered_bytes = 0
 
     def add(self, key: Hashable, piece: bytes) -> None:

@@ -34,6 +34,8 @@ class Tally:
     def add(self, copy: Copy) -> None:
         """Count one kept image."""
         split = copy.split
+        if split is None:
+            raise ValueError(f"{copy.path}: expected an image that was given a split, found one without")
         self.records[split] = self.records.get(split, 0) + 1
         self.bytes[split] = self.bytes.get(split, 0) + copy.size
         if copy.label is not None:

@@ -15,7 +15,7 @@ import io
 import struct
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from components.contracts.images import Color, ImageConfig
 from components.ingestion.config import IngestionConfig
@@ -134,7 +134,7 @@ def _decoded(image: Image.Image, source_channels: int, jpeg: bytes | None = None
     return Decoded(image, source_channels, jpeg)
 
 
-def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
+def _open(encoded: bytes, rules: DecodingRules) -> ImageFile.ImageFile:
     """The image with its header read and its limits checked, but no pixel decoded."""
     image = Image.open(io.BytesIO(encoded), formats=FORMATS)
     _check_size(*image.size, rules)
@@ -149,7 +149,7 @@ def _open(encoded: bytes, rules: DecodingRules) -> Image.Image:
     return image
 
 
-def _decode(encoded: bytes, image: Image.Image, rules: DecodingRules) -> Decoded:
+def _decode(encoded: bytes, image: ImageFile.ImageFile, rules: DecodingRules) -> Decoded:
     full_size, box = image.size, None
     channels = _source_channels(image)
     _shorten_transparent_color(image)
@@ -199,19 +199,19 @@ def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
         _check_size(width, height, rules)
 
 
-def _source_channels(image: Image.Image) -> int:
+def _source_channels(image: ImageFile.ImageFile) -> int:
     """Of an image that is not loaded yet."""
     if image.mode in _GRAY_MODES or (image.tile and image.tile[0][3] == _GRAY_AND_ALPHA_OF_16_BIT):
         return 1
     if image.mode in ("P", "PA") and image.palette is not None:
-        palette = np.frombuffer(image.palette.getdata()[1], np.uint8)
+        palette = np.frombuffer(bytes(image.palette.getdata()[1]), np.uint8)
         colors = len(image.palette.mode)  # 3 or 4
         palette = palette[: len(palette) // colors * colors].reshape(-1, colors)[:, :3]
         return 1 if (palette == palette[:, :1]).all() else 3
     return 3
 
 
-def _shorten_transparent_color(image: Image.Image) -> None:
+def _shorten_transparent_color(image: ImageFile.ImageFile) -> None:
     """Of 16-bit colour Pillow keeps the high byte, but of the colour that the file calls transparent all 16 bits."""
     if image.tile and image.tile[0][3] == _COLOR_OF_16_BIT and "transparency" in image.info:
         image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])

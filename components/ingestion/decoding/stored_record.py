@@ -57,7 +57,8 @@ def _describe(decoded: Decoded, source: SourceImage, digest: str, encoded: bytes
         records.LABEL: source.label,
         records.GROUP: source.group,
     }
-    return {name: text.encode() for name, text in texts.items() if text is not None} | {
+    return {
+        **{name: text.encode() for name, text in texts.items() if text is not None},
         records.IMAGE: encoded,
         records.HEIGHT: decoded.image.height,
         records.WIDTH: decoded.image.width,
@@ -92,7 +93,7 @@ def pixel_digest(pixels: np.ndarray) -> str:
         pixels: (h, w, c) uint8.
     """
     hasher = hashlib.sha256(b"".join(side.to_bytes(4, "big") for side in pixels.shape))
-    hasher.update(np.ascontiguousarray(pixels))
+    hasher.update(np.ascontiguousarray(pixels).data)
     return hasher.hexdigest()
 
 

@@ -11,7 +11,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from components.contracts import records
 from components.ingestion.config import IngestionConfig
@@ -134,12 +134,12 @@ def open_unpacked(path: str) -> Iterator[BinaryIO]:
     with listing.open_file(path) as file:
         if is_gzipped(file):
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
+                yield cast(BinaryIO, unpacked)  # which it is, though it does not derive from it
         else:
             yield file
 
 
-def read_exactly(file: BinaryIO, size: int, path: str) -> bytes:
+def read_exactly(file: IO[bytes], size: int, path: str) -> bytes:
     """``size`` bytes of ``file``, which is at ``path``.
 
     Raises:
@@ -151,7 +151,7 @@ def read_exactly(file: BinaryIO, size: int, path: str) -> bytes:
     return content
 
 
-def read_up_to(file: BinaryIO, size: int, path: str) -> bytes:
+def read_up_to(file: IO[bytes], size: int, path: str) -> bytes:
     """The same, or fewer bytes at the end of the file.
 
     Raises:

@@ -20,7 +20,7 @@ class Item(NamedTuple):
     split: str | None = None  # train, test or unlabeled, where the source says so; None: decided by digest or group
     group: str | None = None  # where the file as a whole has one
     start: int = 0  # first record in the file
-    count: int = 1  # number of records
+    count: int = 1  # type: ignore[assignment]  # number of records; hides a method of tuples that nothing here calls
     is_estimate: bool = False  # whether ``count`` is a guess, because only reading tells
 
 

@@ -25,7 +25,12 @@ from components.ingestion.reading.source import Item, SourceImage
 
 _IMAGE_FILES = "*images*idx*"
 _LABEL_FILES = "*labels*idx*"
-_TYPES = {0x08: np.dtype("u1"), 0x09: np.dtype("i1"), 0x0B: np.dtype(">i2"), 0x0C: np.dtype(">i4")}
+_TYPES: dict[int, np.dtype] = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+}
 _BYTES_PER_ITEM = 2 * 2**20
 
 

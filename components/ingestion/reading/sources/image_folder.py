@@ -108,7 +108,7 @@ class ImageFolder:
 
     def _item(self, entry: Listed, layout: _Layout) -> Item | Refusal:
         if entry.problem is not None:
-            return _refusal_of(entry)
+            return _refusal_of(entry, entry.problem)
         if layout.class_depth is None or self._is_unlabeled(entry.path):
             return Item(entry.path, None, records.UNLABELED)
         folder = layout.class_folder(entry.path)
@@ -125,9 +125,8 @@ def _is_class(folder: str, layout: _Layout) -> bool:
     return layout.class_folder(folder + "/file") == folder
 
 
-def _refusal_of(entry: Listed) -> Refusal:
+def _refusal_of(entry: Listed, reason: Reason) -> Refusal:
     """What can't be read and was never meant to be an image is no loss of one."""
-    reason = entry.problem
     if reason in UNDECODABLE and not entry.path.endswith("/") and not is_meant_as_image(entry.path):
         reason = Reason.NOT_AN_IMAGE
     return Refusal(printable(entry.path), reason.value, entry.error, printable(entry.message))

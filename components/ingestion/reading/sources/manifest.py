@@ -155,7 +155,7 @@ def _read_csv(text: io.TextIOWrapper, delimiter: str) -> Iterator[_Row]:
     reader = csv.DictReader(text, delimiter=delimiter, strict=True)
     for row in reader:
         if None in row or None in row.values():
-            raise ValueError(f"{len(reader.fieldnames)} cells expected, as in the header")
+            raise ValueError(f"{len(reader.fieldnames or ())} cells expected, as in the header")
         yield row
 
 

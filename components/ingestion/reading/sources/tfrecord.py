@@ -7,6 +7,7 @@ records begin is known only from those before; so a data set should be several f
 Source: https://www.tensorflow.org/tutorials/load_data/tfrecord.
 """
 
+import functools
 import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -35,7 +36,6 @@ class TFRecord:
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config
-        self._labels: labels.Labels | None = None
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
@@ -47,12 +47,14 @@ class TFRecord:
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         """See ``Source.load``."""
-        if self._labels is None:
-            self._labels = labels.open_labels(self._root, self._config)
         path = listing.join(self._root, item.path)
         with open_unpacked(path) as file:
             for index, record in enumerate(read_records(file, path)):
                 yield self._image(record, item, path, index)
+
+    @functools.cached_property
+    def _labels(self) -> labels.Labels:
+        return labels.open_labels(self._root, self._config)
 
     def _files(self) -> list[Listed]:
         return archives.find_files(self._root, (self._config.tfrecord.files,))

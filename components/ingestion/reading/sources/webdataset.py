@@ -9,6 +9,7 @@ both may be absent. The path says the split (train, val, test, unlabeled). A wor
 Source: https://github.com/webdataset/webdataset.
 """
 
+import functools
 import itertools
 import json
 import posixpath
@@ -43,7 +44,6 @@ class WebDataset:
     def __init__(self, root: str, config: IngestionConfig):
         self._root = root
         self._config = config
-        self._labels: labels.Labels | None = None
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
@@ -55,12 +55,14 @@ class WebDataset:
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         """See ``Source.load``."""
-        if self._labels is None:
-            self._labels = labels.open_labels(self._root, self._config)
         path = listing.join(self._root, item.path)
         members = self._members(path)
         for key, members_of_sample in itertools.groupby(members, key=lambda member: _key(member.name)):
             yield self._image(printable(f"{item.path}/{key}"), list(members_of_sample), item, path)
+
+    @functools.cached_property
+    def _labels(self) -> labels.Labels:
+        return labels.open_labels(self._root, self._config)
 
     def _files(self) -> list[Listed]:
         return archives.find_files(self._root, (self._config.webdataset.files,))
@@ -70,7 +72,7 @@ class WebDataset:
             try:
                 with tarfile.open(fileobj=file, mode="r:") as archive:
                     while (info := archive.next()) is not None:
-                        archive.members = []  # it would remember them all
+                        archive.members = []  # type: ignore[attr-defined]  # it would remember them all
                         if info.isfile():
                             yield self._member(archive, info)
                     end = archive.offset
@@ -85,7 +87,10 @@ class WebDataset:
         limit = self._config.max_file_bytes if self._is_image(info.name) else _MAX_NOTE_BYTES
         if info.size > limit:
             return _Member(info.name, info.size, None)
-        with archive.extractfile(info) as file:
+        file = archive.extractfile(info)
+        if file is None:
+            raise tarfile.ReadError(f"{info.name} is no regular file")
+        with file:
             content = file.read()
         if len(content) != info.size:
             raise tarfile.ReadError(f"{info.name} ends too early")
@@ -123,10 +128,11 @@ def _note(notes: dict[str, bytes | None], where: str, path: str) -> Any:
     extension, _, key = where.partition(".")
     if extension != _JSON:
         return notes.get(where)
-    if notes.get(_JSON) is None:
+    note = notes.get(_JSON)
+    if note is None:
         return None
     try:
-        values = json.loads(notes[_JSON])
+        values = json.loads(note)
     except ValueError as error:
         raise SourceError(f"{path}: a .json member that is not JSON: {error}") from error
     return values.get(key) if isinstance(values, dict) else None
