@@ -4,6 +4,7 @@ It is built once for a baseline and restarted for each training, so that nothing
 replica gets its share of the batch, and BatchNorm is global.
 """
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ class ClassifierStep:
             "optimizer": self.optimizer.variables,
         }
 
-    def _scope(self):
+    def _scope(self) -> contextlib.AbstractContextManager[object]:
         return tf.device(self._device) if self._strategy is None else self._strategy.scope()
 
     def _replicated_step(self, values: dict[str, Any]) -> tf.Tensor:
@@ -134,13 +135,14 @@ class ClassifierStep:
         return tf.nn.softmax(self.head(self.encoder(standardised, training=False), training=False))
 
     def _distribute(self, values: dict[str, np.ndarray]) -> dict[str, Any]:
-        if self._strategy is None:
+        strategy = self._strategy
+        if strategy is None:
             return {name: tf.constant(array) for name, array in values.items()}
 
         def share(array: np.ndarray) -> Any:
             # It does not matter which rows a replica gets: the loss is a sum over views.
             shares = np.split(array, self._num_replicas)
-            return self._strategy.experimental_distribute_values_from_function(
+            return strategy.experimental_distribute_values_from_function(
                 lambda context: tf.constant(shares[context.replica_id_in_sync_group])
             )
 

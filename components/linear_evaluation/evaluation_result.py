@@ -1,6 +1,7 @@
 """The metrics of TFX's Evaluator, read back with TFMA's own functions."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 from components.contracts import records
 from components.linear_evaluation.evaluator_config import ACCURACY_METRIC, EXAMPLE_COUNT_METRIC
@@ -75,7 +76,7 @@ def exact_accuracy(metrics: dict[str, float]) -> float:
     return round(metrics[ACCURACY_METRIC] * images) / images
 
 
-def _metrics_by_slice(result) -> dict[tuple, dict[str, float]]:
+def _metrics_by_slice(result: "EvalResult") -> dict[tuple, dict[str, float]]:
     """Metric values by slice key, such as ``()`` or ``(("label", "cat"),)``."""
     return {
         key: {name: found["doubleValue"] for name, found in metrics[""][""].items() if "doubleValue" in found}
@@ -83,8 +84,9 @@ def _metrics_by_slice(result) -> dict[tuple, dict[str, float]]:
     }
 
 
-def _failures(validation) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    value_failures, change_failures = [], []
+def _failures(validation: "validation_result_pb2.ValidationResult") -> tuple[tuple[str, ...], tuple[str, ...]]:
+    value_failures: list[str] = []
+    change_failures: list[str] = []
     for part in validation.metric_validations_per_slice:
         where = ", ".join(f"{item.column} {item.bytes_value.decode()}" for item in part.slice_key.single_slice_keys)
         for failure in part.failures:

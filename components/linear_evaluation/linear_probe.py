@@ -108,7 +108,7 @@ def run_probe(
 class _Clock:
     """Seconds by stage."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.monotonic()
 

@@ -108,7 +108,16 @@ class FittingSet:
 class _Search:
     """Objective and gradient as SciPy's L-BFGS-B wants them, in the search's coordinates."""
 
-    def __init__(self, features, transposed, labels, classes, strength, coordinates, tolerance):
+    def __init__(
+        self,
+        features: np.ndarray,
+        transposed: np.ndarray,
+        labels: np.ndarray,
+        classes: int,
+        strength: float,
+        coordinates: np.ndarray,
+        tolerance: float,
+    ):
         self._features, self._transposed = features, transposed
         self._rows = np.arange(len(labels))
         self._labels = labels
@@ -130,7 +139,7 @@ class _Search:
         weights, bias = solution[:-1], solution[-1]
         # Values of single rows are float32 for speed; sums over rows are float64, or their rounding would stall the
         # line search. Classes come first, so that sums over them run along whole rows of memory.
-        logits = np.ascontiguousarray((self._features @ weights.astype(np.float32)).T)  # (k, n)
+        logits: np.ndarray = np.ascontiguousarray((self._features @ weights.astype(np.float32)).T)  # (k, n)
         logits += bias.astype(np.float32)[:, np.newaxis]
         logits -= logits.max(axis=0)
         picked = logits[self._labels, self._rows]

@@ -101,7 +101,7 @@ def _balance(counts: Mapping[str, int]) -> str:
 def drift_table(drift: Mapping[str, Any]) -> Drift:
     """What DistributionValidator measured; where nothing was compared, only why."""
     accepted = drift[drift_record.ACCEPTED]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             str(comparison[drift_record.SPLIT]),
             str(comparison[drift_record.FEATURE]).replace("_", " "),

@@ -67,6 +67,7 @@ def flips(before: StoredPredictions, now: StoredPredictions, words: tuple[str, s
     captions = [
         Shown(sheet.name, sheet.cell(cell), _caption(position, sides)) for cell, position in enumerate(shown) if sheet
     ]
+    before_accuracy, now_accuracy = (float(side.is_right.mean()) if len(rows_now) else math.nan for side in sides)
     return Flips(
         images=len(rows_now),
         differences=sides[1].is_right.astype(np.int64) - sides[0].is_right,
@@ -110,7 +111,7 @@ def _pictures(
     return found
 
 
-def _fitted(picture: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def _fitted(picture: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """``picture`` with the size and colour of ``shape``: (s, s, c) uint8."""
     if picture.shape == shape:
         return picture

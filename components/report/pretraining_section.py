@@ -70,7 +70,7 @@ def overlaid(
         if all(curves):
             series = [(word, points, color) for word, points, color in zip(words, curves, (4, 0), strict=True)]
             found.append(_chart(heading, "", series, unit))
-    return found
+    return [chart for chart in found if chart]
 
 
 def _points(history: Epochs, key: str, factor: float = 1.0) -> tuple[tuple[float, float], ...]:

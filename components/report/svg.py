@@ -1,5 +1,7 @@
 """Markup from Python values: elements whose texts and attributes are always escaped."""
 
+from collections.abc import Iterable
+
 from markupsafe import Markup, escape
 
 Child = str | Markup
@@ -22,7 +24,7 @@ def element(tag: str, *children: Child, **attributes: object) -> Markup:
     return Markup(f"<{tag}{named}>{join(children)}</{tag}>")
 
 
-def join(children) -> Markup:
+def join(children: Iterable[Child]) -> Markup:
     """The children one after the other, texts escaped."""
     return Markup("").join(children)
 
