@@ -91,9 +91,10 @@ format: $(STAMP)  ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-check: $(STAMP)  ## Lint and format check
+check: $(STAMP)  ## Lint, format check and type check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 LOCK := $(BIN)/python -m uv pip compile --upgrade --quiet --no-header --no-annotate
 lock: $(STAMP)  ## Resolve the lock files again from requirements/*.in
