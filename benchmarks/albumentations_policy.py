@@ -38,7 +38,7 @@ def measure(report: Report, turns: int) -> None:
         images = list(photographs(_IMAGES, source_px))
         crop, policy = _transforms(albumentations, size_px)
         for name, ours, theirs in (("crop", _crops, crop), ("policy", _views, policy)):
-            sides = {
+            sides: dict[str, Callable[[], object]] = {
                 "ours": functools.partial(ours, images, size_px),
                 "theirs": functools.partial(_apply, theirs, images),
             }

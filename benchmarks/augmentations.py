@@ -64,7 +64,7 @@ def _report_crops(report: Report, images: np.ndarray, turns: int) -> None:
 
 
 def _report_policy(report: Report, name: str, images: np.ndarray, policy: OnlinePolicy, turns: int) -> None:
-    compiled = tf.function(lambda *inputs: tensor_engine.apply_online(*inputs, policy), jit_compile=True)
+    compiled = tf.function(lambda pixels, draws: tensor_engine.apply_online(pixels, draws, policy), jit_compile=True)
 
     def make_views() -> np.ndarray:
         return compiled(images, draw_online(policy, _keys(), *images.shape[2:])).numpy()

@@ -45,19 +45,19 @@ def cleared_before(
     span = artifacts.data_span(current)
     cleared = {content_of(clearance) for clearance in clearances}
     series = current.get_string_custom_property(artifact_files.SERIES_DIGEST)
-    earlier = [
-        artifact
+    of_series = [
+        (found, artifact)
         for artifact in candidates
         if artifact.get_string_custom_property(artifact_files.SERIES_DIGEST) == series
-        and span is not None
-        and artifacts.data_span(artifact) < span
+        and (found := artifacts.data_span(artifact)) is not None
         and content_of(artifact) in cleared
     ]
-    last_output = _last_executions(store, earlier)
+    earlier = [(found, artifact) for found, artifact in of_series if span is not None and found < span]
+    last_output = _last_executions(store, [artifact for _, artifact in earlier])
     newest: dict[int, types.Artifact] = {}
-    for artifact in sorted(earlier, key=lambda artifact: (last_output.get(artifact.id, 0), artifact.id)):
-        newest[artifacts.data_span(artifact)] = artifact
-    return [newest[span] for span in sorted(newest, reverse=True)]
+    for found, artifact in sorted(earlier, key=lambda pair: (last_output.get(pair[1].id, 0), pair[1].id)):
+        newest[found] = artifact
+    return [newest[found] for found in sorted(newest, reverse=True)]
 
 
 def _last_executions(store: mlmd.MetadataStore, found: Sequence[types.Artifact]) -> dict[int, int]:

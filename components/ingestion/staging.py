@@ -8,7 +8,7 @@ never touches what an earlier one wrote. Nothing refers to the files of a failed
 import posixpath
 import uuid
 from collections.abc import Hashable, Iterator
-from typing import BinaryIO, Generic, Literal, NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import tensorflow as tf
 

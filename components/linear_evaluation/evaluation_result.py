@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 from components.contracts import records
 from components.linear_evaluation.evaluator_config import ACCURACY_METRIC, EXAMPLE_COUNT_METRIC
 
+if TYPE_CHECKING:
+    from tensorflow_model_analysis import EvalResult
+    from tensorflow_model_analysis.proto import validation_result_pb2
+
 # Names that TFX gives the two models if there is a baseline; without a baseline the candidate has no name.
 _CANDIDATE_NAME = "candidate"
 _BASELINE_NAME = "baseline"

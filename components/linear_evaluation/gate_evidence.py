@@ -112,7 +112,9 @@ def _baseline_checks(given: Evidence) -> list[Check]:
 
 def _location_checks(given: Evidence, evaluation: EvaluationResult) -> list[Check]:
     """The Evaluator must have measured the very models that are judged."""
-    pairs = [(CheckName.EVALUATED_CANDIDATE, "candidate", given.candidate, evaluation.model_location)]
+    pairs: list[tuple[CheckName, str, JudgedModel, str | None]] = [
+        (CheckName.EVALUATED_CANDIDATE, "candidate", given.candidate, evaluation.model_location)
+    ]
     if given.baseline is not None:
         pairs.append((CheckName.EVALUATED_BASELINE, "baseline", given.baseline, evaluation.baseline_location))
     return [

@@ -71,7 +71,7 @@ def flips(before: StoredPredictions, now: StoredPredictions, words: tuple[str, s
     return Flips(
         images=len(rows_now),
         differences=sides[1].is_right.astype(np.int64) - sides[0].is_right,
-        accuracies=tuple(float(side.is_right.mean()) if len(rows_now) else math.nan for side in sides),
+        accuracies=(before_accuracy, now_accuracy),
         to_wrong=Flipped(len(lost), captions[: len(shown_lost)]),
         to_right=Flipped(len(won), captions[len(shown_lost) :]),
         sheet=sheet,

@@ -6,7 +6,7 @@ that learns nothing, and one device is used.
 
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -121,7 +121,7 @@ def _check_images(images: np.ndarray, batch_size: int) -> None:
         raise ValueError(f"batch_size is {batch_size}, but there are only {len(images)} images: lower batch_size")
 
 
-def _batches(images: np.ndarray, config: InMemoryConfig, epoch: int, num_steps: int):
+def _batches(images: np.ndarray, config: InMemoryConfig, epoch: int, num_steps: int) -> Iterator[_Batch]:
     """Yield images, crop boxes and draws for each step of an epoch; all first views come before all second views."""
     keys = np.arange(len(images), dtype=np.uint64)
     order = np.argsort(draws.bits(draws.view_keys(config.seed, keys, epoch, 0), Slot.ORDER), kind="stable")

@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from components.simclr.methods.similarities import Tensor
+
 
 def learning_rate_at(step: int, peak: float, warmup_steps: int, total_steps: int, final_fraction: float = 0.0) -> float:
     """The learning rate of one step as a number; ``WarmupCosine`` computes the same inside the training step.
@@ -42,7 +44,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         self._peak, self._warmup_steps = peak, warmup_steps
         self._total_steps, self._final_fraction = total_steps, final_fraction
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         """The learning rate, a float32 scalar, of a scalar ``step``."""
         step = ops.cast(step, "float32")
         rising = (step + 1) / (self._warmup_steps + 1)

@@ -97,7 +97,7 @@ def _verdict_now(
 
 
 def _accuracy_rows(probe: ProbeReport) -> list[tuple[str, str]]:
-    rows = []
+    rows: list[tuple[str, str]] = []
     for kind in [kind for kind in FeatureKind if kind in probe.features]:
         parts = [
             f"{result.fraction:.0%} of labels {result.accuracy_mean:.3f}"

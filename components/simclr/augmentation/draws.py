@@ -16,7 +16,7 @@ _MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
 
 
-def image_keys(digests: Sequence[bytes | str]) -> np.ndarray:
+def image_keys(digests: Sequence[bytes | str] | np.ndarray) -> np.ndarray:
     """Make keys of images from the first 16 hex characters of their record digests.
 
     Args:

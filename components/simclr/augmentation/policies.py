@@ -171,7 +171,7 @@ def strengthened(policy: OnlinePolicy, strength: float) -> OnlinePolicy:
     """
     if not strength > 0:
         raise ValueError(f"expected a positive strength, found {strength!r}")
-    changed: dict[str, float] = {}
+    changed: dict[str, Any] = {}  # floats; Any, because mypy matches ** with fields of every type
     for probability, limits in _REACHES.items():
         if getattr(policy, probability) > 0:
             for name, limit in limits.items():

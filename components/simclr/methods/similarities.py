@@ -4,6 +4,7 @@ The matrix is made block by block, so memory grows with N, not with N squared. I
 made. Written in ``keras.ops``, so any Keras backend can run it.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ _BLOCK_ROWS = 1024  # most rows of each of several blocks; 512 took a quarter lo
 _MASKED = -1e30
 
 
-class Replicas(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Replicas:
     """How this replica gets the views of the others. The default is a single device."""
 
     count: int = 1
