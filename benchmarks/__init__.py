@@ -1,1 +1,1 @@
-"""Speed and memory beside something known, both sides alternating in one run: `make bench`."""
+"""Speed and memory compared with a known implementation, both sides taking turns in one run: `make bench`."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [subject …]`: those named, or all but the longest."""
+"""`python -m benchmarks [subject …]`: measure the named subjects, or all but the longest."""
 
 import argparse
 import importlib
@@ -24,15 +24,20 @@ _ONLY_WHEN_NAMED = ("defaults_digits", "defaults_cifar10")  # they take half an 
 
 
 def main(arguments: list[str]) -> int:
-    """Measure and write the table; 0 also where a subject was skipped."""
+    """Measure the subjects and write the table; returns 0, even if a subject was skipped."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "subjects",
         nargs="*",
         metavar="subject",
-        help=f"of {', '.join(SUBJECTS)}; all but the last two where none is named",
+        help=f"one or more of {', '.join(SUBJECTS)}; without any, all but the last two",
     )
-    parser.add_argument("--turns", type=int, default=7, help="of each side, the best counts; of training, seconds")
+    parser.add_argument(
+        "--turns",
+        type=int,
+        default=7,
+        help="turns per side, the best one counts; for training: seconds per batch size",
+    )
     parsed = parser.parse_args(arguments)
     unknown = sorted(set(parsed.subjects) - set(SUBJECTS))
     if unknown:
@@ -43,7 +48,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write(table.header())
     cores = os.sched_getaffinity(0)
     for subject in parsed.subjects or [name for name in SUBJECTS if name not in _ONLY_WHEN_NAMED]:
-        os.sched_setaffinity(0, cores)  # another subject may have kept to one
+        os.sched_setaffinity(0, cores)  # an earlier subject may have pinned the process to one core
         _write(table.title(subject))
         try:
             _measure(subject, parsed.turns)

@@ -1,4 +1,4 @@
-"""A Beam job beside a bare loop that does the same work on the same images."""
+"""Compares a Beam job with a bare loop that does the same work on the same images."""
 
 import statistics
 from collections.abc import Mapping
@@ -10,18 +10,19 @@ from benchmarks.table import Report, Row
 def compare(
     report: Report, case: str, unit: str, target: float, made: Mapping[str, int], timings: Mapping[str, Timing]
 ) -> None:
-    """Two rows: all with Beam's start, and what an image more costs, from half of the images and all.
+    """Report two rows: the whole job with Beam's start, and the cost of one more image.
 
-    Ratios are medians of those of single turns, by CPU time: a shared machine may be fast or slow for longer than a
-    turn, and the best turns of two sides would then be of different speeds of the machine.
+    The second row comes from the difference between all images and half of them. Each ratio is the median over the
+    turns, by CPU time: a shared machine can be slow for longer than a turn, and then the best turns of two sides would
+    compare a fast machine with a slow one.
 
     Args:
         report: takes the rows.
-        case: what is done.
-        unit: of what is counted.
-        target: what the ratios should reach.
-        made: how many of the unit a turn of ``all``, ``half`` and ``bare`` makes.
-        timings: of these three, which took turns.
+        case: name of the rows.
+        unit: name of what is counted, such as "images".
+        target: the ratio that is wanted.
+        made: how many units one turn of ``all``, ``half`` and ``bare`` makes.
+        timings: of the same three sides.
     """
     seconds = list(zip(*(timings[name].cpus for name in ("all", "half", "bare")), strict=True))
     bare = [loop / made["bare"] for _, _, loop in seconds]  # seconds each

@@ -1,4 +1,4 @@
-"""What the defaults of pretraining are chosen by: a linear probe on encoders trained with one setting changed."""
+"""The measurements behind the defaults of pretraining: train with one setting changed, then run a linear probe."""
 
 import dataclasses
 import gc
@@ -31,8 +31,8 @@ _SEEDS = (0, 1, 2)
 _LABEL_DRAWS = 5
 _BATCH_NORM_IMAGES = 1024
 _MAX_CACHE_MEGABYTES = 2048
-_VIEWS = "views_per_image"  # the one setting that is not pretraining's
-# Each alone, beside the defaults, by what it is called in the table.
+_VIEWS = "views_per_image"  # the only setting here that belongs to ViewGen and not to pretraining
+# One change to the defaults per row, by its name in the table.
 _CHANGES: Mapping[str, Mapping[str, Any]] = {
     "defaults": {},
     "temperature 0.05": {"loss": {"temperature": 0.05}},
@@ -62,7 +62,7 @@ _CHANGES: Mapping[str, Mapping[str, Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class _Data:
-    """Images to train and judge on, and what an encoder of them looks like."""
+    """Images to train and to test on, and the settings that suit them."""
 
     train: np.ndarray  # (n, s, s, c) uint8
     train_labels: np.ndarray  # (n,) int
@@ -153,7 +153,7 @@ def _train(data: _Data, change: Mapping[str, Any], seed: int) -> tuple[float, fl
 
 
 def _merged(settings: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Sections of both are joined."""
+    """``settings`` with ``change`` over them; a section that is in both keeps the keys that do not change."""
     joined = {key: {**settings.get(key, {}), **value} for key, value in change.items() if isinstance(value, Mapping)}
     return {**settings, **change, **joined}
 
@@ -168,7 +168,7 @@ def _stored(images: np.ndarray) -> list[StoredImage]:
 
 
 def _probe(step: TrainingStep, data: _Data, image: ImageShape) -> float:
-    """Accuracy on test of a linear probe, mean over draws of the labels where it sees a part of them."""
+    """Test accuracy of a linear probe; the mean over several draws if the probe sees only a part of the labels."""
     some = data.train[:_BATCH_NORM_IMAGES].astype(np.float32)
     estimate_batch_norm_statistics(step.encoder, [(some - image.mean) / image.std])
     train, test = step.embed(data.train), step.embed(data.test)

@@ -1,4 +1,4 @@
-"""The data sets used in development, where they are at hand."""
+"""The data sets used in development, if this machine has them."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ def folder(name: str) -> pathlib.Path:
     """Folder of a data set.
 
     Raises:
-        SkippedError: it is not at hand.
+        SkippedError: this machine does not have it.
     """
     root = os.environ.get(VARIABLE)
     path = pathlib.Path(root or "", name)
@@ -25,10 +25,10 @@ def folder(name: str) -> pathlib.Path:
 
 
 def photographs(count: int, size_px: int) -> np.ndarray:
-    """(count, size_px, size_px, 3) uint8, central squares of photographs, reduced.
+    """Central squares of photographs, shrunk to (count, size_px, size_px, 3) uint8.
 
     Raises:
-        SkippedError: there are none.
+        SkippedError: this machine has no photographs.
     """
     paths = sorted(folder("imagenet5").rglob("*.jpg"))
     images = []

@@ -1,4 +1,4 @@
-"""What a pushed model's users get beside what its bare encoder gives: images per second, on this machine."""
+"""Images per second of a pushed model as its users call it, compared with its bare encoder."""
 
 import pathlib
 import tempfile
@@ -32,7 +32,7 @@ _CASES = (
 
 
 def measure(report: Report, turns: int) -> None:
-    """The ``embed`` signature on encoded images, and ``load_encoder(...).embed`` on files, beside prepared pixels."""
+    """Compare the ``embed`` signature and ``load_encoder(...).embed`` with the encoder on prepared pixels."""
     for case in _CASES:
         with tempfile.TemporaryDirectory() as folder:
             _measure_case(report, turns, pathlib.Path(folder), *case)
@@ -114,7 +114,7 @@ def _golden(parts: saved_model.ServedParts) -> saved_model.GoldenImages:
 
 
 def _encoded_images(count: int, side_px: int, kind: str, channels: int) -> list[bytes]:
-    """Smooth colours with a little noise, which JPEG and PNG find about as hard as photographs."""
+    """Smooth colours with a little noise; JPEG and PNG compress them about as well as photographs."""
     generator = np.random.default_rng(0)
     encoded = []
     for _ in range(count):

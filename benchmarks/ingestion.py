@@ -1,4 +1,4 @@
-"""Ingestion beside a bare loop that reads, decodes, shrinks and encodes the same files with the same library."""
+"""Ingestion against a bare loop that reads, decodes, shrinks and encodes the same files with the same library."""
 
 import io
 import os
@@ -19,7 +19,7 @@ _SHRUNK_SIDE_PX = 128  # imagenet5 has short sides of 160 px, so by default noth
 
 
 def measure(report: Report, turns: int) -> None:
-    """Images per second by CPU time on one core, both sides on the files as they are and with all of them shrunk."""
+    """Images per second of CPU time on one core: with the files as they are, and with all of them shrunk."""
     measuring.pin_to_one_core()
     root = folder("imagenet5")
     paths = sorted(path for path in root.rglob("*.jpg") if path.is_file())

@@ -1,4 +1,4 @@
-"""Logistic regression beside scikit-learn's at the same strength and tolerance: 20,000 x 512 features, 10 classes."""
+"""Our logistic regression against scikit-learn's, same strength and tolerance: 20,000 x 512 features, 10 classes."""
 
 import warnings
 
@@ -14,7 +14,7 @@ _STRENGTHS = (1e-2, 1e-3)
 
 
 def measure(report: Report, turns: int) -> None:
-    """One fit at each strength, from the features to the classifier; both losses are evaluated in float64."""
+    """Time one fit per strength, from features to classifier, and compare the losses in float64."""
     features, labels = _problem()
     for strength in _STRENGTHS:
         report(_row(features, labels, strength, turns))
@@ -50,7 +50,7 @@ def _row(features: np.ndarray, labels: np.ndarray, strength: float, turns: int) 
 
 
 def _problem() -> tuple[np.ndarray, np.ndarray]:
-    """Features as encoders give them: rectified, correlated, classes that overlap; standardised, for both sides."""
+    """Features like those of an encoder: rectified, correlated, overlapping classes; standardised for both sides."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, _CLASSES, _ROWS)
     hidden = rng.normal(size=(_CLASSES, 64))[labels] + 5 * rng.normal(size=(_ROWS, 64))

@@ -1,7 +1,7 @@
-"""Times of several sides that take turns, and peak memory of a function in a process of its own.
+"""Measures the time of several sides that take turns, and the peak memory of a function in its own process.
 
-A shared machine is slow for seconds at a time: sides that alternate meet the same seconds, and the best of several
-turns is the least disturbed one. CPU time is measured beside wall time, for machines that are never quiet.
+A shared machine is slow for seconds at a time. Sides that alternate meet the same slow seconds, and the best of several
+turns is the least disturbed one. CPU time is measured too, for machines that are never quiet.
 """
 
 import json
@@ -35,8 +35,8 @@ def alternate(sides: Mapping[str, Callable[[], object]], turns: int) -> dict[str
     """Let the sides take turns, after one turn each that does not count.
 
     Args:
-        sides: by name, what one turn does.
-        turns: of each side, >= 1.
+        sides: the function of one turn, by name of the side.
+        turns: number per side, >= 1.
     """
     for side in sides.values():
         side()
@@ -52,7 +52,7 @@ def alternate(sides: Mapping[str, Callable[[], object]], turns: int) -> dict[str
 
 
 def pin_to_one_core() -> None:
-    """This process stays on one core, so that views per second are those of a core."""
+    """Keep this process on one core, so that views per second are per core."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
@@ -68,7 +68,7 @@ def forget_peak() -> None:
 
 
 def available_mib() -> float:
-    """Memory that a process can still take: of the machine, and of the container where it has a limit of its own."""
+    """Memory that this process can still allocate: of the machine, or of the container if its limit is lower."""
     lines = pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable")) / 1024
     group = pathlib.Path("/sys/fs/cgroup")
@@ -79,7 +79,7 @@ def available_mib() -> float:
 
 
 def be_the_first_to_go() -> None:
-    """Where memory runs out, the system is to end this process and no other; it ends as one that was ``KILLED``."""
+    """Ask the system to kill this process first if memory runs out; its return code is then ``KILLED``."""
     pathlib.Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 

@@ -1,4 +1,4 @@
-"""Peak memory of ingestion and ViewGen for ten times as many images, each side in a process of its own."""
+"""Peak memory of ingestion and ViewGen for few and for ten times as many images, each in its own process."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ _STEPS = ("ingestion", "view_gen")
 
 
 def measure(report: Report, turns: int) -> None:
-    """MiB above an empty pipeline in a process that imported the same; peaks repeat, so ``turns`` is not used."""
+    """MiB more than an empty pipeline with the same imports; peaks hardly vary, so ``turns`` is not used."""
     del turns
     with tempfile.TemporaryDirectory() as folder:
         _make_images(*(pathlib.Path(folder, str(count), "images") for count in (_MANY, _FEW)))
@@ -43,7 +43,7 @@ def _peak_mib(step: str, folder: str, count: int) -> float:
 
 
 def _make_images(many: pathlib.Path, few: pathlib.Path) -> None:
-    """Two classes of coarse shapes, no two alike, under one fine noise; the few are links to some of the many."""
+    """Two classes of coarse shapes, all different, with one fine noise; the few are hard links to the first many."""
     generator = np.random.default_rng(0)
     grain = generator.integers(0, 256, (_SIDE_PX // 2, _SIDE_PX // 2, 3), dtype=np.uint8)
     noise = cv2.resize(grain, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
@@ -60,7 +60,7 @@ def _make_images(many: pathlib.Path, few: pathlib.Path) -> None:
 
 
 def _run(step: str, folder: pathlib.Path, count: int) -> None:
-    """The step on the images in ``folder``; an empty pipeline where there are none."""
+    """Run the step on the images in ``folder``, or an empty pipeline if ``count`` is 0."""
     import apache_beam as beam
 
     run = {"ingestion": _load_ingestion, "view_gen": _load_view_gen}[step]()

@@ -1,4 +1,4 @@
-"""NT-Xent beside one 2N x 2N float32 matrix with ``sparse_softmax_cross_entropy_with_logits``: forward and backward."""
+"""NT-Xent against one 2N x 2N float32 matrix and ``sparse_softmax_cross_entropy_with_logits``, forward and backward."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from components.simclr.methods import nt_xent
 
 _WIDTH, _TEMPERATURE = ProjectionHeadConfig().output_width, LossConfig().temperature
 _SMALL = (32, 128, 512)
-_SMALL_TURNS = 10  # times as many: a turn of milliseconds is only now and then an undisturbed one
+_SMALL_TURNS = 10  # times as many turns for small N: few turns of milliseconds are undisturbed
 _LARGE = 32768
 _RESIDENT, _ARRAYS = "extra_resident_mib", "arrays_mib"
 
@@ -83,9 +83,9 @@ _SIDES = {"blocks": _blocks, "matrix": _matrix}
 
 
 def _extra_resident_mib(side: str, images: int) -> float:
-    """What the process grows by, after the same at a small N, which loads and traces what does not grow.
+    """How much memory one step adds to the process, after a step at a small N has loaded and traced everything else.
 
-    TensorFlow's allocator keeps what is freed, in pieces that do not always fit what is asked for next.
+    TensorFlow's allocator keeps freed memory in pieces that do not always fit the next request.
     """
     step = tf.function(_SIDES[side])
     step(tf.random.stateless_normal((1200, _WIDTH), (0, 1)))
@@ -97,7 +97,7 @@ def _extra_resident_mib(side: str, images: int) -> float:
 
 
 def _arrays_mib(side: str, images: int) -> float:
-    """The most that the arrays of one call take at any time, by TensorFlow's record of what it allocates and frees."""
+    """Peak size of the arrays of one call, from TensorFlow's record of allocations."""
     metadata = tf.compat.v1.RunMetadata()
     options = tf.compat.v1.RunOptions(trace_level=tf.compat.v1.RunOptions.FULL_TRACE)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
     case: str
     ours: str
-    other: str = ""  # what is compared with, and its figure
+    other: str = ""  # name and figure of what it is compared with
     ratio: float | None = None
     target: str = ""  # such as ">= 1.8"
     remark: str = ""

@@ -1,7 +1,7 @@
-"""Training steps of one network, timed for one batch size after the other; one JSON object per line, as they are found.
+"""Times the training steps of one network, one batch size after the other, and writes a JSON object per line.
 
-For a process of its own, because a batch that does not fit may end it; before a step on the CPU is tried, the memory it
-needs is estimated. Views come from records on disk through the input of pretraining, the step is pretraining's own.
+Run it in its own process, because a batch that does not fit may end the process. On a CPU the memory of a step is
+estimated before the step is tried. Pretraining's own input reads the views from disk; the step is pretraining's too.
 """
 
 import dataclasses
@@ -41,11 +41,11 @@ class Case:
     size_px: int
     precision: str
     jit_compile: bool
-    views_dir: str  # of view records, at least as many as the largest batch
-    seconds: float  # that each batch size is timed for, after the first step; one step at least
+    views_dir: str  # folder of view records, at least as many as the largest batch
+    seconds: float  # how long each batch size is timed, after the first step; at least one step
 
     def config(self, batch: int) -> PretrainingConfig:
-        """Settings of a run on what this machine has, defaults where the case says nothing; no view is kept decoded."""
+        """Settings for this machine, otherwise the defaults; no decoded view is kept."""
         preset = Preset.SMALL_IMAGES if self.size_px <= 64 else Preset.PHOTOGRAPHS
         return PretrainingConfig(
             encoder=EncoderConfig(architecture=Architecture(self.architecture)),
@@ -99,7 +99,7 @@ def _time(case: Case, batch: int, scratch: str) -> Found:
 
 
 def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> Found:
-    """Each step is waited for, so that waiting for views is the time in which nothing is computed."""
+    """Time steps one by one: each is waited for, so that the wait for the next views is time without computation."""
     batches = pairs.iterate(0, _MOST_STEPS)
     np.asarray(step.run(next(batches)).metrics)  # traces and compiles
     start, cpu_start, steps, waited = time.perf_counter(), time.process_time(), 0, 0.0
@@ -120,9 +120,9 @@ def _run(step: TrainingStep, pairs: ViewPairs, seconds: float) -> Found:
 
 
 def _needed_mib(encoder: keras.Model, case: Case, batch: int) -> float:
-    """A lower bound: what convolutions and activations put out for both views of the batch; the gradients need that.
+    """A lower bound: the outputs of convolutions and activations for both views, which the gradients need.
 
-    They do without what BatchNorm and sums put out: it goes into an activation whose gradient asks for its output only.
+    The outputs of BatchNorm and of sums are not needed: they feed an activation whose gradient uses its output only.
     """
     kept = [layer for layer in encoder.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.ReLU)]
     values = sum(math.prod(layer.output.shape[1:]) for layer in kept)

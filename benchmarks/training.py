@@ -1,4 +1,4 @@
-"""Training images per second (one image is two views) and time against batch size: precisions, plain and compiled."""
+"""Training images per second (one image is two views) by batch size, precision and compilation."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _KINDS = (("float32", False), ("float32", True), ("bfloat16", False), ("bfloat16
 
 
 def resnet18_32px(report: Report, turns: int) -> None:
-    """ResNet-18 on small images; each row is timed for ``turns`` seconds, and for one step at least."""
+    """ResNet-18 on small images; each row is timed for ``turns`` seconds, and for at least one step."""
     _measure(report, turns, "resnet18", 32)
 
 
@@ -62,10 +62,10 @@ def _row(case: str, found: Found, plain: dict[int, float]) -> Row:
 
 
 def _results(case: dict[str, object]) -> Iterator[Found]:
-    """Of each batch size what was measured, or why it was not.
+    """For each batch size, what was measured or why nothing was.
 
     Raises:
-        subprocess.CalledProcessError: the process failed, and not for want of memory.
+        subprocess.CalledProcessError: the process failed for another reason than missing memory.
     """
     command = [sys.executable, "-m", "benchmarks.timed_training", json.dumps(case)]
     missing = list(BATCHES)
@@ -76,11 +76,11 @@ def _results(case: dict[str, object]) -> Iterator[Found]:
     if process.returncode not in (0, measuring.KILLED):
         raise subprocess.CalledProcessError(process.returncode, command)
     for batch in missing:
-        yield {"batch": batch, "reason": "the system ended the process for want of memory"}
+        yield {"batch": batch, "reason": "the system killed the process because memory ran out"}
 
 
 def _write_views(folder: str, size_px: int) -> None:
-    """One shard of view records, as ViewGen makes them, of as many images as the largest batch has."""
+    """Write one shard of view records, as ViewGen does, with as many images as the largest batch."""
     generator = np.random.default_rng(0)
     source_px = size_px * 8 // 7
     stored = []

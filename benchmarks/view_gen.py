@@ -24,11 +24,11 @@ from components.simclr.augmentation.crops import draw_crops
 
 _PHOTOGRAPHS, _SOURCE_PX = 64, 256
 _CONFIG = ViewsConfig()
-_COUNTS = {32: 4096, 96: 4096, 224: 2048}  # images by size of their views, so that Beam's start is a small part
+_COUNTS = {32: 4096, 96: 4096, 224: 2048}  # images by side of their views; enough to make Beam's start a small part
 
 
 def measure(report: Report, turns: int) -> None:
-    """Views per second by CPU time on one core; the bare side decodes, crops and encodes."""
+    """Views per second of CPU time on one core; the bare loop decodes, crops and encodes."""
     measuring.pin_to_one_core()
     cv2.setNumThreads(1)
     photos = [cv2.imencode(".jpg", image)[1].tobytes() for image in photographs(_PHOTOGRAPHS, _SOURCE_PX)]
@@ -58,7 +58,7 @@ class _Run:
         with tf.io.TFRecordWriter(str(split / "data.gz"), IMAGE_RECORDS) as writer:
             for number in range(count):
                 writer.write(_record(photos[number % len(photos)], number))
-        self.views = 0  # that the last run made; images held out for watching have none
+        self.views = 0  # made by the last run; images that are held out for watching get none
 
     def make_views(self, size_px: int) -> None:
         views = standard_artifacts.Examples()
@@ -79,7 +79,7 @@ class _Run:
 
 
 def _record(photo: bytes, number: int) -> bytes:
-    """The same photographs again under other digests, so that they are cut elsewhere."""
+    """The same photograph under another digest, so that it is cropped elsewhere."""
     example = tf.train.Example()
     digest = hashlib.sha256(photo + number.to_bytes(8, "big")).hexdigest()
     for name, value in ((records.DIGEST, digest.encode()), (records.IMAGE, photo), (records.LABEL, b"photo")):

@@ -1,4 +1,4 @@
-"""Views as ViewGen makes them, without Beam."""
+"""Writes the views that ViewGen would write, without Beam."""
 
 import pathlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from components.contracts.images import ImageConfig
 
 
 def write(folder: str, images: Sequence[StoredImage], config: ViewsConfig, image_config: ImageConfig) -> None:
-    """One shard of view records of all images."""
+    """Write the view records of all images as one shard."""
     with tf.io.TFRecordWriter(str(pathlib.Path(folder) / "views-00000-00000.tfrecord")) as writer:
         for record in train_records(images, config, image_config):
             writer.write(record)

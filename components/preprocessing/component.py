@@ -1,4 +1,4 @@
-"""Transform: TFX's component with this room's module, parameters and executor."""
+"""Transform: TFX's component with this project's module, parameters and executor."""
 
 from tfx import types
 from tfx.components import Transform as TfxTransform

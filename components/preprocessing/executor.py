@@ -1,6 +1,6 @@
-"""The TFX Transform executor, analysing train and, where there are any, unlabeled images.
+"""TFX's Transform executor; it analyses the train images and, if there are any, the unlabeled ones.
 
-Which splits exist is known only when the images are read, so the executor chooses, not the graph.
+The executor chooses the splits, because the graph is compiled before anyone knows which splits the data has.
 """
 
 import time
@@ -19,7 +19,7 @@ PREPROCESSING_FN = "components.preprocessing.transform_module.preprocessing_fn"
 
 
 class Executor(transform_executor.Executor):
-    """Full pass over what pretraining may see; test images have no part in the moments."""
+    """Makes a full pass over the images that pretraining may see; test images do not enter the moments."""
 
     def Do(
         self,

@@ -17,7 +17,7 @@ def channel_moments(transform_graph_dir: str) -> tuple[np.ndarray, np.ndarray]:
         Two (channels,) float32 arrays, 0 to 255.
     """
     graph = tft.TFTransformOutput(transform_graph_dir)
-    any_image = tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8))  # the moments do not depend on what is fed
+    any_image = tf.io.encode_png(tf.zeros((1, 1, 1), tf.uint8))  # the moments do not depend on the image
     outputs = graph.transform_features_layer()({records.IMAGE: any_image[tf.newaxis]})
     return outputs[records.CHANNEL_MEAN].numpy()[0], outputs[records.CHANNEL_STD].numpy()[0]
 

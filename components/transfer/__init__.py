@@ -1,1 +1,1 @@
-"""What a frozen encoder is worth beyond classification: small heads on what it sees, beside random weights."""
+"""Measures a frozen encoder beyond classification: small heads on its features, compared with random weights."""

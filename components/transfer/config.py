@@ -1,4 +1,4 @@
-"""Settings of the segmentation head and of how it is measured."""
+"""Settings of the segmentation head and of its measurement."""
 
 from pydantic import Field
 
@@ -13,7 +13,7 @@ class SegmentationConfig:
         default=None,
         ge=8,
         le=2048,
-        description="side of the square that is segmented; null: what the encoder was trained at",
+        description="side of the square that is segmented; null: the side that the encoder was trained at",
     )
     classes: int | None = Field(
         default=None,
@@ -25,16 +25,16 @@ class SegmentationConfig:
         default=255,
         ge=0,
         le=255,
-        description="pixels with this id are neither trained on nor counted; null: there are none",
+        description="pixels with this id are neither trained on nor counted; null: no such id",
     )
     test_fraction: float = Field(
-        default=0.25, gt=0, lt=1, description="part of the images that is held out where there is no test folder"
+        default=0.25, gt=0, lt=1, description="part of the images that is held out if there is no test folder"
     )
     hidden_width: int = Field(
         default=64,
         ge=0,
         le=1024,
-        description="channels of a 3x3 convolution before the last one, which is 1x1; 0: only that",
+        description="channels of a 3x3 convolution before the last one, which is 1x1; 0: only the last one",
     )
     epochs: int = Field(default=40, ge=1, le=10_000, description="passes over the train images")
     batch_size: int = Field(default=16, ge=1, le=4096, description="images per step, and per call of the encoder")

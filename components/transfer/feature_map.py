@@ -1,4 +1,4 @@
-"""An encoder in, what it sees at each place out: its last feature map before places are pooled together."""
+"""Takes the last feature map out of an encoder: the features of each place, before they are pooled."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ _POOLING = (keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 
 
 class NoFeatureMapError(ValueError):
-    """An encoder that keeps no places apart, or cannot look at images of another size."""
+    """The encoder has no feature map, or none for images of this size."""
 
 
 def feature_map(encoder: keras.Model) -> keras.Model:
@@ -23,10 +23,10 @@ def feature_map(encoder: keras.Model) -> keras.Model:
         encoder: (n, s, s, c) -> (n, d): ResNet, small CNN or vision transformer.
 
     Returns:
-        A model (n, s, s, c) -> (n, h, w, d); the tokens of a vision transformer are laid out as its patches were.
+        A model (n, s, s, c) -> (n, h, w, d); the tokens of a vision transformer are laid out like its patches.
 
     Raises:
-        NoFeatureMapError: there is none, such as in an MLP.
+        NoFeatureMapError: the encoder has none; an MLP, for example.
     """
     for layer in reversed(encoder.layers):
         shape = layer.output.shape
@@ -36,26 +36,26 @@ def feature_map(encoder: keras.Model) -> keras.Model:
             side = math.isqrt(shape[1])
             return keras.Model(encoder.inputs, keras.layers.Reshape((side, side, shape[2]))(layer.output))
     raise NoFeatureMapError(
-        f"the encoder {encoder.name} has no feature map: it keeps no places apart, so that nothing can be segmented "
-        "with it (a ResNet, small_cnn or a vision transformer could)"
+        f"the encoder {encoder.name} has no feature map, so nothing can be segmented with it; use a ResNet, small_cnn "
+        "or a vision transformer"
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class FeatureMaps:
-    """Two models (n, size, size, c) standardised float32 -> (n, h, w, d) float32, alike but for their weights."""
+    """Two models (n, size, size, c) standardised float32 -> (n, h, w, d) float32; they differ only in their weights."""
 
     pretrained: keras.Model
-    random: keras.Model  # as a new encoder begins
+    random: keras.Model  # with the weights of a new encoder
 
 
 def feature_maps(exported: keras.Model, config: EncoderConfig, size_px: int, seed: int) -> FeatureMaps:
     """The feature map of an exported encoder for images of another size, and the same with random weights.
 
     Args:
-        exported: what ``pixel_encoder.with_standardisation`` gave.
-        config: that its encoder was built by.
-        size_px: side of the images; only encoders of convolutions can change it.
+        exported: the result of ``pixel_encoder.with_standardisation``.
+        config: of its encoder.
+        size_px: side of the images; only convolutional encoders accept another one than they were built for.
         seed: of the random weights.
 
     Raises:

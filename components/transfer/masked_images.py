@@ -1,7 +1,7 @@
-"""Folders of images and masks in, pairs out; squares of pixels and class ids that cover the same part of an image.
+"""Finds the pairs of images and masks in folders, and reads the same square of both: pixels and class ids.
 
-Images of any format that ingestion accepts; a mask is a PNG of the same name (but for the ending) and size, with one
-channel or a palette, whose values are class ids.
+An image may have any format that ingestion accepts. Its mask is a PNG of the same size and, except for the ending, the
+same name, with one channel or a palette; its values are class ids.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ def find_pairs(root: pathlib.Path, test_fraction: float, seed: int) -> tuple[lis
 
     Args:
         root: holds ``images`` and ``masks``, or ``train`` and ``test``, each with the two.
-        test_fraction: part that becomes test in the first case, chosen by a digest of seed and name.
+        test_fraction: in the first case, the part that becomes test; a digest of seed and name chooses it.
         seed: of that choice.
 
     Raises:
@@ -81,10 +81,10 @@ def _by_stem(folder: pathlib.Path) -> dict[str, pathlib.Path]:
 
 
 def read_pixels(pair: Pair, prepare: Callable[[bytes], bytes], image_config: ImageConfig, size_px: int) -> np.ndarray:
-    """The square of an image that is segmented.
+    """Read the square of an image that is segmented.
 
     Args:
-        pair: of which the image is read.
+        pair: image and mask; only the image is read.
         prepare: content of an image file -> PNG or JPEG bytes, as ingestion would have stored it.
         image_config: colour, and the part of the short side that is kept.
         size_px: side of the result.
@@ -104,7 +104,7 @@ def read_pixels(pair: Pair, prepare: Callable[[bytes], bytes], image_config: Ima
 
 
 def read_mask(pair: Pair, center_crop_fraction: float, size_px: int) -> np.ndarray:
-    """The class ids of the same square, each pixel that of the nearest one in the file.
+    """Read the class ids of the same square; each pixel takes the id of the nearest pixel in the file.
 
     Returns:
         (size_px, size_px) uint8.
@@ -135,7 +135,7 @@ def read_mask(pair: Pair, center_crop_fraction: float, size_px: int) -> np.ndarr
 
 
 def number_of_classes(train: np.ndarray, classes: int | None, ignored_id: int | None) -> int:
-    """As asked for, or up to the largest id in the train masks, (n, s, s) uint8.
+    """``classes`` if it is set, otherwise the largest id in the train masks (n, s, s) uint8, plus one.
 
     Raises:
         MaskedImagesError: the train masks hold one class only.
@@ -151,10 +151,10 @@ def number_of_classes(train: np.ndarray, classes: int | None, ignored_id: int | 
 
 
 def require_ids(pairs: Sequence[Pair], masks: np.ndarray, classes: int, ignored_id: int | None) -> None:
-    """Refuse class ids that no class has.
+    """Refuse class ids that are out of range.
 
     Raises:
-        MaskedImagesError: the first mask with one is named.
+        MaskedImagesError: a mask has such an id; the message names the first one.
     """
     for pair, mask in zip(pairs, masks, strict=True):
         wrong = np.setdiff1d(mask[mask >= classes], [] if ignored_id is None else [ignored_id])

@@ -1,4 +1,4 @@
-"""Predicted and true masks in, mean intersection over union out, with bootstrap intervals over images."""
+"""Computes the mean intersection over union of predicted and true masks, with bootstrap intervals over images."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Overlaps:
-    """Pixels that count for each image and class, from which every number follows."""
+    """Numbers of pixels per image and class; every measure is computed from them."""
 
     intersections: np.ndarray  # (m, k) int64
     unions: np.ndarray  # (m, k) int64
@@ -20,7 +20,7 @@ def overlaps(predicted: np.ndarray, masks: np.ndarray, classes: int, ignored_id:
         predicted: (m, s, s) class ids below ``classes``.
         masks: (m, s, s) true class ids; pixels with ``ignored_id`` do not count.
         classes: k.
-        ignored_id: None where there is none.
+        ignored_id: None: every pixel counts.
     """
     counts = np.ones(masks.shape, bool) if ignored_id is None else masks != ignored_id
     sums = [np.zeros((len(masks), classes), np.int64) for _ in range(2)]
@@ -39,7 +39,7 @@ def class_ious(counted: Overlaps, weights: np.ndarray | None = None) -> np.ndarr
         weights: (r, m) how often each image counts; None: once each.
 
     Returns:
-        (r, k) or, without weights, (k,) float64; NaN for a class that is neither there nor predicted.
+        (r, k) or, without weights, (k,) float64; NaN for a class that neither occurs nor is predicted.
     """
     weights = np.ones(len(counted.unions)) if weights is None else weights
     intersections, unions = weights @ counted.intersections, weights @ counted.unions
@@ -47,7 +47,7 @@ def class_ious(counted: Overlaps, weights: np.ndarray | None = None) -> np.ndarr
 
 
 def mean_iou(counted: Overlaps) -> float:
-    """The mean over classes that are there or predicted."""
+    """The mean over the classes that occur or are predicted."""
     return float(np.nanmean(class_ious(counted)))
 
 

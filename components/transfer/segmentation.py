@@ -1,6 +1,6 @@
-"""A pushed encoder and folders of images and masks in, mean IoU of a head on it out, beside that on random weights.
+"""Measures the mean IoU of a segmentation head on a pushed encoder, and of one on random weights.
 
-Both heads see the same images and have the same shape, start and budget; the encoder is never trained.
+Both heads see the same images and have the same shape, initial weights and budget; the encoder is never trained.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ ENCODER, RANDOM_ENCODER = "encoder", "random_encoder"
 
 @dataclasses.dataclass(frozen=True)
 class PushedEncoder:
-    """What is needed of a version of the registry."""
+    """A version of the registry, as far as it is needed here."""
 
     model: keras.Model  # with its standardisation, as ``pixel_encoder.with_standardisation`` gave it
     config: EncoderConfig
@@ -58,7 +58,7 @@ def measure(encoder: PushedEncoder, root: pathlib.Path, config: SegmentationConf
 
     Raises:
         MaskedImagesError: an image or mask cannot be used.
-        NoFeatureMapError: the encoder keeps no places apart.
+        NoFeatureMapError: the encoder has no feature map.
     """
     size_px = config.size_px or encoder.image_config.size_px
     maps = feature_maps(encoder.model, encoder.config, size_px, config.seed)

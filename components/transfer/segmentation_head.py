@@ -1,4 +1,4 @@
-"""Feature maps and masks in, a trained segmentation head out; class ids of further feature maps."""
+"""Trains a segmentation head on feature maps and masks, and predicts the class ids of other feature maps."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ class SegmentationHead:
         """
         mean = features.mean(axis=(0, 1, 2), dtype=np.float64)
         std = features.std(axis=(0, 1, 2), dtype=np.float64)
-        # Standardised by the train images, or the two encoders would not train at the same rate.
+        # Standardised by the train images; otherwise the two encoders would not train at the same rate.
         self._mean, self._scale = mean, np.where(std > 1e-6 * np.maximum(1.0, np.abs(mean)), std, np.inf)
         self._size_px, self._batch_size = masks.shape[1], config.batch_size
         self._model = _build(features.shape[1:], classes, config)
