@@ -22,7 +22,8 @@ IMAGE_RECORDS = tf.io.TFRecordOptions(compression_type="GZIP", compression_level
 def write_arrays(path: str, arrays: Mapping[str, np.ndarray]) -> None:
     """Write a compressed ``.npz``; its folder is made."""
     contents = io.BytesIO()  # NumPy seeks while it writes, which remote files can't
-    np.savez_compressed(contents, **arrays)
+    named: Mapping[str, Any] = arrays  # Any, because NumPy's types take every name for that of its one option
+    np.savez_compressed(contents, **named)
     write_bytes(path, contents.getvalue())
 
 

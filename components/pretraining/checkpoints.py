@@ -67,7 +67,9 @@ def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Map
     """
     buffer = io.BytesIO()
     encoded_state = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    np.savez(buffer, **arrays, **{_STATE: encoded_state})
+    # Any, because NumPy's types take every name for that of its one option.
+    named: dict[str, Any] = {**arrays, _STATE: encoded_state}
+    np.savez(buffer, **named)
     content = buffer.getvalue()
     path = f"{directory}/checkpoint-{step:09d}-{hashlib.sha256(content).hexdigest()[:16]}.npz"
     files.write_bytes(path, content)

@@ -90,8 +90,8 @@ class DistributionValidatorSpec(ComponentSpec):
 class DistributionValidator(TfxDistributionValidator):
     """Compares label shares and image statistics with those of the span before; AnomalyGate judges what it finds."""
 
-    # TFX's own component is typed as if no other spec could take the place of its own.
-    SPEC_CLASS = DistributionValidatorSpec  # type: ignore[assignment]
+    # TFX's component is typed as if its own spec could not be replaced; unused where TFX is untyped.
+    SPEC_CLASS = DistributionValidatorSpec  # type: ignore[assignment, unused-ignore]
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(drift_executor.Executor)
 
     def __init__(
