@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-PARTIAL_SUFFIX = ".partial"
+from components.contracts.paths import PARTIAL_SUFFIX
 
 # Packs image records without compressing them: the images are compressed already, and level 1 took as long as a second
 # JPEG encoding to save 5 % of the bytes. With the larger buffer a record takes 8 microseconds of CPU time, not 11.

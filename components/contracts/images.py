@@ -14,6 +14,10 @@ class Color(str, enum.Enum):
     GRAY = "gray"
 
 
+# A smaller standard deviation of a channel counts as 1, so that a flat data set stays finite. Pixels are 0 to 255.
+MIN_CHANNEL_STD = 1.0
+
+
 @configuration
 class ImageConfig:
     """The images that the encoder sees."""

@@ -1,15 +1,17 @@
-"""Folders and files that are either there completely or not at all, also after a power cut."""
+"""Writes folders and files completely or not at all, even across a power cut."""
 
 import hashlib
 import io
 import os
 import pathlib
 
+from components.contracts.paths import partial_path
+
 _BLOCK_BYTES = 1 << 20
 
 
 class CopyError(RuntimeError):
-    """A copy that does not hold what its source holds."""
+    """A copy differs from its source."""
 
 
 def files_digest(folder: pathlib.Path, ignoring: frozenset[str] = frozenset()) -> str:
@@ -78,11 +80,11 @@ def write_whole(path: pathlib.Path, text: str) -> None:
 
     Callers must not write the same path at the same time.
     """
-    incoming = path.with_name(f".{path.name}.incoming")
-    with incoming.open("wb") as writer:
+    partial = partial_path(path)
+    with partial.open("wb") as writer:
         writer.write(text.encode())
         _flush(writer)
-    os.replace(incoming, path)
+    os.replace(partial, path)
     flush_folder(path.parent)
 
 

@@ -1,6 +1,6 @@
-"""Many image files in, a table of embeddings out, however many there are: one batch is in memory at a time.
+"""Any number of image files in, a table of embeddings out; only one batch is in memory at a time.
 
-The table appears under its name when it is whole. Needs TensorFlow and, for Parquet, pyarrow; nothing of TFX.
+The table appears under its name when it is complete. Needs TensorFlow and, for Parquet, pyarrow; nothing of TFX.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from components.contracts.paths import partial_path
 from components.export.consumer import Encoder, UnusableImageError
 
 FORMATS = (".parquet", ".npy")
@@ -20,32 +21,32 @@ PATH_COLUMN, EMBEDDING_COLUMN = "path", "embedding"
 
 
 class UnusableOutputError(ValueError):
-    """The table cannot be written where and how it was asked for."""
+    """The table cannot be written to this path or in this format."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Embedded:
-    """What became of the files."""
+    """How many files were embedded, and which were not."""
 
     num_images: int  # rows of the table
     refused: list[UnusableImageError]  # in the order of the files
 
 
-def find_files(places: Sequence[str | pathlib.Path]) -> list[pathlib.Path]:
-    """Files as they are named, and all files below folders that are named, sorted; hidden ones left out.
+def find_files(paths: Sequence[str | pathlib.Path]) -> list[pathlib.Path]:
+    """List the files among ``paths``, and the files below its folders, sorted and without hidden ones.
 
     Raises:
-        FileNotFoundError: something named is not there.
+        FileNotFoundError: a path does not exist.
     """
     found: list[pathlib.Path] = []
-    for place in map(pathlib.Path, places):
-        if place.is_dir():
-            below = (path for path in place.rglob("*") if path.is_file())
-            found += sorted(path for path in below if not _is_hidden(path.relative_to(place)))
-        elif place.exists():
-            found.append(place)
+    for named in map(pathlib.Path, paths):
+        if named.is_dir():
+            below = (path for path in named.rglob("*") if path.is_file())
+            found += sorted(path for path in below if not _is_hidden(path.relative_to(named)))
+        elif named.exists():
+            found.append(named)
         else:
-            raise FileNotFoundError(f"{place}: no such file or folder")
+            raise FileNotFoundError(f"{named}: no such file or folder")
     return found
 
 
@@ -55,7 +56,7 @@ def write_embeddings(
     output: pathlib.Path,
     on_progress: Callable[[int], None],
 ) -> Embedded:
-    """Embed ``files`` and write the table; files that are no usable image are left out and told.
+    """Embed ``files`` and write the table; files that are no usable image are left out and returned as errors.
 
     Args:
         encoder: of the registry.
@@ -65,7 +66,7 @@ def write_embeddings(
         on_progress: called with the number of files done, batch by batch.
 
     Raises:
-        UnusableOutputError: another ending, or no folder to write to.
+        UnusableOutputError: ``output`` has another ending, or its folder does not exist.
     """
     table = _open(output, encoder.dimensions)
     refused: list[UnusableImageError] = []
@@ -106,10 +107,6 @@ def _open(output: pathlib.Path, dimensions: int) -> _Table:
     raise UnusableOutputError(f"{output}: expected a name that ends in {' or '.join(FORMATS)}")
 
 
-def _incoming(path: pathlib.Path) -> pathlib.Path:
-    return path.with_name(f".{path.name}.incoming")
-
-
 class _ParquetTable:
     def __init__(self, output: pathlib.Path, dimensions: int):
         import pyarrow
@@ -118,7 +115,7 @@ class _ParquetTable:
         self._arrow, self._dimensions, self._output = pyarrow, dimensions, output
         vector = pyarrow.list_(pyarrow.float32(), dimensions)
         self._schema = pyarrow.schema([(PATH_COLUMN, pyarrow.string()), (EMBEDDING_COLUMN, vector)])
-        self._writer = parquet.ParquetWriter(_incoming(output), self._schema)
+        self._writer = parquet.ParquetWriter(partial_path(output), self._schema)
 
     def add(self, paths: list[str], rows: np.ndarray) -> None:
         vectors = self._arrow.FixedSizeListArray.from_arrays(self._arrow.array(rows.ravel()), self._dimensions)
@@ -127,22 +124,22 @@ class _ParquetTable:
 
     def finish(self) -> None:
         self._writer.close()
-        os.replace(_incoming(self._output), self._output)
+        os.replace(partial_path(self._output), self._output)
 
     def discard(self) -> None:
         self._writer.close()
-        _incoming(self._output).unlink(missing_ok=True)
+        partial_path(self._output).unlink(missing_ok=True)
 
 
 class _NumPyTable:
-    """The header of a ``.npy`` file says how many rows follow, which is known at the end only."""
+    """The header of a ``.npy`` file says how many rows follow, which is known only at the end."""
 
     def __init__(self, output: pathlib.Path, dimensions: int):
         self._output, self._dimensions, self._num_rows = output, dimensions, 0
         self._paths_file = output.with_name(f"{output.name}.paths.jsonl")
         self._rows_file = output.with_name(f".{output.name}.rows")
         self._rows = self._rows_file.open("wb")
-        self._paths = _incoming(self._paths_file).open("w", encoding="utf-8")
+        self._paths = partial_path(self._paths_file).open("w", encoding="utf-8")
 
     def add(self, paths: list[str], rows: np.ndarray) -> None:
         self._rows.write(np.ascontiguousarray(rows, np.float32).tobytes())
@@ -152,17 +149,17 @@ class _NumPyTable:
     def finish(self) -> None:
         self._close()
         shape = (self._num_rows, self._dimensions)
-        with _incoming(self._output).open("wb") as whole, self._rows_file.open("rb") as rows:
+        with partial_path(self._output).open("wb") as whole, self._rows_file.open("rb") as rows:
             header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False}
             np.lib.format.write_array_header_1_0(whole, header | {"shape": shape})
             shutil.copyfileobj(rows, whole)
-        os.replace(_incoming(self._paths_file), self._paths_file)
-        os.replace(_incoming(self._output), self._output)
+        os.replace(partial_path(self._paths_file), self._paths_file)
+        os.replace(partial_path(self._output), self._output)
         self._rows_file.unlink()
 
     def discard(self) -> None:
         self._close()
-        for path in (self._rows_file, _incoming(self._paths_file), _incoming(self._output)):
+        for path in (self._rows_file, partial_path(self._paths_file), partial_path(self._output)):
             path.unlink(missing_ok=True)
 
     def _close(self) -> None:

@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from components.ingestion.reading import listing
+from components.contracts.paths import is_uri
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -135,6 +135,6 @@ class StagingReader:
 
 
 def _open(path: str, mode: str) -> BinaryIO:
-    if listing.is_remote(path):
+    if is_uri(path):
         return tf.io.gfile.GFile(path, mode)
     return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else 0)  # readers jump, so a buffer would not help

@@ -6,6 +6,8 @@ them directly.
 
 import tensorflow as tf
 
+from components.contracts.images import MIN_CHANNEL_STD
+
 
 def decode_image(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     """Decode one 8-bit PNG or JPEG.
@@ -60,9 +62,9 @@ def standardise(pixels: tf.Tensor, mean: tf.Tensor, std: tf.Tensor) -> tf.Tensor
     Args:
         pixels: (..., c) float32, 0 to 255.
         mean: (c,) float32, same unit.
-        std: (c,) float32, same unit; below 1 it counts as 1, so that a flat data set stays finite.
+        std: (c,) float32, same unit; at least ``MIN_CHANNEL_STD`` is used.
 
     Returns:
         (..., c) float32.
     """
-    return (pixels - mean) / tf.maximum(std, 1.0)
+    return (pixels - mean) / tf.maximum(std, MIN_CHANNEL_STD)

@@ -1,7 +1,7 @@
-"""Checkpoints: arrays and a little state in, one file out, and the newest intact one back.
+"""Writes checkpoints, which hold arrays and a little state, and reads the newest intact one back.
 
-A file is written under another name and renamed, and its name carries the digest of its content: a process killed at
-any moment leaves either the old checkpoint or the new one, and a damaged file is passed over.
+A file is renamed when it is complete, and its name carries the digest of its content. A process killed at any moment
+leaves either the old checkpoint or the new one, and a damaged file is skipped.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import files
+from components.contracts.paths import PARTIAL_SUFFIX
 
 _logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _LEVELS_BELOW_ROOT = 3  # <pipeline root>/<node id>/<output>/<execution id>
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """Everything a run needs to go on."""
+    """Everything a run needs to resume."""
 
     step: int  # steps done
     arrays: dict[str, np.ndarray]  # weights, BatchNorm statistics, optimiser variables
@@ -78,12 +79,12 @@ def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Map
 
 
 def load_latest(directory: str) -> Checkpoint | None:
-    """The newest checkpoint whose content is what was written, or None where there is none."""
+    """The newest checkpoint whose content is what was written, or None if there is none."""
     for name in reversed(_names(directory)):
         content = files.read_bytes(f"{directory}/{name}")
         [(step, digest)] = _NAME.findall(name)
         if hashlib.sha256(content).hexdigest()[:16] != digest:
-            _logger.warning("passing over %s/%s: it is damaged", directory, name)
+            _logger.warning("skipping %s/%s: it is damaged", directory, name)
             continue
         with np.load(io.BytesIO(content)) as stored:
             arrays = {key: stored[key] for key in stored.files}
@@ -98,6 +99,6 @@ def _names(directory: str) -> list[str]:
 
 
 def _remove_old(directory: str) -> None:
-    stale = [name for name in tf.io.gfile.listdir(directory) if name.endswith(files.PARTIAL_SUFFIX)]
+    stale = [name for name in tf.io.gfile.listdir(directory) if name.endswith(PARTIAL_SUFFIX)]
     for name in [*stale, *_names(directory)[:-_KEPT]]:
         tf.io.gfile.remove(f"{directory}/{name}")

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import records
+from components.contracts.paths import is_uri
 from components.preprocessing.opencv_decoding import decode_rgb
 from components.pretraining.config import PretrainingConfig
 from components.simclr.augmentation import augmentations, draws, uint8_crops
@@ -32,8 +33,8 @@ _FOOTER_BYTES = 4  # checksum of the data
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a record lies."""
+class Location:
+    """File and bytes of a record."""
 
     path: str
     offset: int  # of its data, bytes
@@ -53,20 +54,20 @@ class ViewRecords:
 
     def __init__(self, split_dir: str, scratch_dir: str):
         shards = _local_shards(split_dir, scratch_dir)
-        found = [(digest, place) for shard in shards for digest, place in _scan(shard)]
+        found = [(digest, location) for shard in shards for digest, location in _scan(shard)]
         found.sort(key=lambda pair: (pair[0], pair[1].path, pair[1].offset))
         self.digests = [digest for digest, _ in found]
-        self._places = [place for _, place in found]
+        self._locations = [location for _, location in found]
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)
 
     def read(self, index: int) -> tf.train.Example:
         """The record at ``index``."""
-        place = self._places[index]
-        with open(place.path, "rb") as shard:
-            shard.seek(place.offset)
-            return tf.train.Example.FromString(shard.read(place.size))
+        location = self._locations[index]
+        with open(location.path, "rb") as shard:
+            shard.seek(location.offset)
+            return tf.train.Example.FromString(shard.read(location.size))
 
     def encoded_views(self, index: int) -> list[bytes]:
         """The PNG or JPEG bytes of the views of the record at ``index``."""
@@ -82,7 +83,7 @@ def _local_shards(split_dir: str, scratch_dir: str) -> list[str]:
     shards = [f"{split_dir}/{name}" for name in names if not name.startswith(".")]
     if not shards:
         raise ValueError(f"no view records in {split_dir}")
-    if not _is_remote(split_dir):
+    if not is_uri(split_dir):
         return shards
     tf.io.gfile.makedirs(scratch_dir)
     local = [str(pathlib.Path(scratch_dir) / pathlib.PurePosixPath(shard).name) for shard in shards]
@@ -91,12 +92,8 @@ def _local_shards(split_dir: str, scratch_dir: str) -> list[str]:
     return local
 
 
-def _is_remote(path: str) -> bool:
-    return "://" in path
-
-
-def _scan(path: str) -> Iterator[tuple[bytes, Place]]:
-    """Digest and place of each record; reads the file once, front to back."""
+def _scan(path: str) -> Iterator[tuple[bytes, Location]]:
+    """Digest and location of each record; reads the file once, front to back."""
     with open(path, "rb") as shard:
         while header := shard.read(_HEADER_BYTES):
             size = _LENGTH.unpack_from(header)[0] if len(header) == _HEADER_BYTES else 0
@@ -107,7 +104,7 @@ def _scan(path: str) -> Iterator[tuple[bytes, Place]]:
             digest = tf.train.Example.FromString(data).features.feature[records.DIGEST].bytes_list.value
             if not digest:
                 raise ValueError(f"{path}: the record at byte {offset} has no {records.DIGEST}")
-            yield digest[0], Place(path, offset, size)
+            yield digest[0], Location(path, offset, size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +143,7 @@ class ViewPairs:
         self._order_of = functools.lru_cache(maxsize=4)(self._order)
 
     def batch(self, step: int) -> Batch:
-        """What step ``step``, from 0, sees."""
+        """The batch of a step; steps count from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         size = self._config.global_batch_size
         rows = self._order_of(epoch)[position * size : (position + 1) * size]
@@ -168,7 +165,7 @@ class ViewPairs:
         return np.argsort(draws.bits(keys, Slot.ORDER), kind="stable")
 
     def _choose_stored(self, rows: np.ndarray, keys: np.ndarray) -> list[np.ndarray]:
-        """Two different ones of the K stored crops of each image."""
+        """Two different stored crops of each image."""
         count = self._views_per_image
         first = draws.integers(keys, Slot.VIEW_PAIR, 0, count)
         second = (first + draws.integers(keys, Slot.VIEW_PAIR + 1, 1, count)) % count
@@ -195,7 +192,7 @@ class ViewPairs:
 def prepared_ahead(
     prepare: Callable[[int], Prepared], first_step: int, last_step: int, config: PretrainingConfig
 ) -> Generator[Prepared, None, None]:
-    """What ``prepare`` gives for ``first_step`` to ``last_step - 1``, in order, prepared ahead by threads."""
+    """Results of ``prepare`` for ``first_step`` to ``last_step - 1``, in order, prepared ahead by threads."""
     with futures.ThreadPoolExecutor(config.input_threads, thread_name_prefix="views") as pool:
         waiting: collections.deque[futures.Future[Prepared]] = collections.deque()
         try:
@@ -259,7 +256,7 @@ class WatchImages:
 def read_watch_images(
     view_records: ViewRecords, size_px: int, channels: int, center_crop_fraction: float, max_images: int
 ) -> WatchImages:
-    """The first ``max_images`` of the eval split in the order of their digests, as the encoder would be shown them."""
+    """The first ``max_images`` of the eval split in the order of their digests, prepared as in evaluation."""
     from components.preprocessing import image_preparation
 
     count = min(len(view_records), max_images)

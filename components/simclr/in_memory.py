@@ -16,6 +16,7 @@ from pydantic import Field
 from typing_extensions import Self
 
 from components.contracts.configuration import configuration
+from components.contracts.images import MIN_CHANNEL_STD
 from components.simclr import optimizers
 from components.simclr.augmentation import augmentations, draws
 from components.simclr.augmentation.policies import CropPolicy, OnlinePolicy
@@ -168,5 +169,5 @@ def _estimate_statistics(
         augmentations.crop_and_resize(pixels, boxes, images.shape[1])
         for (pixels, boxes, _), _ in zip(batches, range(_BATCH_NORM_BATCHES), strict=False)
     )
-    scale = np.maximum(std, 1.0).astype(np.float32)
+    scale = np.maximum(std, MIN_CHANNEL_STD).astype(np.float32)
     estimate_batch_norm_statistics(encoder, ((crop - mean.astype(np.float32)) / scale for crop in crops))

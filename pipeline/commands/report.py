@@ -4,6 +4,7 @@ import argparse
 import pathlib
 import sys
 
+from components.contracts.paths import is_uri
 from pipeline.commands import command_line
 
 
@@ -56,7 +57,7 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _read(path: str) -> bytes | None:
     """Content of a file, None if it does not exist. TFX is loaded only for files on another machine."""
-    if "://" in path:
+    if is_uri(path):
         from components.report.executor import read
 
         return read(path)

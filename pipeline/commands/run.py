@@ -42,12 +42,13 @@ def _run(arguments: argparse.Namespace) -> int:
 def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str | None:
     """The folder or URI of the images; None for the bundled data of the config."""
     from components.contracts.configuration import ConfigError
+    from components.contracts.paths import is_uri
 
     if arguments.data is None:
         if not has_bundled_data:
             raise ConfigError(f"--config {arguments.config} has no bundled data: name a folder of images with --data")
         return None
-    if "://" in arguments.data:
+    if is_uri(arguments.data):
         return arguments.data
     folder = pathlib.Path(arguments.data).resolve()
     if not folder.is_dir():

@@ -74,6 +74,7 @@ def job(config: PipelineConfig, target: Target, graph: str) -> dict[str, Any]:
             **{room: rooms[room] for room in run_parameters.ROOMS},
         },
         "target": configuration.to_mapping(target),
+        "training_nodes": list(settings.PRETRAINING_NODES),
     }
 
 

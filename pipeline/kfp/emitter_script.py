@@ -20,7 +20,6 @@ _PENDING_SECONDS = 86_400  # how long the pod of an attempt may be pending
 # KFP's launcher replaces the image's entry point and writes dot-folders into the home folder.
 _ENVIRONMENT = {"HOME": "/tmp", "PYTHONPATH": "/opt/simclr", "TF_CPP_MIN_LOG_LEVEL": "2"}
 _RUN_ID = "run_id"
-_TRAINING_NODES = ("Trainer", "Tuner")
 
 
 class _Container(NamedTuple):
@@ -40,8 +39,8 @@ class Emitter:
     """Builds the KFP pipeline of one job."""
 
     def __init__(self, job: dict[str, Any]):
-        """Take a job: ``pipeline_name``, ``ir``, ``ir_digest``, ``parameters`` (name -> default) and ``target``."""
-        self._job, self._target = job, job["target"]
+        """Take the job that ``compilation.job`` describes."""
+        self._job, self._target, self._training_nodes = job, job["target"], job["training_nodes"]
         self._pool = self._target["gpu_pool"] or {"nodes": []}
         self._parameters = list(job["parameters"])
         self._graph = {
@@ -113,7 +112,7 @@ class Emitter:
 
     def _node_container(self, node_id: str, name: str, gpus: int) -> _Container:
         target = self._target
-        lease = {"training-lease": json.dumps(target["training_lease"])} if node_id in _TRAINING_NODES else {}
+        lease = {"training-lease": json.dumps(target["training_lease"])} if node_id in self._training_nodes else {}
         return _Container(
             name=name,
             module="pipeline.run_node",

@@ -14,6 +14,8 @@ from typing_extensions import Self
 
 from components.contracts import configuration
 from components.contracts.configuration import ConfigError
+from components.contracts.paths import is_uri
+from pipeline.node.settings import PRETRAINING_NODES
 from pipeline.node.training_lease import TrainingLease
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # of a Kubernetes object
@@ -59,7 +61,7 @@ class GpuPool:
     """The cluster's nodes with GPUs, and the nodes of the graph that run there."""
 
     nodes: tuple[str, ...] = Field(
-        default=("Tuner", "Trainer"),
+        default=PRETRAINING_NODES,
         min_length=1,
         description="nodes of the graph that run on GPUs; the Tuner may be missing",
     )
@@ -157,7 +159,7 @@ class Target:
     def _check(self) -> Self:
         for key in ("pipeline_root", "registry"):
             folder = getattr(self, key)
-            if "://" not in folder and not self._is_on_a_volume(folder):
+            if not is_uri(folder) and not self._is_on_a_volume(folder):
                 mounted = ", ".join(volume.mount_path for volume in self.volumes) or "none"
                 raise ValueError(
                     f"{key}: {folder} would not outlive the pod; expected a folder below a volume (found: {mounted})"

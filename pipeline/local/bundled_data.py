@@ -5,6 +5,7 @@ import shutil
 
 from PIL import Image
 
+from components.contracts.paths import partial_path
 from components.ingestion.reading.sources.digits import bundled_digits
 
 
@@ -19,7 +20,7 @@ def write_digits(folder: pathlib.Path) -> pathlib.Path:
     """
     if folder.is_dir():
         return folder
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = partial_path(folder)
     shutil.rmtree(partial, ignore_errors=True)
     for index, (image, label) in enumerate(zip(*bundled_digits(), strict=True)):
         path = partial / str(label) / f"{index:04d}.png"

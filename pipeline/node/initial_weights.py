@@ -8,6 +8,7 @@ import pathlib
 
 from components.contracts import signatures
 from components.contracts.configuration import ConfigError
+from components.contracts.paths import is_uri
 from components.export import registry
 from components.simclr.config import IMAGENET
 from pipeline.config import PipelineConfig
@@ -47,7 +48,7 @@ def find_file(name: str) -> str:
     Raises:
         ValueError: nothing has this name.
     """
-    if "://" in name:
+    if is_uri(name):
         return name
     path = pathlib.Path(name).absolute()
     if path.is_file():

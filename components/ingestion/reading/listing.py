@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple, Protocol
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, MatchResult
 from apache_beam.io.filesystems import FileSystems
 
+from components.contracts.paths import is_uri
 from components.ingestion.decoding.refusals import Reason, RefusedImage, SourceError, has_image_suffix
 
 _NOT_REGULAR = "a pipe, socket, folder or device, not a regular file"
@@ -28,11 +29,6 @@ class Listed(NamedTuple):
     problem: Reason | None = None  # None: a regular file
     message: str = ""
     error: str = ""  # class of the underlying exception, if there was one
-
-
-def is_remote(path: str) -> bool:
-    """Whether ``path`` has a scheme, such as ``gs://``."""
-    return "://" in path
 
 
 def join(folder: str, *parts: str) -> str:
@@ -64,7 +60,7 @@ class Tree(Protocol):
 
 def open_tree(root: str) -> Tree:
     """The tree below ``root``, which is a local path or one with a scheme; nothing is read yet."""
-    return _RemoteTree(root) if is_remote(root) else _LocalTree(root)
+    return _RemoteTree(root) if is_uri(root) else _LocalTree(root)
 
 
 def fingerprint(listed: Iterable[Listed]) -> str:
@@ -88,7 +84,7 @@ def read_file(path: str, max_bytes: int) -> bytes:
         RefusedImage: not a regular file, longer than ``max_bytes``, or not readable. A named pipe does not block.
     """
     try:
-        return _read_remote(path, max_bytes) if is_remote(path) else _read_local(path, max_bytes)
+        return _read_remote(path, max_bytes) if is_uri(path) else _read_local(path, max_bytes)
     except (OSError, BeamIOError) as error:
         raise RefusedImage(Reason.UNREADABLE, getattr(error, "strerror", None) or str(error), error) from error
 
@@ -100,7 +96,7 @@ def open_file(path: str) -> BinaryIO:
         SourceError: not a regular file, or not readable. A named pipe does not block.
     """
     try:
-        if is_remote(path):
+        if is_uri(path):
             return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
         return open(_open_regular(path)[0], "rb")
     except RefusedImage as refused:
@@ -112,7 +108,7 @@ def open_file(path: str) -> BinaryIO:
 def look_at(path: str, name: str) -> Listed:
     """What there is at ``path``, listed as ``name``."""
     try:
-        if is_remote(path):
+        if is_uri(path):
             metadata = FileSystems.get_filesystem(path).metadata(path)
             return Listed(name, metadata.size_in_bytes, repr(metadata.last_updated_in_seconds))
         status = os.stat(path)

@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from components.contracts.images import MIN_CHANNEL_STD
+from components.contracts.paths import is_uri
 from components.simclr.config import IMAGENET, EncoderConfig
 from components.simclr.encoders import keras_files
 
@@ -78,7 +80,7 @@ def _read_checked(path: str, expected_digest: str | None) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    if "://" in path:
+    if is_uri(path):
         import tensorflow as tf
 
         with tf.io.gfile.GFile(path, "rb") as remote:
@@ -192,4 +194,4 @@ def _for_standardised_rgb(
         raise ValueError("encoder.initial_weights: ImageNet weights are for RGB images: set image.color to rgb")
     turned = kernel[:, :, ::-1, :]
     shift = np.einsum("hwco,c->o", turned.astype(np.float64), np.asarray(mean, np.float64) - _IMAGENET_MEAN)
-    return turned * np.maximum(std, 1.0).astype(np.float32)[:, None], bias + shift.astype(np.float32)
+    return turned * np.maximum(std, MIN_CHANNEL_STD).astype(np.float32)[:, None], bias + shift.astype(np.float32)

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.contracts import files
+from components.contracts.paths import PARTIAL_SUFFIX
 
 RECORDS = [bytes([number]) * (100 + number) for number in range(5)]
 
@@ -56,7 +57,7 @@ def test_a_stopped_writer_leaves_the_old_content(tmp_path, monkeypatch):
         files.write_bytes(path, b"new content")
     assert files.read_bytes(path) == b"old"
     [partial] = [found for found in tmp_path.iterdir() if found.name != "content"]
-    assert partial.name.endswith(files.PARTIAL_SUFFIX)
+    assert partial.name.endswith(PARTIAL_SUFFIX)
 
 
 @pytest.fixture(params=["records", "records.gz"])

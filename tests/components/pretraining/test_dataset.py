@@ -41,10 +41,10 @@ def test_reads_every_record_by_position(views, tmp_path):
 
 
 def test_remote_shards_are_copied_first(views, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_is_remote", lambda path: True)
+    monkeypatch.setattr(dataset, "is_uri", lambda path: True)
     found = records_of(views, tmp_path / "scratch")
     assert len(list((tmp_path / "scratch").iterdir())) == 3
-    assert {place.path.startswith(str(tmp_path)) for place in found._places} == {True}
+    assert {location.path.startswith(str(tmp_path)) for location in found._locations} == {True}
     assert found.digests == sorted(views.images)
 
 
