@@ -44,8 +44,8 @@ class ViewGen(base_beam_component.BaseBeamComponent):
         """Make the step.
 
         Args:
-            examples: channel of image records; several artifacts are taken together.
-            config: settings of this room.
+            examples: channel of image records; several artifacts are joined.
+            config: settings of this step.
             image_config: size and colour of the views.
         """
         spec = ViewGenSpec(

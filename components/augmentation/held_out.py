@@ -1,8 +1,8 @@
-"""Which labelled train images are held out for watching: an image in, a yes or no out.
+"""Decides which labelled train images are held out for watching.
 
-The choice follows from the group of the image, or where it has none from its digest, and from nothing else: so it is
-the same for every seed, order, runner and span, and images of one group are not on both sides: those of a held-out
-group that can't be held out themselves, because they have no label, are left out.
+The choice depends only on the group of an image, or on its digest if it has no group. So it is the same for every seed,
+order, runner and span, and no group is on both sides. Images of a held-out group that have no label cannot be held out
+themselves; they are left out.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from components.simclr.augmentation.slots import Slot
 
 
 def held_out_ranks(images: Sequence[StoredImage]) -> np.ndarray:
-    """(n,) float64, uniform on [0, 1): images are held out in the order of their ranks, which those of a group share.
+    """Ranks, (n,) float64, uniform on [0, 1), equal within a group; the images with the lowest ranks are held out.
 
-    Mixed anew from the digest, of image or group, because ingestion already split train from test by it.
+    The rank is hashed anew from the digest of image or group, because ingestion split train from test by the digest.
     """
     digests = [hashlib.sha256(image.group).hexdigest() if image.group else image.digest for image in images]
     return draws.uniform(draws.image_keys(digests), Slot.HELD_OUT)
@@ -36,8 +36,8 @@ def is_held_out(rank: float, eval_fraction: float, smallest_rank: float) -> bool
 
 
 def is_left_out(image: StoredImage, rank: float, eval_fraction: float, smallest_rank: float) -> bool:
-    """Whether an image that can't be held out is of a group that is; arguments as of ``is_held_out``.
+    """Whether an image that cannot be held out belongs to a held-out group; arguments as of ``is_held_out``.
 
-    Also where none of the group's images has a label, because to know that every worker would have to know all groups.
+    This holds for groups without any label too: to know them, every worker would have to know all groups.
     """
     return bool(image.group and is_held_out(rank, eval_fraction, smallest_rank))

@@ -1,4 +1,4 @@
-"""TFRecord files in and out: input files read from front to back, output shards that appear under their names whole."""
+"""Reads TFRecord files of image records from front to back, and writes view records into shards."""
 
 import logging
 import uuid
@@ -41,8 +41,8 @@ def read_images(path: str) -> Iterator[StoredImage]:
 class ShardWriter:
     """Writes the records of one input file into shards, one after the other.
 
-    A shard is written in ``scratch_dir`` and moved when it is complete; a repeated attempt replaces it by the same. Its
-    name has the numbers of the input file and of the shard: ``views-00003-00000.tfrecord``.
+    A shard is written in ``scratch_dir`` and moved when it is complete; a repeated attempt writes the same shard again.
+    Its name has the numbers of the input file and of the shard: ``views-00003-00000.tfrecord``.
 
     Args:
         split_dir: where the shards end up.
@@ -71,7 +71,7 @@ class ShardWriter:
         self._size += size
 
     def close(self) -> None:
-        """Complete the last shard; without records there is none."""
+        """Complete the last shard, if anything was written."""
         if not self._writer:
             return
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Serialized image records in, their bytes, label and pixels out; what is damaged is refused by its digest."""
+"""Reads serialized image records: bytes, label and pixels. A damaged one is an error that names its digest."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class CorruptRecordError(ValueError):
 
 
 class StoredImage(NamedTuple):
-    """What ViewGen takes from an image record."""
+    """The parts of an image record that ViewGen uses."""
 
     digest: bytes
     encoded: bytes  # PNG or JPEG
@@ -61,7 +61,7 @@ def parse_record(serialized: bytes, source: str) -> StoredImage:
 
 
 def check_complete(image: StoredImage) -> None:
-    """Refuse an image that is cut off, which OpenCV decodes to gray rows, saying so on stderr only.
+    """Refuse a truncated image: OpenCV would fill it with gray rows and only warn on stderr.
 
     Raises:
         CorruptRecordError: it does not begin and end as a PNG or a JPEG does.
@@ -75,7 +75,7 @@ def check_complete(image: StoredImage) -> None:
 
 
 def decode(image: StoredImage, channels: int) -> np.ndarray:
-    """Pixels of a stored image, colours in OpenCV's order, because they are only cut and encoded again.
+    """Decode a stored image; colours stay in OpenCV's order, because pixels are only cut and encoded again.
 
     Args:
         image: PNG or JPEG, 8 bit.

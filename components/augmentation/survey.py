@@ -1,6 +1,6 @@
-"""A look at the beginning of the input files, before anything is written: how much it will be, and what is held out.
+"""Looks at the beginning of the input files before anything is written: how large the views will be, who is held out.
 
-A data set is too large to be read twice; only where the fraction holds no image out is all of train read here too.
+A data set is too large to be read twice. Only if ``eval_fraction`` holds no image out, all of train is read here too.
 """
 
 import dataclasses
@@ -14,8 +14,8 @@ from components.augmentation.view_records import train_records
 from components.contracts import records
 from components.contracts.images import ImageConfig
 
-_SAMPLE_IMAGES = 8  # of each folder, the first of its largest file: their views are made
-_BATCH_IMAGES = 32  # whose ranks are computed together
+_SAMPLE_IMAGES = 8  # the first of the largest file of each folder; their views are made
+_BATCH_IMAGES = 32  # ranks that are computed together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +28,10 @@ class InputFile:
 
 
 def smallest_rank(files: Sequence[InputFile], eval_fraction: float) -> float:
-    """The smallest rank of the labelled images, as far as it matters: its image or group is held out in any case.
+    """The rank whose image or group is held out in any case, so that at least one image is.
 
-    Where the fraction holds an image out, it decides alone: the search ends with the first such image and returns its
-    rank, which changes nothing.
+    The search ends with the first labelled image that ``eval_fraction`` holds out anyway, and returns its rank, which
+    then changes nothing. If there is none, it returns the smallest rank of all labelled images.
 
     Args:
         files: of all splits; only train has images that may be held out.
@@ -48,13 +48,13 @@ def smallest_rank(files: Sequence[InputFile], eval_fraction: float) -> float:
             ranks = held_out_ranks(batch)
             labelled = (float(rank) for image, rank in zip(batch, ranks, strict=True) if image.label is not None)
             smallest = min([smallest, *labelled])
-    if smallest == 1:  # which no rank is
+    if smallest == 1:  # ranks are below 1
         raise ValueError("split train has no image with a label, so none can be held out for watching: label some")
     return smallest
 
 
 def check_size(files: Sequence[InputFile], config: ViewsConfig, image_config: ImageConfig) -> int:
-    """Estimate from a sample how many bytes will be written, folder by folder, as splits and spans may differ.
+    """Estimate how many bytes will be written, from a sample of each folder, because splits and spans may differ.
 
     Args:
         files: all, those of a folder one after the other.

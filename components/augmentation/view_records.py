@@ -1,7 +1,7 @@
-"""Stored images in, serialized view records out: crops cut and encoded, or the image itself.
+"""Turns stored images into serialized view records, which hold crops or the image itself.
 
-Which crops an image has follows from the seed, its digest and the number of the view alone, whatever else is cut with
-it, where and in which order.
+The crops of an image depend only on the seed, its digest and the number of the view: not on other images, the worker or
+the order.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ def train_records(images: Sequence[StoredImage], config: ViewsConfig, image_conf
         bytes where that is 0.
 
     Raises:
-        CorruptRecordError: an image does not decode; also where its bytes are passed on, so that the training step does
-            not meet it.
+        CorruptRecordError: an image does not decode. Images whose bytes are passed on are decoded too, so that training
+            never meets a broken one.
     """
     boxes = _draw_boxes(images, config)
     encoder = ViewEncoder(config, image_config.size_px)

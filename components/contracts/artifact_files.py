@@ -1,6 +1,6 @@
 """The files inside artifacts and the keys of their properties; unlike ``artifacts`` this needs no TFX.
 
-A file name or property key that two rooms share is typed here once.
+A file name or property key that two steps share is typed here once.
 """
 
 # -- files inside artifacts ------------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ DATA_SPAN = "data_span"
 
 # -- execution parameters --------------------------------------------------------------------------------------------
 
-CONFIG = "config"  # canonical JSON of the room's config
+CONFIG = "config"  # canonical JSON of the step's config
 IMAGE_CONFIG = "image_config"  # canonical JSON of ImageConfig
 CODE_DIGEST = "code_digest"
 PIPELINE_CONFIG = "pipeline_config"  # canonical JSON of all settings

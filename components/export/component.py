@@ -1,4 +1,4 @@
-"""Pusher: TFX's component with this room's parameters and executor, which pushes into the registry."""
+"""Pusher: TFX's component with this project's parameters and executor, which pushes into the registry."""
 
 from tfx import types
 from tfx.components import Pusher as TfxPusher
@@ -62,8 +62,8 @@ class Pusher(TfxPusher):
             examples: channel of the images it was made from.
             pretrained_model: channel of the Trainer's model.
             probe_report: channel of what linear evaluation found.
-            registry: folder of the registry, a place the runner knows.
-            config: settings of this room.
+            registry: folder of the registry.
+            config: settings of this step.
             ingestion_config: how image files were decoded; consumers decode theirs the same way.
             image_config: what the encoder sees.
             pipeline_config: canonical JSON of all settings, which go with the version.

@@ -1,4 +1,4 @@
-"""What can be set about the registry. Where the registry is, is a place and therefore an argument of the step."""
+"""Settings of the Pusher. The folder of the registry is an argument of the step, because it depends on the machine."""
 
 import pydantic
 from pydantic import Field

@@ -1,4 +1,4 @@
-"""Images that a model carries, with what it answered when it was exported, and how far other answers are from that."""
+"""Reads the golden images of a model with its answers at export, and says how far other answers are from them."""
 
 import dataclasses
 import pathlib
@@ -18,7 +18,7 @@ class Golden:
 
 
 def read_golden(folder: pathlib.Path) -> Golden:
-    """What a SavedModel's folder carries."""
+    """Read the golden images and answers in the folder of a SavedModel."""
     with np.load(folder / signatures.GOLDEN_FILE) as arrays:
         ends = np.cumsum(arrays[signatures.GOLDEN_IMAGE_LENGTHS])
         parts = np.split(arrays[signatures.GOLDEN_IMAGE_BYTES], ends[:-1])
@@ -30,5 +30,5 @@ def read_golden(folder: pathlib.Path) -> Golden:
 
 
 def relative_difference(found: np.ndarray, stored: np.ndarray) -> float:
-    """The largest difference, as a part of the largest number among the stored ones; NaN where something is NaN."""
+    """The largest difference as a fraction of the largest stored number; NaN if a number is NaN."""
     return float(np.abs(found - stored).max() / max(np.abs(stored).max(), 1e-6))

@@ -1,6 +1,6 @@
-"""Kubeflow Model Registry, through its own client: what is known of a version in, its entry on the server out.
+"""Registers versions on a server of Kubeflow Model Registry, through its own client.
 
-The server keeps what is known of a model and where its files lie, not the files. Each step looks first whether it was
+The server stores facts about a model and the address of its files, not the files. Each step first checks whether it was
 done before, so that a repeated or interrupted registration ends with one model, one version and one artifact.
 """
 
@@ -38,11 +38,11 @@ class ModelRegistryError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What the server is to know of one version."""
+    """What the server stores about one version."""
 
     model_name: str
-    version: int | None  # None: the server's, the next integer where this content is new to it
-    uri: str  # where the SavedModel lies
+    version: int | None  # None: the server chooses; content that is new to it gets the next integer
+    uri: str  # of the SavedModel
     content_digest: str  # of the model
     is_in_use: bool
     description: str
@@ -50,7 +50,7 @@ class Entry:
 
 
 def register(entry: Entry, config: KubeflowRegistryConfig) -> int:
-    """Make the server know ``entry``: what it knows already stays, what differs is brought up to date.
+    """Register ``entry``, or update what the server has of it.
 
     A bearer token comes from the environment variable ``SIMCLR_MODEL_REGISTRY_TOKEN`` or the pod's service account.
 
@@ -91,7 +91,7 @@ async def _register(api: "ModelRegistryAPIClient", entry: Entry) -> int:
     model = model or await api.upsert_registered_model(RegisteredModel(name=entry.model_name))
     name = str(entry.version or await _number_of_content(api, model.id, entry.content_digest))
     await _put_artifact(api, entry, await _put_version(api, entry, model.id, name))
-    if entry.is_in_use:  # last, as it tells consumers that all the rest is there
+    if entry.is_in_use:  # last: it tells consumers that the rest is complete
         model.custom_properties = {**(model.custom_properties or {}), VERSION_IN_USE: name}
         await api.upsert_registered_model(model)
     return int(name)
@@ -168,7 +168,7 @@ class _Reason:
 
 
 def _reason(error: Exception) -> _Reason | None:
-    """Why a registration failed; None where the server has nothing to do with it."""
+    """Why a registration failed; None if neither server nor network caused it."""
     import aiohttp
     from mr_openapi import exceptions
 

@@ -1,4 +1,4 @@
-"""Whether a version in the registry is still what was pushed: its files, and the vectors that it computes here.
+"""Checks that a version in the registry is still what was pushed: its files, and the vectors that it computes here.
 
 A version carries a few images with the model's answers when it was exported. Needs TensorFlow, nothing of TFX.
 """
@@ -18,7 +18,7 @@ MAX_RELATIVE_DIFFERENCE = 1e-2
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What was found to be as it should."""
+    """The result of a check that passed."""
 
     version: int
     num_images: int
@@ -53,7 +53,7 @@ def verify(root: pathlib.Path, model_name: str, name: str = registry.BLESSED) ->
         ("scores", score_difference, MAX_RELATIVE_DIFFERENCE),
         ("TFLite representations", tflite_difference, tflite.MAX_RELATIVE_DIFFERENCE),
     ):
-        if value is not None and not value <= allowed:  # also where it is not a number
+        if value is not None and not value <= allowed:  # NaN is no pass
             raise registry.RegistryError(
                 f"{folder}: {what} of the {len(stored.images)} stored images differ from those at export by "
                 f"{value:.3g} of their largest value, allowed is {allowed:g}"

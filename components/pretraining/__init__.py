@@ -1,1 +1,1 @@
-"""Views in, encoder out: SimCLR pretraining that goes on where it was interrupted and stops when it learns nothing."""
+"""Trains an encoder on views without labels; resumes after an interruption and stops if it learns nothing."""

@@ -1,4 +1,4 @@
-"""Trainer: TFX's component with this room's door, parameters and executor."""
+"""Trainer: TFX's component with this project's ``run_fn``, parameters and executor."""
 
 from tfx import types
 from tfx.components import Trainer as TfxTrainer
@@ -45,9 +45,9 @@ class Trainer(TfxTrainer):
         Args:
             views: ViewGen's view records, splits ``train`` and ``eval``.
             transform_graph: Transform's graph, for the channel moments.
-            config: settings of this room.
+            config: settings of this step.
             image_config: what the encoder sees.
-            hyperparameters: the Tuner's best ones, which go before those of ``config``.
+            hyperparameters: the Tuner's best ones; they replace those of ``config``.
         """
         tuned = {} if hyperparameters is None else {standard_component_specs.HYPERPARAMETERS_KEY: hyperparameters}
         spec = TrainerSpec(

@@ -36,7 +36,7 @@ class Precision(str, enum.Enum):
     FLOAT16 = "float16"
 
 
-# Where a sibling's paper differs from SimCLR's defaults; what a config says itself goes before.
+# Where the paper of a method differs from SimCLR's defaults; values that a config gives itself take precedence.
 _SECTIONS_OF_METHOD: dict[Method, dict[str, dict[str, Any]]] = {
     Method.MOCO: {"projection_head": {"final_batch_norm": False}, "loss": {"temperature": 0.2}},
     Method.BYOL: {"projection_head": {"hidden_width": 4096, "output_width": 256, "final_batch_norm": False}},
@@ -45,7 +45,7 @@ _CLASSES = {"projection_head": ProjectionHeadConfig, "loss": LossConfig}
 
 
 def _fill_in_sections_of_method(settings: Any) -> Any:
-    """Settings as they were given, from a mapping or a constructor, with what the method would choose."""
+    """The given settings, of a mapping or a constructor, completed with the defaults of the method."""
     given = settings.kwargs if isinstance(settings, pydantic_core.ArgsKwargs) else settings
     if not isinstance(given, dict) or given.get("method") not in tuple(_SECTIONS_OF_METHOD):
         return settings

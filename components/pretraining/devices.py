@@ -1,14 +1,14 @@
-"""Which devices train: the config's wish in, names of devices out, or a clear error before anything else."""
+"""Turns the number of GPUs in a config into names of devices, or raises a clear error before any work."""
 
 import contextlib
 from collections.abc import Iterator
 
 import tensorflow as tf
-from tensorflow.python.framework import config as framework_config  # alone says, and undoes, what is set
+from tensorflow.python.framework import config as framework_config  # the public API can neither tell nor undo it
 
 
 class MissingGpu(RuntimeError):
-    """A GPU was asked for and TensorFlow sees fewer."""
+    """TensorFlow sees fewer GPUs than the config asks for."""
 
 
 def check_gpus(num_gpus: int, key: str = "pretraining.num_gpus") -> None:
@@ -36,7 +36,7 @@ def replica_devices(num_gpus: int) -> list[str]:
 
 @contextlib.contextmanager
 def op_determinism(is_wanted: bool) -> Iterator[None]:
-    """Deterministic operations inside, and the process as it was afterwards: other steps share it."""
+    """Make operations deterministic inside the block only, because other steps share the process."""
     if not is_wanted or framework_config.is_op_determinism_enabled():
         yield
         return

@@ -1,4 +1,4 @@
-"""The TFX Trainer's executor, handing this room's parameters to ``run_fn`` in the way TFX knows."""
+"""The TFX Trainer's executor; it passes this step's parameters to ``run_fn`` as TFX's custom config."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
-"""What the Tuner may change about a pretraining: its search space, and values of it put into a config.
+"""The Tuner's search space, and how its values are put into a config.
 
-No framework is imported here: a search that cannot work is refused where the config is read.
+Imports no framework, so that a search that cannot work is refused as soon as the config is read.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ Value = int | float
 
 
 def own_values(config: PretrainingConfig) -> dict[str, Value | None]:
-    """The config's own values; None for a head width that is to be the representation's."""
+    """The config's own values; None for a head as wide as the representation."""
     return {
         TEMPERATURE: config.loss.temperature,
         AUGMENTATION_STRENGTH: 1.0,
@@ -59,7 +59,7 @@ def search_space(tuning: TuningConfig, own: Mapping[str, Value | None]) -> dict[
 
 
 def apply(config: PretrainingConfig, values: Mapping[str, Value], source: str) -> PretrainingConfig:
-    """The config with the Tuner's values over its own.
+    """Replace values of the config by the Tuner's.
 
     Args:
         config: as it was set.
@@ -90,7 +90,7 @@ def _strengthened(config: PretrainingConfig, value: Value, source: str) -> Onlin
 
 
 def shortened(config: PretrainingConfig, epochs: int, execution: int) -> PretrainingConfig:
-    """A trial's training: as ``config``, but of ``epochs``, with warm-up shortened alike and a seed of its own."""
+    """The config of one training of a trial: fewer epochs, a proportionally shorter warm-up, and its own seed."""
     warmup_epochs = config.schedule.warmup_epochs * epochs / config.epochs
     return dataclasses.replace(
         config,

@@ -1,4 +1,4 @@
-"""The config's method in, its objective out, and what chance and negatives are to it."""
+"""Builds the objective of the config's method, and says what loss guessing gives and how many negatives there are."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ from components.simclr.methods.byol import Byol
 from components.simclr.methods.objective import Objective, SimClr
 from components.simclr.watching import Chance
 
-_SEED_OF_PREDICTOR = 1  # added to the config's, so that it does not start as the head did
+_SEED_OF_PREDICTOR = 1  # added to the config's seed, so that predictor and head start with different weights
 
 
 def chance(config: PretrainingConfig) -> Chance | None:
-    """The loss of an encoder that knows nothing; BYOL's says nothing about that."""
+    """The loss of an encoder that knows nothing; None for BYOL, whose loss has no such value."""
     if config.method is Method.SIMCLR:
         return Chance(nt_xent.chance_loss(config.global_batch_size), "log(2N - 1)")
     if config.method is Method.MOCO:
@@ -25,7 +25,7 @@ def chance(config: PretrainingConfig) -> Chance | None:
 
 
 def negatives_per_anchor(config: PretrainingConfig) -> int:
-    """How many views an anchor is told from."""
+    """How many views are negatives of an anchor."""
     negatives = {Method.SIMCLR: 2 * config.global_batch_size - 2, Method.MOCO: config.moco.queue_size, Method.BYOL: 0}
     return negatives[config.method]
 
@@ -62,7 +62,7 @@ def build_objective(
 
 
 def _build_predictor(config: PretrainingConfig, width: int, dtype_policy: str, is_shared: bool) -> keras.Model:
-    """Of the projection head's shape, from projections to projections."""
+    """A network with the shape of the projection head, from projections to projections."""
     shape = ProjectionHeadConfig(
         layers=2,
         hidden_width=config.byol.predictor_hidden_width or config.projection_head.hidden_width,

@@ -1,4 +1,4 @@
-"""The door of TFX's Trainer: its arguments in, one pretraining out.
+"""The ``run_fn`` of TFX's Trainer: reads its arguments and pretrains.
 
 Checkpoints live under the pipeline root, named by what is trained and not by the run, so a retry finds them; they stay
 until the execution is published, because a kill between export and publication would lose the training.
@@ -17,9 +17,9 @@ def run_fn(fn_args: FnArgs) -> None:
     """Pretrain an encoder; called by the Trainer.
 
     Args:
-        fn_args: train and eval file patterns of ViewGen's output, the transform graph, the output folder, in
-            ``hyperparameters`` what the Tuner found best, if there is one, and in ``custom_config`` canonical JSON of
-            the room's config and the image's, and the code digest.
+        fn_args: train and eval file patterns of ViewGen's output, the transform graph, the output folder;
+            ``hyperparameters`` holds the Tuner's best values, if there is a Tuner, ``custom_config`` canonical JSON of
+            PretrainingConfig and ImageConfig, and the code digest.
 
     Raises:
         ConfigError: a parameter does not parse, or a hyperparameter is no value that the config can have.
@@ -38,7 +38,7 @@ def run_fn(fn_args: FnArgs) -> None:
 
 
 def read_inputs(fn_args: FnArgs, artifact_uri: str) -> pretrain.Inputs:
-    """What Trainer and Tuner are given alike.
+    """The inputs that Trainer and Tuner share.
 
     Args:
         fn_args: of either.

@@ -36,7 +36,7 @@ _Results = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # metrics, representations, p
 
 @dataclasses.dataclass(frozen=True)
 class ImageShape:
-    """What the encoder sees, and how it is standardised."""
+    """Size of the encoder's input, and the moments that standardise it."""
 
     size_px: int
     channels: int
@@ -46,7 +46,7 @@ class ImageShape:
 
 @dataclasses.dataclass(frozen=True)
 class StepResult:
-    """What a step reports; tensors, so that the step need not be waited for."""
+    """Results of a step, as tensors, so that nobody has to wait for the step."""
 
     metrics: tf.Tensor  # (m,) float32, in the order of ``TrainingStep.metric_names``: the loss first
     representations: Sequence[tf.Tensor]  # per replica (2n, d), first views before second ones
@@ -169,7 +169,7 @@ class TrainingStep:
             return outcome, gradients
         with tf.GradientTape() as tape:
             scaled = self.optimizer.scale_loss(self._decay())
-        decays = tape.gradient(scaled, self._variables)  # None where nothing decays
+        decays = tape.gradient(scaled, self._variables)  # None if nothing decays
         pairs = zip(gradients, decays, strict=True)
         return outcome, [gradient if decay is None else gradient + decay for gradient, decay in pairs]
 

@@ -1,4 +1,4 @@
-"""Tuner: TFX's component with this room's door, parameters and executor."""
+"""Tuner: TFX's component with this step's door, parameters and executor."""
 
 from tfx import types
 from tfx.components import Tuner as TfxTuner

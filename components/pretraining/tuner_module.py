@@ -1,4 +1,4 @@
-"""The door of TFX's Tuner: its arguments in, a search by KerasTuner out, which TFX then runs."""
+"""The ``tuner_fn`` of TFX's Tuner: sets up the search that TFX then runs."""
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult

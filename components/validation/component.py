@@ -53,7 +53,7 @@ class SchemaGenSpec(standard_component_specs.SchemaGenSpec):
 
 
 class SchemaGen(TfxSchemaGen):
-    """Statistics in, schema out; the unlabelled split, whose records have no label, has no say in it."""
+    """Statistics in, schema out; split unlabeled is excluded, because its records have no label."""
 
     SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(schema_executor.Executor)
@@ -73,7 +73,7 @@ class SchemaGen(TfxSchemaGen):
 
 
 class DistributionValidatorSpec(ComponentSpec):
-    """Statistics of a span and, except for the first, of the span before in; how far they are apart out."""
+    """Statistics of a span and of the span before, unless it is the first, in; their differences out."""
 
     PARAMETERS = {
         artifact_files.CONFIG: ExecutionParameter(type=str),
@@ -123,7 +123,7 @@ class DistributionValidator(TfxDistributionValidator):
 
 
 class AnomalyGateSpec(ComponentSpec):
-    """What was found in a span in, a clearance out."""
+    """Findings about a span in, a clearance out."""
 
     PARAMETERS = {artifact_files.CODE_DIGEST: ExecutionParameter(type=str)}
     INPUTS = {
@@ -135,7 +135,7 @@ class AnomalyGateSpec(ComponentSpec):
 
 
 class AnomalyGate(base_component.BaseComponent):
-    """Stops the run where the data has anomalies; TFX's validators only write them down."""
+    """Stops the run if the data has anomalies; TFX's validators only record them."""
 
     SPEC_CLASS = AnomalyGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(anomaly_gate_executor.Executor)
@@ -144,7 +144,7 @@ class AnomalyGate(base_component.BaseComponent):
         """Make the step.
 
         Args:
-            statistics: of the new span, which say what the clearance is for.
+            statistics: of the new span; the clearance gets their identity.
             anomalies: of ExampleValidator.
             drift: of DistributionValidator.
         """

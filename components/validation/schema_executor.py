@@ -1,8 +1,9 @@
 """The TFX SchemaGen executor, adding what inference can't know: the image bytes and the label's values.
 
 The image is declared through a TensorRepresentation alone: with ``presence`` the validator would report a dropped
-column, with ``shape`` it would raise, and without any declaration Transform would drop the image. Class names made of
-digits are inferred to be integers, which have no closed set of values and no tensor representation; names they stay.
+column, with ``shape`` it would raise, and without any declaration Transform would drop the image. From class names made
+of digits TFDV infers integers, which have no closed set of values and no tensor representation; they are declared as
+names again.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Which schema is in use: the one accepted last, or else the first that was ever inferred.
 
-Every run infers a schema of its own data. Only the first is trusted without a look; a later one waits until a person
-accepts it, and until then its data is held against the schema in use.
+Every run infers a schema of its own data. Only the first is used without review; a later one waits until a person
+accepts it. Until then the data is validated against the schema in use.
 """
 
 import ml_metadata as mlmd
@@ -20,7 +20,7 @@ class SchemaInUse(resolver.ResolverStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Return both keys with one schema each, or None where there is no schema yet."""
+        """Return both keys with one schema each, or None if there is no schema yet."""
         del store
         candidates = input_dict.get(SCHEMA) or input_dict.get(INFERRED)
         if not candidates:

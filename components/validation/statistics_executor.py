@@ -1,7 +1,7 @@
 """The TFX StatisticsGen executor, with its options made when the step runs.
 
-TFDV writes options as all that its own object holds, which differs from version to version; in the compiled graph they
-would tie it to one.
+TFDV serialises all attributes of its options object, which differ between its versions. In the compiled graph, options
+would tie the graph to one version.
 """
 
 import time
@@ -16,7 +16,7 @@ from components.contracts import artifact_files, records, span_artifacts
 
 
 class Executor(statistics_gen_executor.Executor):
-    """Statistics of the light features; image bytes are none of them."""
+    """Statistics of the light features, without the image bytes."""
 
     def Do(
         self,

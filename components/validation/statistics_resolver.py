@@ -1,7 +1,7 @@
 """Which statistics a span is compared with: those of the span before it that the AnomalyGate let pass.
 
-A span that was refused is no measure for the next one. What a person accepted is known by the content of the images,
-so that the same data ingested or counted anew need not be accepted again.
+A refused span is never the baseline of the next one. A person accepts the content of the images, so the same data,
+ingested or counted anew, need not be accepted again.
 """
 
 import ml_metadata as mlmd
@@ -17,12 +17,12 @@ CLEARANCE = "clearance"
 
 
 class PreviousStatistics(resolver.ResolverStrategy):
-    """Inputs: ``STATISTICS`` of this run; ``BASELINE`` and ``ACCEPTED``, both all there are; all ``CLEARANCE``."""
+    """Inputs: ``STATISTICS`` of this run; all statistics as ``BASELINE`` and as ``ACCEPTED``; all ``CLEARANCE``."""
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Return at most one artifact under ``BASELINE`` and ``ACCEPTED``; None where there are no statistics."""
+        """Return at most one artifact under ``BASELINE`` and ``ACCEPTED``; None if this run has no statistics."""
         if not input_dict.get(STATISTICS):
             return None
         [current] = input_dict[STATISTICS]

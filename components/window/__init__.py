@@ -1,1 +1,1 @@
-"""The last spans as one data set: what training sees when it looks further back than the span that is new."""
+"""Joins the last spans into one data set, so that training sees more than the newest span."""

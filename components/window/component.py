@@ -21,8 +21,8 @@ class TrainingWindowSpec(ComponentSpec):
 class TrainingWindow(base_beam_component.BaseBeamComponent):
     """Spans as one data set in which every image is there once, and in test if any span has it there.
 
-    Output ``window`` is like the Examples of ImageExampleGen, so that all who read it see the same images. Files of
-    which nothing is left out become links where the file system knows them, else copies.
+    Output ``window`` has the format of ImageExampleGen's Examples, so that all later steps see the same images. Files
+    that keep all their records become hard links if the file system has them, else copies.
     """
 
     SPEC_CLASS = TrainingWindowSpec

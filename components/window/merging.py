@@ -1,8 +1,8 @@
-"""Which copy of an image that several spans hold is kept, and the files without the others.
+"""Chooses one copy of every image that several spans hold, and writes the files without the other copies.
 
-An image is in the window once, and in test if any span has it there; a group (a patient, a scene) of which any span has
-an image in test is in test only. Only digests are put side by side, about 100 bytes per image; the images themselves
-are read twice from front to back, or not at all where a file is kept as it is.
+An image is in the window once, and in test if any span has it in test. A group (a patient, a scene) with a test
+image in any span is in test only. Only digests are compared, about 100 bytes per image. A file is read once for its
+digests, and once more if some of its records are left out.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import tensorflow as tf
 from components.contracts import records
 from components.contracts.files import IMAGE_RECORDS, read_records
 
-# Half of the digest, and hashes of label and group; 0 where there is none.
+# Half of the digest, and hashes of label and group; 0 if there is none.
 _INDEX = np.dtype([("digest", "<u8", 2), ("label", "<u8"), ("group", "<u8")])
 
 
@@ -30,7 +30,7 @@ class SpanFile(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What of all files is kept."""
+    """What is kept of the files."""
 
     skipped: list[np.ndarray]  # per file: positions of the records left out, ascending
     records: list[int]  # per file: records kept
@@ -41,7 +41,7 @@ class Kept(NamedTuple):
 
 
 def index_file(path: str) -> np.ndarray:
-    """(records,) of digest, label and group of each record, in order.
+    """Digest, label and group of each record, in order: (records,) of ``_INDEX``.
 
     Raises:
         tf.errors.DataLossError: the file is damaged.
@@ -64,9 +64,9 @@ def _hash_of(features: Mapping[str, "tf.train.Feature"], name: str) -> int:
 def choose(files: Sequence[SpanFile], indices: Sequence[np.ndarray]) -> Kept:
     """Keep one copy of every image.
 
-    A copy in test comes before others, so that train gives way; then a labelled one before one without a label; then
-    that of the latest span, whose label is the last that was given. Where groups are known, train and unlabeled keep
-    nothing of a group that has an image in test in any span.
+    A copy in test wins over others; then a labelled copy over an unlabeled one; then the copy of the latest span, whose
+    label is the newest. If groups are known, train and unlabeled keep no image of a group that has a test image in any
+    span.
 
     Args:
         files: all files of the window.
@@ -122,7 +122,7 @@ def write_file(path: str, target: str, skipped: np.ndarray, scratch_dir: str) ->
 
 
 def _duplicate(path: str, target: str) -> None:
-    """A second name for the same bytes where the file system has such a thing, else a copy."""
+    """Link ``target`` to the same bytes, or copy them if the file system has no hard links."""
     try:
         os.link(path, target)
     except OSError:

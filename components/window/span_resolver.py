@@ -18,8 +18,9 @@ CLEARANCE = "clearance"
 class SpansInWindow(resolver.ResolverStrategy):
     """Inputs: ``CURRENT``, the Examples of this run; all ``EXAMPLES`` and all ``CLEARANCE`` there are.
 
-    Of each span the Examples given out last count. Examples of other steps, other data roots or other settings of
-    ingestion are not of the series. TFX's RollingRange counts span numbers, and finds all versions of a span.
+    For each span, the Examples that a run gave out last count. Examples of other steps, other data roots or other
+    settings of ingestion belong to other series. TFX's RollingRange would not do: it counts span numbers, and finds all
+    versions of a span.
     """
 
     def __init__(self, spans: int):
@@ -28,7 +29,7 @@ class SpansInWindow(resolver.ResolverStrategy):
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """Return at most ``spans`` artifacts under ``EXAMPLES``, latest span first; None where there is no current."""
+        """Return at most ``spans`` artifacts under ``EXAMPLES``, latest span first; None if this run has none."""
         if not input_dict.get(CURRENT):
             return None
         [current] = input_dict[CURRENT]
