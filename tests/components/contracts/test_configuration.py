@@ -39,6 +39,12 @@ def test_json_is_canonical_and_comes_back():
     assert json.loads(text)["kind"] == "b"
 
 
+def test_choices_become_plain_values_as_keys_too():
+    plain = configuration.to_mapping({_Kind.B: (_Kind.A, _Inner())})
+    assert plain == {"b": ["a", {"number": 3, "share": 0.5}]}
+    assert [type(key) for key in plain] == [str] and type(plain["b"][0]) is str
+
+
 def test_equal_configs_have_equal_digests_and_others_not():
     first = configuration.from_mapping(_Outer, {"name": "x", "kind": "a"}, "here")
     assert configuration.digest(first) == configuration.digest(_Outer(name="x"))
