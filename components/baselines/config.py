@@ -1,4 +1,4 @@
-"""Settings of the baselines that train; label fractions, draws and intervals are those of linear evaluation."""
+"""Settings of the trained baselines. Label fractions, draws and intervals are settings of linear evaluation."""
 
 import enum
 
@@ -11,7 +11,7 @@ from components.simclr.config import OptimizerConfig
 
 
 class Baseline(str, enum.Enum):
-    """How a classifier is trained, always with the architecture that was pretrained; a part of ``ClassifierKind``."""
+    """How a classifier is trained. All use the architecture that was pretrained; each is one of ``ClassifierKind``."""
 
     FROM_SCRATCH = "from_scratch"  # random weights, all of which are trained
     FROZEN = "frozen"  # pretrained weights; only the classifier on top is trained
@@ -21,10 +21,10 @@ class Baseline(str, enum.Enum):
 
 @configuration
 class BaselinesConfig:
-    """How classifiers are trained for comparison. Every choice is made inside train; test is predicted once."""
+    """How classifiers are trained for comparison. They use the train split for every choice and predict test once."""
 
     enabled: bool = Field(
-        default=False, description="whether the graph has this step, which is expensive; built into the compiled graph"
+        default=False, description="whether the graph has this expensive step; a compiled graph keeps its value"
     )
     methods: tuple[Baseline, ...] = Field(
         default=tuple(Baseline), min_length=1, description="any of from_scratch, frozen, last_block, all_layers"
@@ -33,34 +33,36 @@ class BaselinesConfig:
     learning_rate_factors: tuple[float, ...] = Field(
         default=(1.0, 0.1, 10.0),
         min_length=1,
-        description="factors on the optimizer's learning rate that are tried; the first where nothing can be held out",
+        description="factors on the optimizer's learning rate to try; without held-out images, the first one is used",
     )
     batch_size: int = Field(
-        default=64, ge=2, le=65536, description="images per step, over all replicas; two views of each"
+        default=64, ge=2, le=65536, description="images per step over all replicas, with two views of each"
     )
     max_image_passes: int | None = Field(
-        default=None, ge=1, description="most images that one training may see; null: as many as pretraining saw"
+        default=None,
+        ge=1,
+        description="largest number of images that one training may see; null: as many as pretraining saw",
     )
     warmup_fraction: float = Field(
-        default=0.05, ge=0, lt=1, description="part of the steps with a rising learning rate"
+        default=0.05, ge=0, lt=1, description="part of the steps in which the learning rate rises"
     )
-    checks: int = Field(
-        default=30, ge=1, le=1000, description="looks at the held-out images in the course of a training"
+    checks: int = Field(default=30, ge=1, le=1000, description="evaluations on the held-out images during a training")
+    patience_checks: int = Field(
+        default=6, ge=1, description="evaluations without improvement after which a training stops"
     )
-    patience_checks: int = Field(default=6, ge=1, description="looks without improvement after which a training stops")
     max_held_out_parts: int = Field(
         default=3,
         ge=1,
         le=10,
-        description="held-out parts that judge in turn, of those that linear evaluation would use",
+        description="how many of the held-out parts of linear evaluation are used in turn",
     )
     max_label_draws: int = Field(
-        default=5, ge=1, le=100, description="draws of the labels used, of linear evaluation's"
+        default=5, ge=1, le=100, description="how many of the label draws of linear evaluation are used"
     )
     num_gpus: int = Field(
-        default=0, ge=0, le=16, description="0 trains on the CPU; fewer visible GPUs than asked is an error"
+        default=0, ge=0, le=16, description="GPUs to train on; 0: the CPU; fewer visible GPUs are an error"
     )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="of initial weights, order and augmentations")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="seed of initial weights, order and augmentations")
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
@@ -76,11 +78,11 @@ class BaselinesConfig:
 
     @property
     def num_replicas(self) -> int:
-        """One per GPU, or the CPU."""
+        """Number of replicas: one per GPU, or one on the CPU."""
         return max(self.num_gpus, 1)
 
     @property
     def learning_rates(self) -> tuple[float, ...]:
-        """Peak rates that are tried."""
+        """The peak learning rates to try."""
         rate = self.optimizer.scaled_learning_rate(self.batch_size)
         return tuple(rate * factor for factor in self.learning_rate_factors)
