@@ -72,7 +72,8 @@ class WebDataset:
             try:
                 with tarfile.open(fileobj=file, mode="r:") as archive:
                     while (info := archive.next()) is not None:
-                        archive.members = []  # type: ignore[attr-defined]  # it would remember them all
+                        # It would remember them all; typeshed does not know the attribute.
+                        archive.members = []  # type: ignore[attr-defined]
                         if info.isfile():
                             yield self._member(archive, info)
                     end = archive.offset
