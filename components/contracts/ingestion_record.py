@@ -1,29 +1,59 @@
-"""Keys of ``ingestion_summary.json`` (artifact_files.INGESTION_SUMMARY_FILE) and of the lines of the quarantine.
+"""What ImageExampleGen leaves beside its examples: the summary, the quarantine and the near-duplicates."""
 
-``RECORDS`` and ``BYTES`` are by split, ``CLASSES`` by split and class name, ``REFUSED`` by reason.
-"""
+import json
+from collections.abc import Iterable
 
-ROOT = "root"  # of the data
-SOURCE = "source"  # kind of source
-CONTENT_DIGEST = "content_digest"  # of all images as they are stored
-SHARDS = "shards"  # files by split
-WARNINGS = "warnings"  # sentences for people
-SECONDS = "seconds"
-RECORDS = "records"
-BYTES = "bytes"
-CLASSES = "classes"
-REFUSED = "refused"  # files
-UNDECODABLE = "undecodable"  # files that are no usable image
-UNDECODABLE_FRACTION = "undecodable_fraction"
-DUPLICATES = "duplicates"  # files left out because their pixels are there already
-LABEL_CONFLICTS = "label_conflicts"  # images that lie in two classes
-GRAY_FRACTION = "gray_fraction"  # of the images, in their source
-NEAR_DUPLICATES = "near_duplicates"  # images of train or unlabeled that look like one of test
-NEAR_DUPLICATE_PAIRS = "near_duplicate_pairs"  # the first of them: {PATH, SPLIT, TEST_PATH, BITS}
+from components.contracts.configuration import configuration, from_mapping
+from components.contracts.record_files import record
 
-PATH = "path"  # of a pair and of a line of the quarantine
-SPLIT = "split"
-TEST_PATH = "test_path"
-BITS = "bits"  # of 64 that differ
-REASON = "reason"  # of a line of the quarantine
-MESSAGE = "message"
+
+@configuration
+class NearDuplicate:
+    """An image of train or unlabeled that looks like one of test; a line of the file of near-duplicates."""
+
+    path: str
+    split: str  # train or unlabeled
+    test_path: str
+    bits: int  # of the 64 bits of the two perceptual hashes that differ
+
+
+@configuration
+class QuarantineEntry:
+    """A file that is not among the examples; a line of the quarantine."""
+
+    path: str  # relative to the data root, printable
+    reason: str  # see ``components.ingestion.decoding.refusals.Reason``
+    error: str  # class of the exception behind it; empty if a rule of this project decided
+    message: str  # one sentence
+
+
+@record(version=1)
+class IngestionSummary:
+    """Content of ``artifact_files.INGESTION_SUMMARY_FILE``."""
+
+    root: str  # of the data
+    source: str  # kind of source
+    content_digest: str  # of all images as they are stored
+    shards: dict[str, int]  # output files by split
+    warnings: tuple[str, ...]  # sentences for people
+    near_duplicate_pairs: tuple[NearDuplicate, ...]  # the first of them
+    seconds: float
+    records: dict[str, int]  # images by split
+    record_bytes: dict[str, int]  # serialized, by split
+    classes: dict[str, dict[str, int]]  # images by split and class name
+    refused: dict[str, int]  # files by reason
+    undecodable: int  # files that are no usable image
+    undecodable_fraction: float  # of all files that were offered as images
+    duplicates: int  # files left out because another file has the same pixels
+    label_conflicts: int  # files left out because their pixels have several labels
+    near_duplicates: int  # images of train or unlabeled that look like one of test
+    gray_fraction: float  # of the images, in their source
+
+
+def parse_quarantine(lines: Iterable[str], source: str) -> tuple[QuarantineEntry, ...]:
+    """The entries of a quarantine file; ``source`` is named in errors.
+
+    Raises:
+        ValueError: a line is no JSON, or no entry.
+    """
+    return tuple(from_mapping(QuarantineEntry, json.loads(line), source) for line in lines if line.strip())

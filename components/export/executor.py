@@ -23,6 +23,7 @@ from tfx.utils import io_utils, path_utils
 from components.contracts import artifact_files, artifacts, configuration, push_record, signatures
 from components.contracts.evidence import ProbeReport, Verdict, VerdictReport
 from components.contracts.images import ImageConfig
+from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.record_files import read_record
 from components.export import image_files, kubeflow_registry, publishing, version_record
 from components.export import registry as model_registry
@@ -110,7 +111,7 @@ class Executor(pusher_executor.Executor):
             verdict=_read_record(
                 VerdictReport, f"{uris[standard_component_specs.MODEL_BLESSING_KEY]}/{artifact_files.VERDICT_FILE}"
             ),
-            ingestion=_read_json(f"{uris[EXAMPLES]}/{artifact_files.INGESTION_SUMMARY_FILE}"),
+            ingestion=_read_record(IngestionSummary, f"{uris[EXAMPLES]}/{artifact_files.INGESTION_SUMMARY_FILE}"),
             pretraining=_read_json(
                 f"{path_utils.serving_model_dir(uris[PRETRAINED_MODEL])}/{artifact_files.PRETRAINING_FILE}"
             ),

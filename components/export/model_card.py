@@ -6,7 +6,7 @@ It says only what the evidence holds; what is not known is left out.
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import configuration, ingestion_record, pretraining_record, signatures
+from components.contracts import configuration, pretraining_record, signatures
 from components.contracts.evidence import FeatureKind, FeatureResult, Interval, ProbeReport, VerdictReport
 from components.export import version_record
 
@@ -168,9 +168,9 @@ def _usage_lines(model_name: str, has_tflite: bool) -> list[str]:
 
 
 def _limit_lines(data: Mapping[str, Any]) -> list[str]:
-    count = sum(data[ingestion_record.RECORDS].values())
+    count = sum(data["records"].values())
     return [
-        f"- The numbers above hold for images like the {count} of `{_plain(data[ingestion_record.ROOT])}`, and for "
+        f"- The numbers above hold for images like the {count} of `{_plain(data['root'])}`, and for "
         "nothing else: measure again before you use the encoder on images from elsewhere.",
         "- What pretraining treated as the same picture (crops, colours, flips: see the settings) the representation "
         "may not tell apart.",

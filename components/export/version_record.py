@@ -6,9 +6,10 @@ It lies beside the model as JSON; the model card and the entry on a model regist
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import configuration, ingestion_record, pretraining_record, signatures
+from components.contracts import configuration, pretraining_record, signatures
 from components.contracts.code_digest import model_code_digests
 from components.contracts.evidence import ProbeReport, VerdictReport
+from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.installed_versions import installed_versions
 
 MODEL, VERDICT, DATA, PRETRAINING, RESULTS = "model", "verdict", "data", "pretraining", "results"
@@ -16,14 +17,14 @@ SETTINGS, CODE_DIGESTS, LIBRARIES, RUN = "settings", "code_digests", "libraries"
 LAST_EPOCH = "last_epoch"  # of pretraining
 
 # Of the data: paths and clocks.
-_NOT_KEPT = (ingestion_record.NEAR_DUPLICATE_PAIRS, ingestion_record.WARNINGS, ingestion_record.SECONDS)
+_NOT_KEPT = ("near_duplicate_pairs", "warnings", "seconds")
 
 
 def version_record(
     *,
     facts: Mapping[str, Any],
     verdict: VerdictReport,
-    ingestion: Mapping[str, Any],
+    ingestion: IngestionSummary,
     pretraining: Mapping[str, Any],
     probe: ProbeReport,
     settings: Mapping[str, Any],
@@ -49,7 +50,10 @@ def version_record(
     return {
         MODEL: dict(facts),
         VERDICT: configuration.to_mapping(verdict),
-        DATA: {"span": span, **{key: value for key, value in ingestion.items() if key not in _NOT_KEPT}},
+        DATA: {
+            "span": span,
+            **{key: value for key, value in configuration.to_mapping(ingestion).items() if key not in _NOT_KEPT},
+        },
         PRETRAINING: {
             **{key: value for key, value in pretraining.items() if key != pretraining_record.HISTORY},
             LAST_EPOCH: history[-1],
@@ -83,9 +87,9 @@ def properties(record: Mapping[str, Any]) -> dict[str, bool | int | float | str]
             f"accuracy_at_{100 * result.fraction:g}_percent_of_labels": result.accuracy_mean
             for result in encoder.fractions
         },
-        **{f"{split}_images": count for split, count in data[ingestion_record.RECORDS].items()},
-        "data_root": data[ingestion_record.ROOT],
-        "data_digest": data[ingestion_record.CONTENT_DIGEST],
+        **{f"{split}_images": count for split, count in data["records"].items()},
+        "data_root": data["root"],
+        "data_digest": data["content_digest"],
         "span": data["span"],
         "method": pretraining.get(pretraining_record.SETTINGS, {}).get(pretraining_record.METHOD),
         "architecture": record[MODEL].get("architecture"),

@@ -11,9 +11,10 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.contracts import artifact_files, artifacts, ingestion_record
+from components.contracts import artifact_files, artifacts
 from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
+from components.contracts.ingestion_record import IngestionSummary
 from components.ingestion.config import NOT_OF_A_SERIES, IngestionConfig
 from components.ingestion.ingest import ingest
 from components.ingestion.reading import listing
@@ -49,8 +50,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples.set_string_custom_property(artifact_files.SERIES_DIGEST, digest(series))
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",
-            ", ".join(f"{number} {split}" for split, number in summary[ingestion_record.RECORDS].items()),
-            summary[ingestion_record.SECONDS],
+            ", ".join(f"{number} {split}" for split, number in summary.records.items()),
+            summary.seconds,
             examples.uri,
         )
 
@@ -63,20 +64,20 @@ def _data_root(exec_properties: dict[str, Any]) -> str:
 
 
 def _series(input_base: str, config: IngestionConfig, image_config: ImageConfig) -> dict[str, Any]:
-    """What spans that are used together share: data root, and every setting that decides what a record holds."""
+    """What spans must share to be used together: data root, and every setting that decides what a record holds."""
     settings = {name: value for name, value in to_mapping(config).items() if name not in NOT_OF_A_SERIES}
     return {**settings, "data_root": input_base.rstrip("/"), "color": image_config.color}
 
 
-def _describe(examples: types.Artifact, summary: dict[str, Any]) -> None:
-    """Put split names, formats, digest and counts on the artifact."""
-    examples.split_names = artifact_utils.encode_split_names(list(summary[ingestion_record.RECORDS]))
+def _describe(examples: types.Artifact, summary: IngestionSummary) -> None:
+    """Set split names, formats, digest and counts as properties of the artifact."""
+    examples.split_names = artifact_utils.encode_split_names(list(summary.records))
     examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, _FILE_FORMAT)
-    examples.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary[ingestion_record.CONTENT_DIGEST])
-    examples.set_float_custom_property(artifact_files.SECONDS, summary[ingestion_record.SECONDS])
-    for split, number in summary[ingestion_record.RECORDS].items():
+    examples.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary.content_digest)
+    examples.set_float_custom_property(artifact_files.SECONDS, summary.seconds)
+    for split, number in summary.records.items():
         artifacts.set_record_count(examples, split, number)
-        examples.set_int_custom_property(f"bytes_{split}", summary[ingestion_record.BYTES][split])
-    for reason, number in summary[ingestion_record.REFUSED].items():
+        examples.set_int_custom_property(f"bytes_{split}", summary.record_bytes[split])
+    for reason, number in summary.refused.items():
         examples.set_int_custom_property(f"refused_{reason}", number)

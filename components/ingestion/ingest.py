@@ -1,6 +1,6 @@
 """One ingestion from start to end: a data root in, the content of an Examples artifact and its summary out.
 
-Whoever calls says where to write and how to make a Beam pipeline.
+The caller says where to write and how to make a Beam pipeline.
 """
 
 import hashlib
@@ -9,16 +9,15 @@ import logging
 import posixpath
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
 
 from components.contracts import artifact_files, files
-from components.contracts import ingestion_record as keys
 from components.contracts.images import ImageConfig
+from components.contracts.ingestion_record import IngestionSummary, NearDuplicate
 from components.contracts.progress import report_progress
-from components.contracts.record_files import read_record
+from components.contracts.record_files import read_record, write_record
 from components.ingestion import staging
 from components.ingestion.beam.transforms import IngestImages
 from components.ingestion.config import IngestionConfig, NearDuplicates
@@ -42,10 +41,10 @@ def ingest(
     config: IngestionConfig,
     image_config: ImageConfig,
     make_pipeline: Callable[[], beam.Pipeline],
-) -> dict[str, Any]:
+) -> IngestionSummary:
     """Read all images below ``root`` and write splits, quarantine file and summary below ``output_uri``.
 
-    What an earlier, killed attempt left below ``output_uri`` is removed first. The summary is written last.
+    Files that an earlier, killed attempt left below ``output_uri`` are removed first. The summary is written last.
 
     Args:
         root: the data root, with the span filled in.
@@ -59,7 +58,7 @@ def ingest(
 
     Raises:
         SourceError: the data root is missing, empty, or not laid out as expected.
-        IngestionError: the images can't carry pretraining and a probe; see ``summary.check``.
+        IngestionError: pretraining and linear evaluation cannot work with the images; see ``summary.check``.
     """
     started = time.monotonic()
     _remove_leftovers(output_uri)
@@ -81,9 +80,9 @@ def ingest(
 
 def _finish(
     order: WorkOrder, plan: Plan, outcome: Outcome, image_config: ImageConfig, started: float
-) -> dict[str, Any]:
+) -> IngestionSummary:
     """Check what the pipeline found and write quarantine file and summary."""
-    shards, tally = outcome.shards, outcome.tally
+    tally = outcome.tally
     refused = [
         Refusal(*json.loads(line)) for content in _read(order, outcome.refusals) for line in content.splitlines()
     ]
@@ -96,21 +95,21 @@ def _finish(
     for sentence in found:
         _logger.warning("%s", sentence)
     pairs = _write_near_duplicates(order, outcome)
-    facts = {
-        keys.ROOT: order.root,
-        keys.SOURCE: order.config.source,
-        keys.CONTENT_DIGEST: hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
-        keys.SHARDS: {
-            split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits
-        },
-        keys.WARNINGS: found,
-        keys.NEAR_DUPLICATE_PAIRS: pairs,
-        keys.SECONDS: time.monotonic() - started,
-    }
-    summary = summarize(tally, count_reasons(refusals), facts)
+    shards = outcome.shards
+    summary = summarize(
+        tally,
+        count_reasons(refusals),
+        root=order.root,
+        source=order.config.source,
+        content_digest=hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
+        shards={split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits},
+        warnings=tuple(found),
+        near_duplicate_pairs=tuple(pairs),
+        seconds=time.monotonic() - started,
+    )
     quarantine = "".join(json.dumps(refusal._asdict(), ensure_ascii=False) + "\n" for refusal in refusals)
     files.write_bytes(posixpath.join(order.output_uri, artifact_files.QUARANTINE_FILE), quarantine.encode())
-    files.write_json(posixpath.join(order.output_uri, artifact_files.INGESTION_SUMMARY_FILE), summary)
+    write_record(posixpath.join(order.output_uri, artifact_files.INGESTION_SUMMARY_FILE), summary)
     return summary
 
 
@@ -136,17 +135,18 @@ def _log_undecodable(refusals: list[Refusal]) -> None:
             _logger.info("left out: %s (%s: %s)", refusal.path, refusal.reason, refusal.message)
 
 
-def _write_near_duplicates(order: WorkOrder, outcome: Outcome) -> list[dict[str, Any]]:
-    """Write all pairs and return the first few; where none were sought, there is no file."""
+def _write_near_duplicates(order: WorkOrder, outcome: Outcome) -> list[NearDuplicate]:
+    """Write all pairs and return the first few; there is no file if none were sought."""
     if order.config.near_duplicates is NearDuplicates.OFF:
         return []
-    first: list[dict[str, Any]] = []
+    first: list[NearDuplicate] = []
     path = posixpath.join(order.output_uri, artifact_files.NEAR_DUPLICATES_FILE)
     with tf.io.gfile.GFile(path + ".part", "wb") as file:
         file.write(b"")  # makes the file
         for content in _read(order, outcome.near_duplicates):
             file.write(content)
-            first += map(json.loads, content.splitlines()[: _FIRST_PAIRS - len(first)])
+            lines = content.splitlines()[: _FIRST_PAIRS - len(first)]
+            first += [NearDuplicate(**json.loads(line)) for line in lines]
     tf.io.gfile.rename(path + ".part", path, overwrite=True)
     return first
 

@@ -1,15 +1,15 @@
-"""What was ingested: counts, the warnings they give rise to, and the reasons to stop.
+"""What was ingested: counts, warnings that follow from them, and reasons to stop.
 
-Pure functions over counts, so that every sentence a person may read can be tested.
+The functions depend on counts alone, so that every sentence a person may read can be tested.
 """
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from components.contracts import ingestion_record as keys
 from components.contracts import records
 from components.contracts.images import Color
+from components.contracts.ingestion_record import IngestionSummary, NearDuplicate
 from components.ingestion.config import IngestionConfig, NearDuplicates
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.splits import Copy
@@ -18,7 +18,7 @@ FIRST = 10  # files or groups named in a message
 
 
 class IngestionError(ValueError):
-    """The data was read but can't be used; the message says what was expected and what was found."""
+    """The data was read but cannot be used; the message says what was expected and what was found."""
 
 
 @dataclasses.dataclass
@@ -29,7 +29,7 @@ class Tally:
     bytes: dict[str, int] = dataclasses.field(default_factory=dict)  # by split, of serialized records
     classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)  # by split and label
     gray: int = 0  # images whose source has one channel
-    near_duplicates: int = 0  # images of train or unlabeled that look like one of test, kept or not
+    near_duplicates: int = 0  # images of train or unlabeled that look like one of test, even if they are left out
 
     def add(self, copy: Copy) -> None:
         """Count one kept image."""
@@ -77,7 +77,7 @@ def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
 
 
 def count_reasons(refusals: Iterable[Refusal]) -> dict[str, int]:
-    """How many files each reason left out, in the order of ``Reason``."""
+    """How many files are left out for each reason, in the order of ``Reason``."""
     counts = dict.fromkeys((reason.value for reason in Reason), 0)
     for refusal in refusals:
         counts[refusal.reason] += 1
@@ -90,7 +90,7 @@ def undecodable(refused: dict[str, int]) -> int:
 
 
 def undecodable_fraction(tally: Tally, refused: dict[str, int]) -> float:
-    """Undecodable files as a part of all files that were offered as images; 0 where there are none."""
+    """The share of undecodable files among all files that were offered as images; 0 if there are no files."""
     bad = undecodable(refused)
     decoded = tally.total + sum(
         refused.get(reason.value, 0)
@@ -109,12 +109,12 @@ def undecodable_fraction(tally: Tally, refused: dict[str, int]) -> float:
 def check(
     tally: Tally, refusals: list[Refusal], known_classes: Iterable[str], config: IngestionConfig, root: str
 ) -> None:
-    """Stop where the data can't carry pretraining and a probe.
+    """Stop if pretraining and linear evaluation cannot work with this data.
 
     Args:
         tally: counts over the kept images.
         refusals: all refusals, sorted.
-        known_classes: every class the source has files for, whether or not any of them was kept.
+        known_classes: every class that the source has files for, even if none of them is kept.
         config: holds the limits.
         root: the data root, for messages.
 
@@ -193,7 +193,7 @@ def check_groups(contradictions: Contradictions, root: str) -> None:
 
 
 def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, color: Color) -> list[str]:
-    """What a person should know although the run goes on; one sentence each."""
+    """One sentence for each thing that a person should know, although the run goes on."""
     by_reason: dict[str, list[Refusal]] = {}
     for refusal in refusals:
         by_reason.setdefault(refusal.reason, []).append(refusal)
@@ -246,20 +246,35 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(named + rest) or "nothing"
 
 
-def summarize(tally: Tally, refused: dict[str, int], facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of the summary file: ``facts`` (root, seconds, ...) and everything counted."""
-    return {
-        **facts,
-        keys.RECORDS: {split: tally.records[split] for split in tally.splits},
-        keys.BYTES: {split: tally.bytes[split] for split in tally.splits},
-        keys.CLASSES: {
-            split: dict(sorted(tally.classes[split].items())) for split in tally.splits if split in tally.classes
-        },
-        keys.REFUSED: refused,
-        keys.UNDECODABLE: undecodable(refused),
-        keys.UNDECODABLE_FRACTION: undecodable_fraction(tally, refused),
-        keys.DUPLICATES: refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
-        keys.LABEL_CONFLICTS: refused.get(Reason.LABEL_CONFLICT.value, 0),
-        keys.NEAR_DUPLICATES: tally.near_duplicates,
-        keys.GRAY_FRACTION: tally.gray / tally.total if tally.total else 0.0,
-    }
+def summarize(
+    tally: Tally,
+    refused: dict[str, int],
+    *,
+    root: str,
+    source: str,
+    content_digest: str,
+    shards: dict[str, int],
+    warnings: tuple[str, ...],
+    near_duplicate_pairs: tuple[NearDuplicate, ...],
+    seconds: float,
+) -> IngestionSummary:
+    """Add what was counted to the other facts of an ingestion; see ``IngestionSummary`` for each of them."""
+    return IngestionSummary(
+        root=root,
+        source=source,
+        content_digest=content_digest,
+        shards=shards,
+        warnings=warnings,
+        near_duplicate_pairs=near_duplicate_pairs,
+        seconds=seconds,
+        records={split: tally.records[split] for split in tally.splits},
+        record_bytes={split: tally.bytes[split] for split in tally.splits},
+        classes={split: dict(sorted(tally.classes[split].items())) for split in tally.splits if split in tally.classes},
+        refused=refused,
+        undecodable=undecodable(refused),
+        undecodable_fraction=undecodable_fraction(tally, refused),
+        duplicates=refused.get(Reason.DUPLICATE.value, 0) + refused.get(Reason.ALSO_IN_TEST.value, 0),
+        label_conflicts=refused.get(Reason.LABEL_CONFLICT.value, 0),
+        near_duplicates=tally.near_duplicates,
+        gray_fraction=tally.gray / tally.total if tally.total else 0.0,
+    )

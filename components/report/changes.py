@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 from markupsafe import Markup
 
-from components.contracts import ingestion_record
 from components.contracts.evidence import FeatureKind, FractionResult, ProbeReport
 from components.linear_evaluation import intervals
 from components.report import pretraining_section
@@ -101,25 +100,23 @@ def _counts(run: RunRecord) -> Iterator[tuple[str, str]]:
     ingestion = run.ingestion
     span = run.verdict.candidate.span
     yield "span", "none" if span is None else str(span)
-    yield "data root", str(ingestion[ingestion_record.ROOT])
-    for split, count in ingestion[ingestion_record.RECORDS].items():
+    yield "data root", ingestion.root
+    for split, count in ingestion.records.items():
         yield f"images, {split}", f"{count:,}"
-    for reason, count in ingestion[ingestion_record.REFUSED].items():
+    for reason, count in ingestion.refused.items():
         yield f"left out: {reason.replace('_', ' ')}", f"{count:,}"
-    yield "images of train that look like one of test", f"{ingestion[ingestion_record.NEAR_DUPLICATES]:,}"
+    yield "images of train that look like one of test", f"{ingestion.near_duplicates:,}"
 
 
 def _class_counts(run: RunRecord) -> Iterator[tuple[str, str]]:
-    for split, classes in run.ingestion[ingestion_record.CLASSES].items():
+    for split, classes in run.ingestion.classes.items():
         for name, count in classes.items():
             yield f"images of {name}, {split}", f"{count:,}"
 
 
 def _data_note(before: RunRecord, now: RunRecord, flipped: Flips) -> str:
-    key = ingestion_record.CONTENT_DIGEST
-    images = (
-        "The ingested images are the same." if before.ingestion[key] == now.ingestion[key] else "The images differ."
-    )
+    is_same = before.ingestion.content_digest == now.ingestion.content_digest
+    images = "The ingested images are the same." if is_same else "The images differ."
     ours, theirs = (run.probe.counts.test for run in (now, before))
     if _same_test_images(before, now, flipped):
         return f"{images} Both models were measured on the same {ours:,} test images."

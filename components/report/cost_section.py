@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from components.contracts import ingestion_record, pretraining_record, records, views_record, window_record
+from components.contracts import pretraining_record, records, views_record, window_record
 from components.report import run_record
 from components.report.run_record import RunRecord
 from components.report.scales import duration, significant
@@ -58,7 +58,7 @@ def step_costs(record: RunRecord) -> list[StepCost]:
 
 
 def _images(record: RunRecord) -> dict[str, int]:
-    ingested = record.ingestion[ingestion_record.RECORDS]
+    ingested = record.ingestion.records
     used = record.window[window_record.RECORDS] if record.window else ingested
     settings = record.pretraining[pretraining_record.SETTINGS]
     measured = record.probe.counts

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.contracts import drift_record, records, views_record, window_record
-from components.contracts import ingestion_record as keys
+from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry
 from components.report.scales import byte_size, percent, significant
 
 
@@ -56,21 +56,18 @@ class RefusedFiles:
     more: int  # files that are not listed
 
 
-def data_section(ingestion: Mapping[str, Any]) -> Data:
+def data_section(ingestion: IngestionSummary) -> Data:
     """What the summary of ingestion says."""
-    counts, classes = ingestion[keys.RECORDS], ingestion[keys.CLASSES]
+    counts, classes = ingestion.records, ingestion.classes
     names = sorted({name for by_class in classes.values() for name in by_class})
     rows = [[name, *(_count(classes.get(split, {}).get(name)) for split in counts)] for name in names]
     rows.append(["all", *(_count(count) for count in counts.values())])
     return Data(
         split_heads=["class", *counts],
         splits=rows,
-        warnings=[str(warning) for warning in ingestion[keys.WARNINGS]],
+        warnings=list(ingestion.warnings),
         facts=_facts(ingestion),
-        near_pairs=[
-            (str(pair[keys.PATH]), str(pair[keys.TEST_PATH]), _count(pair[keys.BITS]))
-            for pair in ingestion[keys.NEAR_DUPLICATE_PAIRS]
-        ],
+        near_pairs=[(pair.path, pair.test_path, _count(pair.bits)) for pair in ingestion.near_duplicate_pairs],
     )
 
 
@@ -78,17 +75,17 @@ def _count(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
 
 
-def _facts(ingestion: Mapping[str, Any]) -> list[tuple[str, str]]:
-    share = percent(ingestion[keys.UNDECODABLE_FRACTION], 2)
+def _facts(ingestion: IngestionSummary) -> list[tuple[str, str]]:
+    share = percent(ingestion.undecodable_fraction, 2)
     facts = [
-        ("stored", byte_size(sum(ingestion[keys.BYTES].values()))),
-        ("exact duplicates left out", significant(ingestion[keys.DUPLICATES])),
-        ("same pixels under two labels", significant(ingestion[keys.LABEL_CONFLICTS])),
-        ("images of train that look like one of test", significant(ingestion[keys.NEAR_DUPLICATES])),
-        ("files that are no usable image", f"{significant(ingestion[keys.UNDECODABLE])} ({share})"),
-        ("gray in the source", percent(ingestion[keys.GRAY_FRACTION])),
+        ("stored", byte_size(sum(ingestion.record_bytes.values()))),
+        ("exact duplicates left out", significant(ingestion.duplicates)),
+        ("same pixels under two labels", significant(ingestion.label_conflicts)),
+        ("images of train that look like one of test", significant(ingestion.near_duplicates)),
+        ("files that are no usable image", f"{significant(ingestion.undecodable)} ({share})"),
+        ("gray in the source", percent(ingestion.gray_fraction)),
     ]
-    balance = _balance(ingestion[keys.CLASSES].get(records.TRAIN, {}))
+    balance = _balance(ingestion.classes.get(records.TRAIN, {}))
     return facts + ([("largest to smallest train class", balance)] if balance else [])
 
 
@@ -136,17 +133,17 @@ def window_table(window: Mapping[str, Any]) -> Window:
     return Window(["trained on", *totals], rows, facts)
 
 
-def refused_files(quarantine: Sequence[Mapping[str, Any]], limit: int) -> list[RefusedFiles]:
+def refused_files(quarantine: Sequence[QuarantineEntry], limit: int) -> list[RefusedFiles]:
     """The quarantine by reason, most frequent first, at most ``limit`` files of each."""
-    by_reason: dict[str, list[Mapping[str, Any]]] = {}
+    by_reason: dict[str, list[QuarantineEntry]] = {}
     for entry in quarantine:
-        by_reason.setdefault(entry[keys.REASON], []).append(entry)
+        by_reason.setdefault(entry.reason, []).append(entry)
     groups = [_group(reason, entries, limit) for reason, entries in by_reason.items()]
     return sorted(groups, key=lambda group: -group.count)
 
 
-def _group(reason: str, entries: Sequence[Mapping[str, Any]], limit: int) -> RefusedFiles:
-    files = [(str(entry[keys.PATH]), str(entry[keys.MESSAGE])) for entry in entries[:limit]]
+def _group(reason: str, entries: Sequence[QuarantineEntry], limit: int) -> RefusedFiles:
+    files = [(entry.path, entry.message) for entry in entries[:limit]]
     return RefusedFiles(reason.replace("_", " "), len(entries), files, len(entries) - len(files))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from components.contracts import ingestion_record, pretraining_record
+from components.contracts import pretraining_record
 from components.contracts.evidence import ProbeReport, VerdictReport
 from components.report import baselines_section, calibration_section, data_section, pretraining_section, results_section
 from components.report.changes import Changes, Words, changes
@@ -151,7 +151,7 @@ def _no_changes(verdict: VerdictReport) -> str:
 
 
 def _tiles(record: RunRecord, costs: list[StepCost]) -> list[Tile]:
-    counts = record.ingestion[ingestion_record.RECORDS]
+    counts = record.ingestion.records
     parts = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     seconds = sum(cost.seconds for cost in costs)
     speed = record.pretraining[pretraining_record.IMAGES_PER_SECOND]

@@ -13,6 +13,7 @@ import pydantic
 from components.contracts import artifact_files, stored_predictions
 from components.contracts.baseline_record import BaselinesReport
 from components.contracts.evidence import ProbeReport, VerdictReport
+from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry, parse_quarantine
 from components.contracts.record_files import RecordError, record, record_from_bytes
 from components.contracts.stored_predictions import StoredPredictions
 
@@ -63,8 +64,8 @@ class RunRecord:
     push: Mapping[str, Any]  # contracts.push_record: push.json
     pretraining: Mapping[str, Any]  # contracts.pretraining_record: pretraining.json
     view_grid: bytes  # PNG: views as the encoder saw them
-    ingestion: Mapping[str, Any]  # contracts.ingestion_record: ingestion_summary.json
-    quarantine: tuple[Mapping[str, Any], ...]  # contracts.ingestion_record: files that were refused
+    ingestion: IngestionSummary
+    quarantine: tuple[QuarantineEntry, ...]
     drift: Mapping[str, Any]  # contracts.drift_record: drift.json
     views: Mapping[str, Any]  # contracts.views_record: views_summary.json
     tuning: Mapping[str, Any] | None = None  # contracts.tuning_record: tuning.json; None: the Tuner is off
@@ -107,8 +108,8 @@ def read_run(read: ReadBytes, trace: Trace) -> RunRecord:
         push=json_of(PUSHED_MODEL, artifact_files.PUSH_FILE),
         pretraining=json_of(PRETRAINED_MODEL, artifact_files.PRETRAINING_FILE),
         view_grid=bytes_of(PRETRAINED_MODEL, artifact_files.VIEW_GRID_FILE),
-        ingestion=json_of(EXAMPLES, artifact_files.INGESTION_SUMMARY_FILE),
-        quarantine=_lines(bytes_of(EXAMPLES, artifact_files.QUARANTINE_FILE)),
+        ingestion=record_of(IngestionSummary, EXAMPLES, artifact_files.INGESTION_SUMMARY_FILE),
+        quarantine=_quarantine(read, _path(trace, EXAMPLES, artifact_files.QUARANTINE_FILE)),
         drift=json_of(DRIFT, artifact_files.DRIFT_FILE),
         views=json_of(VIEWS, artifact_files.VIEWS_SUMMARY_FILE),
         tuning=json_of(TUNER_RESULTS, artifact_files.TUNING_FILE) if TUNER_RESULTS in trace.folders else None,
@@ -140,6 +141,10 @@ def _predictions(read: ReadBytes, path: str) -> StoredPredictions:
     return stored_predictions.from_bytes(_bytes(read, path), path)
 
 
+def _quarantine(read: ReadBytes, path: str) -> tuple[QuarantineEntry, ...]:
+    return parse_quarantine(_bytes(read, path).decode("utf-8").split("\n"), path)
+
+
 def _json(read: ReadBytes, path: str) -> Mapping[str, Any]:
     try:
         value = json.loads(_bytes(read, path))
@@ -148,8 +153,3 @@ def _json(read: ReadBytes, path: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise RecordError(f"{path}: expected a JSON object, found {type(value).__name__}")
     return value
-
-
-def _lines(content: bytes) -> tuple[Mapping[str, Any], ...]:
-    """The objects in a file with one per line, in order."""
-    return tuple(json.loads(line) for line in content.decode("utf-8").split("\n") if line.strip())

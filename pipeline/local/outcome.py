@@ -5,9 +5,10 @@ import os
 import pathlib
 from collections.abc import Mapping
 
-from components.contracts import artifact_files, ingestion_record
+from components.contracts import artifact_files
 from components.contracts.evidence import CheckName, FeatureKind, ProbeReport, Verdict, VerdictReport
-from components.contracts.files import read_bytes, read_json
+from components.contracts.files import read_bytes
+from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.record_files import read_record
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
@@ -55,9 +56,8 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
     """Collect the outcome from the artifacts of a finished run and copy its report to ``workdir.report``."""
     blessing = results["Gate"].output("blessing")
     verdict = read_record(VerdictReport, os.path.join(blessing.uri, artifact_files.VERDICT_FILE))
-    ingestion = read_json(
-        os.path.join(results["ImageExampleGen"].output("examples").uri, artifact_files.INGESTION_SUMMARY_FILE)
-    )
+    examples = results["ImageExampleGen"].output("examples")
+    ingestion = read_record(IngestionSummary, os.path.join(examples.uri, artifact_files.INGESTION_SUMMARY_FILE))
     report = os.path.join(results["Report"].output("report").uri, artifact_files.REPORT_FILE)
     workdir.report.write_bytes(read_bytes(report))
     probe_report = results["LinearProbe"].output("probe_report")
@@ -67,7 +67,7 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
         reason=reason,
         probe=read_record(ProbeReport, os.path.join(probe_report.uri, artifact_files.PROBE_FILE)),
         test_split="; ".join(check.text for check in verdict.checks if check.name is CheckName.EARLIER_BLESSINGS),
-        warnings=(*ingestion[ingestion_record.WARNINGS], *verdict.warnings),
+        warnings=(*ingestion.warnings, *verdict.warnings),
         model=model,
         report=str(workdir.report),
     )

@@ -14,6 +14,8 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
+from components.contracts.configuration import to_mapping
+from components.contracts.ingestion_record import NearDuplicate
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decoding.refusals import Reason, Refusal
 from components.ingestion.near_duplicates import HASH_BITS, bands_of, find_pairs
@@ -156,8 +158,8 @@ class FinishBucket(beam.DoFn):
         for row, copy in enumerate(load_copies(self._reader.read(resolved.copies))):
             if row in nearest:
                 bits, path = nearest[row]
-                pair = {"path": copy.path, "split": copy.split, "test_path": path, "bits": bits}
-                lines.append(json.dumps(pair) + "\n")
+                pair = NearDuplicate(path=copy.path, split=copy.split, test_path=path, bits=bits)
+                lines.append(json.dumps(to_mapping(pair)) + "\n")
                 if removes:
                     yield TaggedOutput("refused", _near_duplicate(copy, path, bits))
                     continue

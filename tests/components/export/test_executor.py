@@ -14,6 +14,7 @@ from components.contracts import artifact_files, artifacts, configuration, signa
 from components.contracts.code_digest import code_digest
 from components.contracts.evidence import Check, CheckName, FeatureKind, SplitCounts, SplitUse, Verdict
 from components.contracts.images import ImageConfig
+from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.record_files import write_record
 from components.export import registry
 from components.export.component import Pusher
@@ -25,7 +26,25 @@ from tests.components.evidence_records import make_features, make_fraction, make
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 
-INGESTION = {"root": "/images", "content_digest": "c" * 64, "records": {"train": 900, "test": 332}, "seconds": 3.0}
+INGESTION = IngestionSummary(
+    root="/images",
+    source="image_folder",
+    content_digest="c" * 64,
+    shards={"train": 4, "test": 4},
+    warnings=(),
+    near_duplicate_pairs=(),
+    seconds=3.0,
+    records={"train": 900, "test": 332},
+    record_bytes={"train": 9000, "test": 3320},
+    classes={"train": {"cat": 900}, "test": {"cat": 332}},
+    refused={},
+    undecodable=0,
+    undecodable_fraction=0.0,
+    duplicates=0,
+    label_conflicts=0,
+    near_duplicates=0,
+    gray_fraction=0.0,
+)
 PRETRAINING = {
     "settings": {"method": "byol", "total_steps": 70},
     "config": {"epochs": 7},
@@ -82,14 +101,16 @@ class Workplace:
     def evidence(self) -> dict:
         """The artifacts whose content goes with a version, each with its one file that is read."""
         contents = {
-            "examples": (standard_artifacts.Examples, artifact_files.INGESTION_SUMMARY_FILE, INGESTION),
             "pretrained_model": (
                 standard_artifacts.Model,
                 f"Format-Serving/{artifact_files.PRETRAINING_FILE}",
                 PRETRAINING,
             ),
         }
-        found = {}
+        examples = standard_artifacts.Examples()
+        examples.uri = str(self.root / "examples")
+        write_record(f"{examples.uri}/{artifact_files.INGESTION_SUMMARY_FILE}", INGESTION)
+        found = {"examples": [examples]}
         for name, (kind, file, content) in contents.items():
             artifact = kind()
             artifact.uri = str(self.root / name)

@@ -91,7 +91,7 @@ def test_runs_in_a_pipeline_and_comes_from_the_cache(make_files, tmp_path, monke
     summary = json.loads((uri / artifact_files.INGESTION_SUMMARY_FILE).read_text())
     assert values[artifact_files.CONTENT_DIGEST] == summary["content_digest"]
     assert values[artifact_files.SECONDS] > 0
-    assert values["bytes_train"] == summary["bytes"]["train"] > 0
+    assert values["bytes_train"] == summary["record_bytes"]["train"] > 0
     assert summary["root"] == str(root / "span-7")
 
     (root / "span-7/train/a/9.png").write_bytes((root / "span-7/train/a/0.png").read_bytes())

@@ -19,6 +19,8 @@ from PIL import Image
 
 from components.contracts import artifact_files, records
 from components.contracts.images import Color, ImageConfig
+from components.contracts.ingestion_record import IngestionSummary, NearDuplicate
+from components.contracts.record_files import read_record
 from components.ingestion import staging, work_order
 from components.ingestion.beam import decoding, transforms
 from components.ingestion.config import IngestionConfig, NearDuplicates, StoredFormat
@@ -93,10 +95,10 @@ def test_rows_in_rows_out(ingested, make_photo):
         label = name.split("/")[1].encode() if not name.startswith("unlabeled") else None
         assert values.get(records.LABEL) == label
     assert found == {"train": {}, "test": {}, "unlabeled": {}}
-    assert summary["records"] == {"train": 11, "test": 4, "unlabeled": 3}
-    assert summary["classes"] == {"train": {"cat": 6, "dog": 5}, "test": {"cat": 2, "dog": 2}}
-    assert summary["warnings"] == []
-    assert json.loads((output / artifact_files.INGESTION_SUMMARY_FILE).read_text()) == summary
+    assert summary.records == {"train": 11, "test": 4, "unlabeled": 3}
+    assert summary.classes == {"train": {"cat": 6, "dog": 5}, "test": {"cat": 2, "dog": 2}}
+    assert summary.warnings == ()
+    assert read_record(IngestionSummary, str(output / artifact_files.INGESTION_SUMMARY_FILE)) == summary
     assert sorted(os.listdir(output)) == [
         "Split-test", "Split-train", "Split-unlabeled",
         artifact_files.INGESTION_SUMMARY_FILE, artifact_files.NEAR_DUPLICATES_FILE, artifact_files.QUARANTINE_FILE,
@@ -137,12 +139,12 @@ def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
         "train/cat/README.md": "UnidentifiedImageError",
         "train/cat/cut.png": "OSError",
     }
-    assert summary["refused"] == {reason: list(reasons.values()).count(reason) for reason in set(reasons.values())}
+    assert summary.refused == {reason: list(reasons.values()).count(reason) for reason in set(reasons.values())}
     assert set(read(tmp_path / "out", "train")) == {name for name in FOLDERS if name.startswith("train")} - {
         "train/cat/1.png"
     }
     assert set(read(tmp_path / "out", "test")) == {name for name in FOLDERS if name.startswith("test")}
-    assert len(summary["warnings"]) == 4 + 1
+    assert len(summary.warnings) == 4 + 1
     counters = {
         counter.key.metric.name: counter.committed
         for counter in pipelines[0].result.metrics().query()["counters"]
@@ -183,7 +185,7 @@ def test_what_may_not_be_read_is_left_out(ingested, make_files):
         "train/cat/gone.png": ("broken_link", "FileNotFoundError", "No such file or directory"),
         "unlabeled/": ("unreadable", "PermissionError", "folder: Permission denied"),
     }
-    assert summary["records"] == {"train": 10, "test": 4}
+    assert summary.records == {"train": 10, "test": 4}
 
 
 def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeypatch):
@@ -195,16 +197,16 @@ def test_output_depends_on_neither_order_nor_place(make_files, tmp_path, monkeyp
     monkeypatch.setattr(transforms, "read_portions", lambda *found: reversed(list(listed(*found))))
     second = run(root, tmp_path / "second")
     assert contents(tmp_path / "first") == contents(tmp_path / "second")
-    assert first["content_digest"] == second["content_digest"]
-    assert first["records"]["train"] + first["records"]["test"] == 120
-    assert 8 < first["records"]["test"] < 44  # 24 expected, 4.5 standard deviations
+    assert first.content_digest == second.content_digest
+    assert first.records["train"] + first.records["test"] == 120
+    assert 8 < first.records["test"] < 44  # 24 expected, 4.5 standard deviations
 
 
 def test_shards_are_named_filled_and_shuffled(make_files, tmp_path):
     seeds = {f"train/{name}/{index}.png": f"{name} {index}" for name in ("a", "b") for index in range(60)}
     seeds |= {f"test/{name}/0.png": name for name in ("a", "b")}
     summary = run(make_files(seeds), tmp_path / "out")
-    assert summary["shards"] == {"train": 4, "test": 1}
+    assert summary.shards == {"train": 4, "test": 1}
     names = sorted(path.name for path in (tmp_path / "out/Split-train").iterdir())
     assert names == [f"data_tfrecord-{index:05d}-of-00004.gz" for index in range(4)]
     labels = [path.split("/")[1] for path in read(tmp_path / "out", "train")]
@@ -223,7 +225,7 @@ def test_image_bytes_pass_no_shuffle(make_files, tmp_path, monkeypatch):
     monkeypatch.setattr(execution.GroupingBuffer, "append", count)
     seeds = {f"{name}/{index}.png": f"{name} {index}" for name in "ab" for index in range(100)}
     summary = run(make_files(seeds, size=(100, 80)), tmp_path / "out")
-    stored = sum(summary["bytes"].values()) / 200
+    stored = sum(summary.record_bytes.values()) / 200
     assert stored > 4000
     assert 0 < sum(passed) / 200 < 400
 
@@ -331,16 +333,16 @@ def test_too_many_bad_files(make_files, tmp_path):
 
 def test_gray_images_where_rgb_is_configured(make_files, tmp_path):
     summary = run(make_files(FOLDERS, gray=True), tmp_path / "out")
-    assert summary["warnings"] == [
+    assert summary.warnings == (
         "All 18 images are gray, but image.color is rgb: the encoder gets three equal channels. "
-        "Set image.color to gray to spare the work."
-    ]
-    assert summary["gray_fraction"] == 1
+        "Set image.color to gray to spare the work.",
+    )
+    assert summary.gray_fraction == 1
 
 
 def test_gray_config(make_files, tmp_path):
     summary = run(make_files(FOLDERS, gray=True), tmp_path / "out", color=Color.GRAY)
-    assert summary["warnings"] == []
+    assert summary.warnings == ()
     for values in read(tmp_path / "out", "train").values():
         assert Image.open(io.BytesIO(values[records.IMAGE])).mode == "L"
 
@@ -356,7 +358,7 @@ def test_cifar(tmp_path):
     (tmp_path / "data/batches.meta.txt").write_text("cat\ndog\n")
     config = IngestionConfig(source="cifar_binary")
     summary = run(tmp_path / "data", tmp_path / "out", config)
-    assert summary["classes"] == {"train": {"cat": 20, "dog": 19}, "test": {"cat": 5, "dog": 4}}
+    assert summary.classes == {"train": {"cat": 20, "dog": 19}, "test": {"cat": 5, "dog": 4}}
     assert quarantine(tmp_path / "out") == {"data_batch_1.bin#39": "duplicate", "test_batch.bin#9": "duplicate"}
     raw = (tmp_path / "data/data_batch_1.bin").read_bytes()[3073 * 7 + 1 : 3073 * 8]
     expected = np.frombuffer(raw, np.uint8).reshape(3, 32, 32).transpose(1, 2, 0)
@@ -389,9 +391,9 @@ def test_groups_are_on_one_side(make_files, tmp_path, monkeypatch):
     assert sides[1] == {False}
     left_out = {path for path, reason in quarantine(tmp_path / "out").items() if reason == "test_without_label"}
     assert left_out == {f"{index}.png" for index in range(0, 120, 7) if sides.get(index % 20) == {True}}
-    assert summary["records"]["train"] > 50
-    assert summary["records"]["test"] > 12
-    assert summary["records"]["unlabeled"] > 5
+    assert summary.records["train"] > 50
+    assert summary.records["test"] > 12
+    assert summary.records["unlabeled"] > 5
 
 
 @pytest.mark.parametrize("mode", list(NearDuplicates))
@@ -414,20 +416,20 @@ def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkey
     summary = run(root, tmp_path / "out", config)
     removed = {path: "near_duplicate" for path in pairs} if mode is NearDuplicates.REMOVE_FROM_TRAIN else {}
     assert quarantine(tmp_path / "out") == removed
-    assert summary["records"]["train"] == 24 + 3 + 1 - (3 if removed else 0)
-    assert summary["records"]["test"] == 24 + 1
-    assert ("unlabeled" in summary["records"]) == (not removed)
+    assert summary.records["train"] == 24 + 3 + 1 - (3 if removed else 0)
+    assert summary.records["test"] == 24 + 1
+    assert ("unlabeled" in summary.records) == (not removed)
     assert set(read(tmp_path / "out", "train")).isdisjoint(removed)
     if mode is NearDuplicates.OFF:
-        assert (summary["near_duplicates"], summary["warnings"]) == (0, [])
+        assert (summary.near_duplicates, summary.warnings) == (0, ())
         assert not (tmp_path / "out" / artifact_files.NEAR_DUPLICATES_FILE).exists()
         return
     lines = (tmp_path / "out" / artifact_files.NEAR_DUPLICATES_FILE).read_text().splitlines()
-    found = [json.loads(line) for line in lines]
-    assert {pair["path"]: pair["test_path"] for pair in found} == pairs
-    assert all(pair["bits"] <= 6 and pair["split"] in ("train", "unlabeled") for pair in found)
-    assert (summary["near_duplicates"], summary["near_duplicate_pairs"]) == (4, found)
-    [warning] = summary["warnings"]
+    found = [NearDuplicate(**json.loads(line)) for line in lines]
+    assert {pair.path: pair.test_path for pair in found} == pairs
+    assert all(pair.bits <= 6 and pair.split in ("train", "unlabeled") for pair in found)
+    assert (summary.near_duplicates, summary.near_duplicate_pairs) == (4, tuple(found))
+    [warning] = summary.warnings
     assert warning.startswith("Images of train or unlabeled that look like one of test: 4, ")
 
 
@@ -466,8 +468,8 @@ def test_a_manifest_goes_on_past_bad_files(make_files, tmp_path):
         "images/3.png": "label_conflict",  # twice, as b and as a
         "images/4.png": "duplicate",
     }
-    assert summary["refused"]["label_conflict"] == 2
-    assert summary["records"] == {"train": 15, "test": 4}
+    assert summary.refused["label_conflict"] == 2
+    assert summary.records == {"train": 15, "test": 4}
 
 
 @pytest.fixture
@@ -500,7 +502,7 @@ def test_a_worker_opens_source_and_class_names_once(tmp_path, make_image_example
     monkeypatch.setattr("components.ingestion.planning._IMAGES_PER_PORTION", 1)
     config = dataclasses.replace(CONFIG, source="tfrecord", class_names_file="names.txt")
     summary = run(tmp_path / "data", tmp_path / "out", config)
-    assert summary["classes"]["train"] == {"cat": 8, "dog": 8}
+    assert summary.classes["train"] == {"cat": 8, "dog": 8}
     assert (process.call_count, source.call_count, class_names.call_count) == (6, 1, 1)
 
 
@@ -513,7 +515,7 @@ def test_a_source_that_does_not_know_how_many_images_it_has(tmp_path, make_image
             writer.write(b"")  # an example without features
     config = dataclasses.replace(CONFIG, source="tfrecord")
     summary = run(tmp_path / "data", tmp_path / "out", config)
-    assert summary["records"] == {"train": 30, "test": 6}
+    assert summary.records == {"train": 30, "test": 6}
     assert quarantine(tmp_path / "out") == {"train.tfrecord#30": "empty_file", "test.tfrecord#6": "empty_file"}
     content = (tmp_path / "data/train.tfrecord").read_bytes()
     (tmp_path / "data/train.tfrecord").write_bytes(content[:-5])
@@ -535,6 +537,6 @@ def test_a_remote_root_gives_the_same_records(ingested, tmp_path, in_memory):
     address = in_memory(root)
     remote = run(address, tmp_path / "remote")
     assert contents(tmp_path / "remote") == contents(clean)
-    assert remote["content_digest"] == summary["content_digest"]
+    assert remote.content_digest == summary.content_digest
     with pytest.raises(SourceError, match="data root memory://nothing: no file in it"):
         run("memory://nothing", tmp_path / "nothing")

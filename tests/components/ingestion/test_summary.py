@@ -19,6 +19,15 @@ from components.ingestion.summary import (
 )
 
 CONFIG = IngestionConfig()
+FACTS = {
+    "root": "r",
+    "source": "image_folder",
+    "content_digest": "d",
+    "shards": {"train": 1, "test": 1},
+    "warnings": ("w",),
+    "near_duplicate_pairs": (),
+    "seconds": 1.5,
+}
 
 
 def tally(channels=3, **images):
@@ -151,7 +160,7 @@ def test_near_duplicates_that_are_kept_have_a_warning():
     assert sentence.startswith("Images of train or unlabeled that look like one of test: 5, kept. Set ")
     removing = IngestionConfig(near_duplicates=NearDuplicates.REMOVE_FROM_TRAIN)
     assert warnings(counted, [], removing, Color.RGB) == []
-    assert summarize(counted, {}, {})["near_duplicates"] == 5
+    assert summarize(counted, {}, **FACTS).near_duplicates == 5
 
 
 def test_a_class_without_test_images_is_told():
@@ -160,14 +169,14 @@ def test_a_class_without_test_images_is_told():
 
 
 def test_summary():
-    summary = summarize(tally(**GOOD), count_reasons(refusals(corrupt=2, duplicate=1, also_in_test=1)), {"root": "r"})
-    assert summary["root"] == "r"
-    assert summary["records"] == {"train": 10, "test": 4}
-    assert summary["classes"] == {"train": {"cat": 5, "dog": 5}, "test": {"cat": 2, "dog": 2}}
-    assert summary["refused"] == {"corrupt": 2, "duplicate": 1, "also_in_test": 1}
-    assert (summary["undecodable"], summary["duplicates"], summary["label_conflicts"]) == (2, 2, 0)
-    assert summary["undecodable_fraction"] == 2 / 18
-    assert summary["gray_fraction"] == 0
+    summary = summarize(tally(**GOOD), count_reasons(refusals(corrupt=2, duplicate=1, also_in_test=1)), **FACTS)
+    assert (summary.root, summary.shards, summary.warnings) == ("r", {"train": 1, "test": 1}, ("w",))
+    assert summary.records == {"train": 10, "test": 4}
+    assert summary.classes == {"train": {"cat": 5, "dog": 5}, "test": {"cat": 2, "dog": 2}}
+    assert summary.refused == {"corrupt": 2, "duplicate": 1, "also_in_test": 1}
+    assert (summary.undecodable, summary.duplicates, summary.label_conflicts) == (2, 2, 0)
+    assert summary.undecodable_fraction == 2 / 18
+    assert summary.gray_fraction == 0
 
 
 def test_every_reason_has_a_place():

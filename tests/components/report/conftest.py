@@ -10,6 +10,7 @@ from PIL import Image
 
 from components.contracts import drift_record, push_record, tuning_record, window_record
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
+from components.contracts.configuration import from_mapping
 from components.contracts.evidence import (
     Calibration,
     CalibrationBin,
@@ -24,6 +25,7 @@ from components.contracts.evidence import (
     Verdict,
     VerdictReport,
 )
+from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry
 from components.contracts.stored_predictions import Pictures, StoredPredictions
 from components.report.run_record import RunRecord, Trace
 from tests.components import evidence_records
@@ -154,12 +156,15 @@ def make_verdict() -> VerdictReport:
     )
 
 
-def make_ingestion() -> dict:
-    return {
+def make_ingestion() -> IngestionSummary:
+    values = {
         "root": "/images",
+        "source": "image_folder",
+        "shards": {"train": 1, "test": 1},
+        "seconds": 3.0,
         "content_digest": "d" * 64,
         "records": {"train": 60, "test": 12},
-        "bytes": {"train": 6000, "test": 1200},
+        "record_bytes": {"train": 6000, "test": 1200},
         "classes": {"train": {"cat": 30, "dog": 20, HOSTILE: 10}, "test": {"cat": 4, "dog": 4, HOSTILE: 4}},
         "refused": {"truncated": 1, "duplicate": 3},
         "undecodable": 1,
@@ -174,6 +179,7 @@ def make_ingestion() -> dict:
         "gray_fraction": 0.25,
         "warnings": ["1 file could not be read as an image"],
     }
+    return from_mapping(IngestionSummary, values, "test")
 
 
 def make_drift() -> dict:
@@ -283,8 +289,12 @@ def make_view_grid() -> bytes:
 
 
 def make_record() -> RunRecord:
-    quarantine = [{"path": f"dog/{index}.png", "reason": "duplicate", "message": "as dog/9.png"} for index in range(3)]
-    quarantine.append({"path": '<img src=x onerror="alert(1)">.png', "reason": "truncated", "message": "ends early"})
+    refused = [(f"dog/{index}.png", "duplicate", "", "as dog/9.png") for index in range(3)]
+    refused.append(('<img src=x onerror="alert(1)">.png', "truncated", "OSError", "ends early"))
+    quarantine = [
+        QuarantineEntry(path=path, reason=reason, error=error, message=message)
+        for path, reason, error, message in refused
+    ]
     return RunRecord(
         verdict=make_verdict(),
         probe=make_probe(),
@@ -310,7 +320,9 @@ def make_earlier_record() -> RunRecord:
     verdict = dataclasses.replace(record.verdict, verdict=Verdict.BLESSED, reason="it was the first")
     recalls = {"cat": 0.75, "dog": 0.5, HOSTILE: 1.0}
     probe = with_encoder(make_probe(), accuracy=10 / 12, class_recall=recalls)
-    ingestion = {**record.ingestion, "content_digest": "0" * 64, "records": {"train": 50, "test": 12}, "refused": {}}
+    ingestion = dataclasses.replace(
+        record.ingestion, content_digest="0" * 64, records={"train": 50, "test": 12}, refused={}
+    )
     pretraining = {**record.pretraining, "history": record.pretraining["history"][:3]}
     settings = {"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.5}, "old": 1}
     trace = dataclasses.replace(

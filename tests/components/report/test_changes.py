@@ -35,8 +35,8 @@ def test_data_that_differs_is_listed(record, earlier_record):
         ("left out: duplicate", "0", "3"),
     ]
     assert found.data_note == "The images differ. Both models were measured on the same 12 test images."
-    counts = {**record.ingestion["classes"], "train": {"cat": 31, "dog": 20, HOSTILE: 10}}
-    more = dataclasses.replace(record, ingestion={**record.ingestion, "classes": counts})
+    counts = {**record.ingestion.classes, "train": {"cat": 31, "dog": 20, HOSTILE: 10}}
+    more = dataclasses.replace(record, ingestion=dataclasses.replace(record.ingestion, classes=counts))
     assert compare(record, more).data == [("images of cat, train", "30", "31")]
     assert compare(record, more).data_note.startswith("The ingested images are the same.")
 

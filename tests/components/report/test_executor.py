@@ -1,5 +1,6 @@
 """The Report step on artifacts as the other steps write them."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -49,7 +50,6 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
     model = tmp_path / "pretrained_model" / "Format-Serving"
     model.mkdir()
     for path, content in (
-        (tmp_path / "examples" / artifact_files.INGESTION_SUMMARY_FILE, record.ingestion),
         (tmp_path / "drift" / artifact_files.DRIFT_FILE, record.drift),
         (tmp_path / "window" / artifact_files.WINDOW_FILE, record.window),
         (tmp_path / "views" / artifact_files.VIEWS_SUMMARY_FILE, record.views),
@@ -60,7 +60,8 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
         path.write_text(json.dumps(content))
     write_record(str(tmp_path / "probe_report" / artifact_files.PROBE_FILE), record.probe)
     write_record(str(tmp_path / "blessing" / artifact_files.VERDICT_FILE), record.verdict)
-    lines = "".join(json.dumps(entry) + "\n" for entry in record.quarantine)
+    write_record(str(tmp_path / "examples" / artifact_files.INGESTION_SUMMARY_FILE), record.ingestion)
+    lines = "".join(json.dumps(dataclasses.asdict(entry)) + "\n" for entry in record.quarantine)
     (tmp_path / "examples" / artifact_files.QUARANTINE_FILE).write_text(lines)
     (model / artifact_files.VIEW_GRID_FILE).write_bytes(record.view_grid)
     found["blessing"].set_string_custom_property(artifact_files.VERDICT, "blessed")

@@ -125,7 +125,7 @@ def test_every_case_goes_through_the_workers_or_into_quarantine(tmp_path, count)
         for serialized in read_records(str(path)):
             features = tf.train.Example.FromString(serialized).features.feature
             kept.add(features[records.PATH].bytes_list.value[0].decode())
-    assert sum(summary["records"].values()) == len(kept) > count / 20
+    assert sum(summary.records.values()) == len(kept) > count / 20
     assert len(quarantined) + len(kept) == count
     assert {entry["path"] for entry in quarantined} | kept == names
     assert all(entry["reason"] and entry["message"] for entry in quarantined)
