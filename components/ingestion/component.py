@@ -28,7 +28,7 @@ class ImageExampleGenSpec(standard_component_specs.FileBasedExampleGenSpec):
 
 
 class ImageExampleGen(component.FileBasedExampleGen):
-    """Reads images, refuses what is none, removes duplicates, splits by pixel digest, and stores the rest in shards.
+    """Reads images, refuses other files, removes duplicates, splits by pixel digest, and stores the rest in shards.
 
     Outputs:
         examples: standard ``Examples`` (gzipped TFRecords of tf.Example, see ``contracts.records``), with

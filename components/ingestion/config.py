@@ -13,27 +13,27 @@ from components.ingestion.reading import sources
 
 # Pillow itself refuses above twice its MAX_IMAGE_PIXELS; a higher limit of ours would be no limit.
 _PILLOW_PIXEL_LIMIT = 178_956_970
-# Settings in which spans of one series may differ: which is read, when the step fails, how the files are cut.
+# Settings in which spans of one series may differ: which span is read, when the step fails, how files are cut.
 NOT_OF_A_SERIES = ("span", "max_undecodable_fraction", "min_images_per_class", "shard_bytes", "min_shards")
 _SPAN_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(:[1-9][0-9]*)?\}|\{(YYYY|MM|DD)\}")
 
 
 class CifarLabel(str, enum.Enum):
-    """Which of the two labels of CIFAR-100 is the class: one of 100, or one of 20."""
+    """Which label of CIFAR-100 is the class: the fine one (of 100) or the coarse one (of 20)."""
 
     FINE = "fine"
     COARSE = "coarse"
 
 
 class ValidationPart(str, enum.Enum):
-    """The split that becomes of what a source calls validation; the probe holds out a part of train for itself."""
+    """The split of what a source calls validation; the probe holds out a part of train for itself."""
 
     TRAIN = "train"
     TEST = "test"
 
 
 class NearDuplicates(str, enum.Enum):
-    """What is done about images of train or unlabeled that look like one of test."""
+    """What to do with images of train or unlabeled that look like one of test."""
 
     REPORT = "report"
     REMOVE_FROM_TRAIN = "remove_from_train"
@@ -50,7 +50,7 @@ class StoredFormat(str, enum.Enum):
 
 @configuration
 class ManifestConfig:
-    """Where a manifest lies and how its columns are called."""
+    """Where a manifest is and what its columns are called."""
 
     file: str = Field(
         default="manifest.csv", min_length=1, description="below the data root; .csv, .tsv, .jsonl, .ndjson or .parquet"
@@ -65,7 +65,7 @@ class ManifestConfig:
 
 @configuration
 class TFRecordConfig:
-    """Which TFRecord files are read and how the features of their tf.Examples are called."""
+    """Which TFRecord files are read and what the features of their tf.Examples are called."""
 
     files: str = Field(default="*.tfrecord*", min_length=1, description="pattern of the file names, in any folder")
     image: str = Field(default="image", min_length=1, description="bytes feature: an encoded image")
@@ -99,7 +99,7 @@ class IngestionConfig:
     """What ImageExampleGen needs to know."""
 
     source: str = Field(
-        default="image_folder", description="layout of the data root: a file in components/ingestion/sources"
+        default="image_folder", description="layout of the data root: a file in ingestion/reading/sources"
     )
     span_pattern: str = Field(
         default="",

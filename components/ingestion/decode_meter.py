@@ -1,4 +1,4 @@
-"""Counts decoded images over all threads of a process and reports the progress now and then."""
+"""Counts decoded images over all threads of a process and reports the progress every two seconds."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ _lock = threading.Lock()
 
 
 class DecodeMeter:
-    """Progress of one run in this process; on several workers each reports its own part."""
+    """Progress of one run in this process. Each worker process reports its own part."""
 
     @classmethod
     def of(cls, run: str, total: int) -> "DecodeMeter":

@@ -1,7 +1,7 @@
 """Decides, before anything runs, which span is read and whether its files changed since the last run.
 
-TFX's own driver looks at the folders only, without recursion, and at times in whole seconds; this one fingerprints
-every file that the source reads.
+TFX's own driver looks only at the top folder and at modification times in whole seconds; this one takes the
+fingerprint of every file that the source reads.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from components.ingestion.reading.plug_ins import open_source
 
 
 class ImageInputProcessor(input_processor.FileBasedInputProcessor):
-    """TFX's resolution of spans, versions and dates, with a fingerprint of the source's own."""
+    """Resolves spans, versions and dates as TFX does, but takes the fingerprint from the source."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class ImageInputProcessor(input_processor.FileBasedInputProcessor):
         [self._split] = splits
 
     def resolve_span_and_version(self) -> tuple[int, int | None]:
-        """The span to read, 0 where there are none, and its latest version, None where there are none.
+        """The span to read, 0 if there are none, and its latest version, None if there are none.
 
         Raises:
             SourceError: no folder below the data root fits the pattern.
@@ -67,7 +67,7 @@ class ImageInputProcessor(input_processor.FileBasedInputProcessor):
 
 
 class ImageExampleGenDriver(driver.FileBasedDriver):
-    """Driver of ImageExampleGen; what it finds out goes into the cache key."""
+    """Driver of ImageExampleGen; span, version and fingerprint go into the cache key."""
 
     def resolve_exec_properties(
         self,
@@ -75,9 +75,9 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Makes input pattern and range from the config, which may come with the run; adds what is found.
+        """Derive input pattern and range from the config, which may be a run-time parameter.
 
-        That is span, version and fingerprint, and the pattern with them filled in.
+        Adds span, version and fingerprint, and the pattern with them filled in.
         """
         self._config = from_json(IngestionConfig, exec_properties[artifact_files.CONFIG], artifact_files.CONFIG)
         # One input split, because the splits of the output follow folders and digests; the pattern is a folder.

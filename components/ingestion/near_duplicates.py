@@ -15,8 +15,8 @@ import numpy as np
 HASH_BITS = 64
 _FREQUENCIES = 8  # per direction
 _REDUCED_SIDE_PX = 32  # a short side of twice as much or more is halved
-_SCALE = 2**12  # of the whole numbers that stand for cosines: all sums stay below 2^53, so they are exact everywhere
-_MIN_AMPLITUDE = 0.25  # of the strongest frequency, in levels of 255 per pixel; less has no structure that could tell
+_SCALE = 2**12  # of cosines rounded to whole numbers: sums stay below 2^53, so they are the same on every machine
+_MIN_AMPLITUDE = 0.25  # of the strongest frequency, in levels of 255 per pixel; below it an image is flat
 _COMPARISONS_AT_ONCE = 2**18
 _BITS_OF_BYTES = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
@@ -28,7 +28,7 @@ def perceptual_hashes(images: Sequence[np.ndarray]) -> list[int | None]:
         images: (h, w, c) uint8 each, RGB or gray, any sizes.
 
     Returns:
-        For each 0 to 2^64 - 1; None where it is so flat that nothing can be told.
+        A hash from 0 to 2^64 - 1 for each image; None if the image is too flat to have one.
 
     Source: Zauner 2010, Implementation and benchmarking of perceptual image hash functions, section 3.2.1.
     """
@@ -55,9 +55,9 @@ def _amplitudes(gray: np.ndarray) -> np.ndarray:
 
 
 def _reduce(gray: np.ndarray) -> np.ndarray:
-    """(h, w) uint8, halved as long as the short side allows; what is left over at the edges is left out.
+    """Halve (h, w) uint8 as long as the short side allows; an odd row or column at the edge is dropped.
 
-    By halves, because OpenCV takes three fifths of the time for them (160 px) that it takes for one whole number.
+    By halves, for which OpenCV has a fast path; ``docs/sources.md`` has the measurement.
     """
     while min(gray.shape) >= 2 * _REDUCED_SIDE_PX:
         height, width = (side // 2 for side in gray.shape)
@@ -77,7 +77,7 @@ class NearPair(NamedTuple):
 
     row: int
     test: int  # row among the test images
-    bits: int  # in how many the hashes differ
+    bits: int  # that differ between the two hashes
 
 
 def bands_of(hashes: np.ndarray, max_bits: int) -> Iterator[np.ndarray]:
@@ -87,13 +87,13 @@ def bands_of(hashes: np.ndarray, max_bits: int) -> Iterator[np.ndarray]:
 
 
 def find_pairs(hashes: np.ndarray, test: np.ndarray, band: int, max_bits: int) -> Iterator[NearPair]:
-    """For each image that shares a band with a test image like it: the test image most like it, or the first of those.
+    """Pair each image with the most similar test image that shares the band; the first of several equally similar ones.
 
     Args:
         hashes: (n,) uint64, of images of train and unlabeled.
         test: (m,) uint64, of test images.
         band: which of the bands to look at, 0 to ``max_bits``.
-        max_bits: hashes that differ in more are of different images.
+        max_bits: images whose hashes differ in more bits are no pair.
     """
     values, test_values = (next(itertools.islice(bands_of(each, max_bits), band, None)) for each in (hashes, test))
     order = np.argsort(test_values, kind="stable")
@@ -111,10 +111,10 @@ def find_pairs(hashes: np.ndarray, test: np.ndarray, band: int, max_bits: int) -
 
 
 def _blocks(counts: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows with something to be compared with, in parts of not too many comparisons.
+    """Rows that have something to be compared with, in blocks that bound the comparisons made at once.
 
     Args:
-        counts: (n,) of comparisons of each row.
+        counts: (n,) how many comparisons each row needs.
     """
     rows = np.flatnonzero(counts)
     if len(rows):

@@ -1,6 +1,6 @@
 """What the workers of an ingestion report to the process that started it; its size does not grow with the images.
 
-Whatever does grow, such as refusals, lies in staging; the report says where.
+Refusals and near-duplicates, whose number does grow, are in staging; the report says where.
 """
 
 from collections.abc import Iterable

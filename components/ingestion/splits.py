@@ -1,7 +1,6 @@
-"""Which copy of an image is kept, in which split and output file: decided by digests and groups alone.
+"""Which copy of an image is kept, and in which split and output file. Digests and groups alone decide.
 
-So the answer is the same in any order and on any number of workers, and neither an image nor a group sits on both sides
-of a split.
+So the order of the images and the number of workers change nothing, and no image or group is on both sides of a split.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from components.ingestion.staging import StagedBytes
 
 _DIGEST_SPACE = 2**64
 _RECORDS_PER_SHARD = 16  # no output file is made for fewer
-# On average, until there are _MAX_BUCKETS: ten million images make 40,000 (some 10 MB). A bucket costs a few files.
+# On average, until there are _MAX_BUCKETS; with ten million images a bucket has 40,000 copies (some 10 MB).
 _COPIES_PER_BUCKET = 256
 _MAX_BUCKETS = 256
 
@@ -26,13 +25,13 @@ class Copy(NamedTuple):
     digest: str  # 64 hex characters
     path: str
     label: str | None
-    split: str | None  # what the source prescribes; None: decided here
+    split: str | None  # that the source prescribes; None: digest or group decide
     group: str | None
     channels: int  # of the source image
     file: str  # where its record lies in staging, see ``staged``
     offset: int
     size: int
-    perceptual_hash: int | None = None  # where near-duplicates are sought; see ``near_duplicates``
+    perceptual_hash: int | None = None  # None if near-duplicates are not sought, or the image is flat
 
     @property
     def staged(self) -> StagedBytes:
@@ -51,7 +50,7 @@ def load_copies(content: bytes) -> list[Copy]:
 
 
 class Resolved(NamedTuple):
-    """What became of all copies of one image."""
+    """The decision about all copies of one image."""
 
     kept: Copy | None  # with its final split
     refusals: list[Refusal]
@@ -60,16 +59,16 @@ class Resolved(NamedTuple):
 def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction: float) -> Resolved:
     """Keep one of the copies of an image, or none.
 
-    - Copies with different labels are all left out: which label is right can't be known.
-    - Copies of groups on both sides of the split are all left out: on either side they would betray a group.
-    - A copy in test is kept before others, so test stays as it was given and train gives way.
-    - A labelled copy is kept before an unlabelled one; then the path decides.
+    - If copies have different labels, all are left out: nobody knows which label is right.
+    - If copies belong to groups on both sides of the split, all are left out: one group would be on the wrong side.
+    - A copy in test comes before others, so test stays as it was given and train gives way.
+    - A labelled copy comes before an unlabelled one; then the path decides.
     - An image of the test side without a label is left out.
 
     Args:
         copies: all copies with one digest, in any order.
-        prescribed: the groups of which the source puts an image into train or test, and that split.
-        test_fraction: part of the labelled images, or of the groups, that goes to test where nothing is prescribed.
+        prescribed: groups to the split, train or test, that the source prescribes for an image of theirs.
+        test_fraction: part of the labelled images, or of the groups, that goes to test if nothing is prescribed.
     """
     sided = [(copy, _side(copy, prescribed, test_fraction)) for copy in copies]
     sided.sort(key=lambda pair: (pair[1] != records.TEST, pair[0].label is None, pair[0].path, pair[0].staged))
@@ -91,7 +90,7 @@ def resolve(copies: Iterable[Copy], prescribed: Mapping[str, str], test_fraction
 
 
 def side_of_group(group: str, prescribed: Mapping[str, str], test_fraction: float) -> str:
-    """Train or test: the side of all images of a group; those without labels belong to unlabeled in place of train."""
+    """Train or test: the side of all images of a group. On the train side, images without a label go to unlabeled."""
     if group in prescribed:
         return prescribed[group]
     return _side_of_digest(hashlib.sha256(group.encode()).hexdigest(), test_fraction)
@@ -108,7 +107,7 @@ def _side_of_digest(digest: str, test_fraction: float) -> str:
 
 
 def _is_binding(copy: Copy, side: str | None) -> bool:
-    """Whether the image may be on no other side; a test image without a label is left out and so binds nothing."""
+    """Whether the image must be on this side; a test image without a label is left out, so it may not decide."""
     return copy.group is not None or (side == records.TEST and copy.label is not None)
 
 
@@ -155,28 +154,28 @@ def _all_out(copies: list[Copy], reason: Reason, why: str) -> Resolved:
 
 
 def shard_count(number: int, size: int, shard_bytes: int, min_shards: int) -> int:
-    """How many files a split of ``number`` records and ``size`` bytes becomes: at least 1."""
+    """How many files hold a split of ``number`` records and ``size`` bytes: at least 1."""
     by_size = -(-size // shard_bytes)
     return max(1, min(max(by_size, min_shards), number // _RECORDS_PER_SHARD))
 
 
 def shard_index(digest: str, shards: int) -> int:
-    """The file, 0 to ``shards`` - 1, of the record: by other bits than the split, so that all fill evenly."""
+    """The file, 0 to ``shards`` - 1, of a record; not decided by the bits of the split, so that all fill evenly."""
     return int(digest[16:32], 16) * shards // _DIGEST_SPACE
 
 
 def bucket_count(images: int) -> int:
-    """Into how many parts the copies are divided to be resolved."""
+    """How many buckets the copies of ``images`` images are divided into."""
     return min(max(images // _COPIES_PER_BUCKET, 1), _MAX_BUCKETS)
 
 
 def bucket_of_group(group: str, buckets: int) -> int:
-    """The bucket, 0 to ``buckets`` - 1, in which what is known of a group is put together."""
+    """The bucket, 0 to ``buckets`` - 1, of a group."""
     return bucket_index(hashlib.sha256(group.encode()).hexdigest(), buckets)
 
 
 def bucket_index(digest: str, buckets: int) -> int:
-    """The bucket, 0 to ``buckets`` - 1: in the order of ``shard_index``, so that a shard is a range of buckets."""
+    """The bucket, 0 to ``buckets`` - 1, of an image; ordered like ``shard_index``, so a shard is a range of buckets."""
     return shard_index(digest, buckets)
 
 
@@ -186,10 +185,10 @@ def buckets_of_shard(index: int, shards: int, buckets: int) -> range:
 
 
 def shuffle_key(digest: str) -> str:
-    """Sorting a file's records by this shuffles them, the same way each time."""
+    """Records sorted by this are shuffled, in the same order every time."""
     return digest[32:] + digest[:32]
 
 
 def shard_name(index: int, shards: int) -> str:
-    """The file name TFX gives to output files."""
+    """The name of an output file, as TFX writes it."""
     return f"data_tfrecord-{index:05d}-of-{shards:05d}.gz"

@@ -36,7 +36,7 @@ _TURNS = {  # EXIF 2.3, tag Orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A JPEG may be decoded at 1/2, 1/4 or 1/8 size as long as this many times the stored size is left for the filter.
+# A JPEG is decoded at 1/2, 1/4 or 1/8 size if that is at least this many times the stored size.
 _DRAFT_GAP = 2
 
 
@@ -69,8 +69,8 @@ class Decoded:
     """An upright 8-bit image."""
 
     image: Image.Image  # mode RGB or L
-    source_channels: int  # 1 where the source is gray (with or without alpha), else 3
-    jpeg: bytes | None = None  # the file, where it is a JPEG of these very pixels
+    source_channels: int  # 1 if the source is gray (with or without alpha), else 3
+    jpeg: bytes | None = None  # the file, if it is a JPEG of exactly these pixels
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
@@ -90,8 +90,8 @@ def decode_image_bytes(encoded: bytes, rules: DecodingRules) -> Decoded:
         The image, upright, in ``rules.color``, its short side at most ``rules.short_side_px``.
 
     Raises:
-        RefusedImage: the file is no image of one of ``FORMATS``, is damaged, or breaks a limit. Nothing else is
-            raised, whatever the bytes.
+        RefusedImage: the file is no image of one of ``FORMATS``, is damaged, or breaks a limit. No bytes make it raise
+            anything else.
     """
     if not encoded:
         raise RefusedImage(Reason.EMPTY_FILE, "the file is empty")
@@ -106,7 +106,7 @@ def decode_image_bytes(encoded: bytes, rules: DecodingRules) -> Decoded:
 
 
 def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
-    """Bring an array, as array-like sources hold it, to the form of a decoded file.
+    """Treat the pixels of a source that stores arrays like those of a decoded file.
 
     Args:
         pixels: (h, w) or (h, w, 1) gray, or (h, w, 3) RGB; uint8, or uint16 for gray.
@@ -179,7 +179,7 @@ def _check_size(width: int, height: int, rules: DecodingRules) -> None:
 
 
 def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
-    """Check the size of a WebP file, whose canvas Pillow allocates before it tells the size.
+    """Check the size of a WebP file, because Pillow allocates its canvas before it reports the size.
 
     Source: WebP container specification and RFC 6386 section 9.1, RFC 9649 section 3.4 for lossless.
     """
@@ -200,7 +200,7 @@ def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
 
 
 def _source_channels(image: ImageFile.ImageFile) -> int:
-    """Of an image that is not loaded yet."""
+    """Channels of the source, 1 or 3; ``image`` is not loaded yet."""
     if image.mode in _GRAY_MODES or (image.tile and image.tile[0][3] == _GRAY_AND_ALPHA_OF_16_BIT):
         return 1
     if image.mode in ("P", "PA") and image.palette is not None:
@@ -212,18 +212,18 @@ def _source_channels(image: ImageFile.ImageFile) -> int:
 
 
 def _shorten_transparent_color(image: ImageFile.ImageFile) -> None:
-    """Of 16-bit colour Pillow keeps the high byte, but of the colour that the file calls transparent all 16 bits."""
+    """Shorten it to 8 bits: Pillow does so with the pixels of 16-bit colour, but not with the transparent colour."""
     if image.tile and image.tile[0][3] == _COLOR_OF_16_BIT and "transparency" in image.info:
         image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 (upright) where there is none or the block is damaged.
+    """EXIF orientation; 1 (upright) if there is none or the block is damaged.
 
-    Read after the pixels: Pillow has then already turned a TIFF, and has seen a PNG's trailing block.
+    Called after the pixels are read: by then Pillow has turned a TIFF itself and has seen a PNG's trailing block.
     """
     if image.format == "JPEG" and "exif" not in image.info and "xmp" not in image.info:
-        return 1  # to look for it at any rate would take a twentieth of the decoding time
+        return 1  # looking for it costs time
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:  # random bytes in the block make Pillow raise many things; the pixels are fine
@@ -241,7 +241,7 @@ def _convert(image: Image.Image, rules: DecodingRules) -> Image.Image:
 
 
 def _gray_of_16_bit(image: Image.Image) -> Image.Image:
-    """Mode L, or LA where the file calls one of its values transparent."""
+    """Convert to mode L, or LA if the file calls one of its values transparent."""
     values = np.asarray(image)
     gray = Image.fromarray(_to_8_bit(values))
     if "transparency" in image.info:
@@ -276,7 +276,7 @@ def _shrink(
     box: tuple[float, float, float, float] | None,
     rules: DecodingRules,
 ) -> Image.Image:
-    """``image`` at its stored size; ``box`` is what it covers where it was decoded at a fraction of ``full_size``."""
+    """Shrink to the stored size; ``box`` is the part that counts, if it was decoded at a fraction of ``full_size``."""
     target = _stored_size(full_size, rules)
     if image.size == target:
         return image

@@ -1,4 +1,4 @@
-"""JPEG files whose pixels can be stored as they came: their bytes, without what is no pixel."""
+"""JPEG files without their metadata: the pixels stay encoded as they are."""
 
 import re
 
@@ -13,14 +13,14 @@ _MARKER_AFTER_PIXELS = re.compile(rb"\xff[^\x00\xd0-\xd7]")  # between them are 
 
 
 def without_metadata(jpeg: bytes) -> bytes | None:
-    """``jpeg`` without comments, EXIF, profiles, thumbnails and whatever follows its image.
+    """Remove comments, EXIF, profiles, thumbnails and whatever follows the image.
 
     Args:
         jpeg: a file that a decoder has read to its end.
 
     Returns:
-        A JPEG of the same pixels; None where the file is built in another way than nearly all are: progressive, in
-        several scans, with a thumbnail in its first segment, or with bytes where none should be.
+        A JPEG of the same pixels; None if the file has an unusual structure: it is progressive, has several scans, has
+        a thumbnail in its first segment, or has bytes between segments.
 
     Source: ITU-T T.81, annex B.
     """

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Reason(str, enum.Enum):
-    """Why a file is left out; the value is the word in the quarantine file, the counters and the report."""
+    """Why a file is left out. The value is the word in the quarantine file, the counters and the report."""
 
     # The file could not be made an image. These count against max_undecodable_fraction.
     UNREADABLE = "unreadable"
@@ -40,7 +40,7 @@ class Reason(str, enum.Enum):
 
 UNDECODABLE = frozenset(list(Reason)[: list(Reason).index(Reason.NOT_AN_IMAGE)])
 
-# Names that say "image": what cannot be opened under such a name was meant to be one. Others are opened all the same.
+# A file with such a suffix was meant to be an image, even if it cannot be opened. Files with others are opened too.
 # fmt: off
 _IMAGE_SUFFIXES = frozenset((
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm", "pnm",
@@ -61,21 +61,21 @@ def is_meant_as_image(path: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """``name`` as valid UTF-8: bytes of a file name that are none are written as ``\\udcXX``."""
+    """``name`` as valid UTF-8: bytes of a file name that are not UTF-8 become ``\\udcXX``."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Refusal(NamedTuple):
-    """One line of the quarantine file."""
+    """One line of the quarantine file; the field names are those of ``ingestion_record.QuarantineEntry``."""
 
     path: str  # relative to the data root, printable
     reason: str  # value of a Reason
-    error: str  # class of the underlying exception, empty where a rule of ours decided
+    error: str  # class of the underlying exception; empty if a rule of this project decided
     message: str  # one sentence
 
 
 class RefusedImage(ValueError):
-    """An image that is left out, with the reason; the caller knows the path, and the run goes on."""
+    """Raised for an image that is left out; carries the reason. The caller adds the path and goes on."""
 
     def __init__(self, reason: Reason, message: str, cause: BaseException | None = None):
         super().__init__(message)
@@ -83,7 +83,7 @@ class RefusedImage(ValueError):
         self.cause = cause
 
     def refusal(self, path: str) -> Refusal:
-        """This outcome as a line of the quarantine file."""
+        """The refusal of the file at ``path``."""
         error = type(self.cause).__name__ if self.cause else ""
         return Refusal(printable(path), self.reason.value, error, printable(str(self)))
 

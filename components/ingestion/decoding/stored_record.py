@@ -17,7 +17,7 @@ from components.ingestion.decoding.plain_jpeg import without_metadata
 from components.ingestion.reading.source import SourceImage
 
 AUTO_PNG_SIDE_PX = 64  # up to this longer side, artefacts of JPEG blocks would be a visible part of the image
-# Level 6, Pillow's default, takes about twice the time of 3 on photographs and saves 2 % of the bytes.
+# Higher levels take much longer and save little; ``docs/sources.md`` has the measurement.
 _PNG_COMPRESSION_LEVEL = 3
 _LISTS = {bytes: "bytes_list", int: "int64_list", float: "float_list"}  # fields of a tf.train.Feature
 
@@ -32,8 +32,8 @@ class StoredRecord(NamedTuple):
 def make_records(images: Sequence[tuple[Decoded, SourceImage]], config: IngestionConfig) -> list[StoredRecord]:
     """Encode images and describe them.
 
-    Step by step for all of them, which keeps a step in the processor's caches. The digests are taken from the pixels
-    before a lossy encoding, so that they do not depend on a JPEG library.
+    Each step handles all images before the next step begins, so that its code stays in the processor's caches. Digests
+    are taken from the pixels before a lossy encoding, so that they do not depend on a JPEG library.
     """
     pixels = [decoded.pixels for decoded, _ in images]
     digests = [pixel_digest(each) for each in pixels]
@@ -50,7 +50,7 @@ def make_records(images: Sequence[tuple[Decoded, SourceImage]], config: Ingestio
 
 
 def _describe(decoded: Decoded, source: SourceImage, digest: str, encoded: bytes) -> dict[str, bytes | int]:
-    """Features of a record, apart from those that are not whole numbers."""
+    """The features of a record that are bytes or whole numbers."""
     texts = {
         records.DIGEST: digest,
         records.PATH: source.path,
@@ -68,10 +68,10 @@ def _describe(decoded: Decoded, source: SourceImage, digest: str, encoded: bytes
 
 
 class _Form:
-    """A tf.train.Example that is filled in again for each image, which takes half the time of a new one."""
+    """A tf.train.Example that is filled in anew for each image, because making one is slow."""
 
     def __init__(self, values: Mapping[str, bytes | int | float]):
-        """``values`` are any that have the features and types of those that will be filled in."""
+        """``values`` is an example of what will be filled in: the same features with the same types."""
         self._example = tf.train.Example()
         self._lists = {}
         for name, value in values.items():
@@ -98,7 +98,7 @@ def pixel_digest(pixels: np.ndarray) -> str:
 
 
 def encode(decoded: Decoded, config: IngestionConfig) -> bytes:
-    """PNG or JPEG, without metadata; a JPEG file of these very pixels as it came, which loses nothing."""
+    """PNG or JPEG, without metadata. A JPEG file of exactly these pixels keeps its encoding, so nothing is lost."""
     image = decoded.image
     if config.stored_format is StoredFormat.AUTO:
         is_png = max(image.size) <= AUTO_PNG_SIDE_PX
@@ -117,8 +117,8 @@ def encode(decoded: Decoded, config: IngestionConfig) -> bytes:
 def mean_and_std(pixels: np.ndarray) -> tuple[float, float]:
     """Mean (0 to 255) and standard deviation (0 to 127.5) over all pixels and channels of (h, w, c) uint8.
 
-    The same on every machine, because both sums are whole numbers, which OpenCV's norms miss by less than a thousandth.
-    About eight times as fast as NumPy on images of 160 px.
+    The same on every machine: both sums are whole numbers, and rounding removes the error of OpenCV's norms, which is
+    below 0.001. OpenCV is much faster than NumPy here.
     """
     rows = pixels.reshape(pixels.shape[0], -1)
     total, squares = round(cv2.norm(rows, cv2.NORM_L1)), round(cv2.norm(rows, cv2.NORM_L2SQR))

@@ -1,1 +1,1 @@
-"""What there is to read: files, archives, labels, and one source for each layout of them."""
+"""Reading a data root: files, archives, labels, and one source for each layout."""

@@ -1,6 +1,6 @@
-"""Files that hold many images: finding them below a data root, telling their splits from their names, reading exactly.
+"""Files that hold many images: find them below a data root, derive their splits from their names, and read them.
 
-A damaged container is an error for the whole run, because nobody could say what was behind the damage.
+A damaged container stops the run, because nobody can say which images the damage hides.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from components.ingestion.reading import listing
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item
 
-VALIDATION = "validation"  # a part of the source, not a split: ``config.validation_part`` says what becomes of it
+VALIDATION = "validation"  # a part of the source, not a split: ``config.validation_part`` names its split
 _WORDS = {
     "train": records.TRAIN,
     "training": records.TRAIN,
@@ -34,7 +34,7 @@ _WORDS = {
     "unlabelled": records.UNLABELED,
 }
 _GZIP_MAGIC = b"\x1f\x8b"
-# A compressed stream is read from its start for each of its items: for 16, as if it were read 8.5 times.
+# A compressed stream is read from its start for each of its items: 16 items cost as much as reading it 8.5 times.
 _MAX_ITEMS_OF_A_STREAM = 16
 
 
@@ -56,12 +56,12 @@ def find_files(root: str, patterns: Sequence[str]) -> list[Listed]:
 
 
 def whole_files(files: Sequence[Listed], expected_bytes: int, config: IngestionConfig) -> Iterator[Item]:
-    """An item for each file that a worker can only read from front to end; its count is a guess by ``expected_bytes``.
+    """An item for each file that can only be read from front to end; its count is estimated by ``expected_bytes``.
 
     Args:
         files: as ``find_files`` gives them.
         expected_bytes: of one image, roughly.
-        config: says what becomes of a validation part, and whether train must give a part of its images to test.
+        config: names the split of a validation part.
     """
     parts = [part_of(entry.path) for entry in files]
     is_test_given = has_test(parts, config)
@@ -85,19 +85,19 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
 def part_of(text: str) -> str | None:
     """The part of a data set that a path or a word names: train, test, unlabeled, ``VALIDATION``, or None.
 
-    The last word that means something decides: ``mnist/train/part-7.tar``, ``imagenet-val-000.tar``.
+    The last known word decides: ``mnist/train/part-7.tar``, ``imagenet-val-000.tar``.
     """
     words = re.split(r"[^a-z0-9]+", text.lower())
     return next((_WORDS[word] for word in reversed(words) if word in _WORDS), None)
 
 
 def split_of(part: str | None, has_test: bool, config: IngestionConfig) -> str | None:
-    """The split that becomes of a part of a source; None where digest or group decide.
+    """The split of a part of a source; None if digest or group decide.
 
     Args:
         part: as ``part_of`` returns it.
-        has_test: whether the source has a test split; where it has none, part of train becomes test.
-        config: says what becomes of validation.
+        has_test: whether the source has a test split; if it has none, part of train becomes test.
+        config: names the split of validation.
     """
     if part == VALIDATION:
         part = config.validation_part.value
@@ -105,12 +105,12 @@ def split_of(part: str | None, has_test: bool, config: IngestionConfig) -> str |
 
 
 def has_test(parts: Sequence[str | None], config: IngestionConfig) -> bool:
-    """Whether one of the parts of a source becomes test."""
+    """Whether one of the parts of a source is the test split."""
     return any(split_of(part, True, config) == records.TEST for part in parts)
 
 
 def slices(number: int, per_item: int, is_stream: bool) -> Iterator[tuple[int, int]]:
-    """(start, count) of the units of work of a container with ``number`` images; few where it is compressed."""
+    """(start, count) of the units of work of a container with ``number`` images; only few if it is compressed."""
     if is_stream:
         per_item = max(per_item, -(-number // _MAX_ITEMS_OF_A_STREAM))
     for start in range(0, number, per_item):
@@ -118,7 +118,7 @@ def slices(number: int, per_item: int, is_stream: bool) -> Iterator[tuple[int, i
 
 
 def is_gzipped(file: BinaryIO) -> bool:
-    """Whether ``file``, at its start, holds a gzip stream; it stays there."""
+    """Whether ``file`` begins with a gzip stream; its position is the start before and after."""
     magic = file.read(len(_GZIP_MAGIC))
     file.seek(0)
     return magic == _GZIP_MAGIC

@@ -1,4 +1,4 @@
-"""What sources have as labels, strings or integers, in; class names out, None where there is no label."""
+"""Labels as sources store them, strings or integers, in; class names out, None if there is no label."""
 
 import math
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class Labels:
 
         Args:
             label: str, UTF-8 bytes, an integer, an integral float (as tables store integers beside gaps), a NumPy
-                value, or an array or list of one of these. None, NaN and empty text mean that there is none, and so
-                does the value that was agreed upon.
+                value, or an array or list of one of these. None, NaN, empty text and ``ingestion.missing_label`` mean
+                that there is none.
 
         Raises:
             ValueError: another type, more than one value, or a label that is not among the names.
@@ -80,7 +80,7 @@ def read_names(path: str) -> list[str]:
 
 
 def text_of(label: Any) -> str | None:
-    """``label`` as text, None where there is none; arguments and errors as ``Labels.name``."""
+    """``label`` as text, None if there is none; arguments and errors as ``Labels.name``."""
     if isinstance(label, (np.ndarray, list)):
         if len(label := np.ravel(label)) != 1:
             raise ValueError(f"one label per image expected, found {len(label)}")

@@ -21,11 +21,11 @@ _NOT_REGULAR = "a pipe, socket, folder or device, not a regular file"
 
 
 class Listed(NamedTuple):
-    """A file, or something in the place of one."""
+    """A file, or what stands in its place, such as a folder that cannot be entered."""
 
     path: str  # relative to the root, parts joined by "/"; a folder that can't be entered ends with "/"
     size: int  # bytes
-    version: str  # changes when the file changes: mtime in ns, or what the remote filesystem says
+    version: str  # changes when the file changes: mtime in ns, or what the remote file system reports
     problem: Reason | None = None  # None: a regular file
     message: str = ""
     error: str = ""  # class of the underlying exception, if there was one
@@ -37,10 +37,10 @@ def join(folder: str, *parts: str) -> str:
 
 
 class Tree(Protocol):
-    """What lies below a data root."""
+    """The files and folders below a data root."""
 
     def folders(self) -> list[str]:
-        """The visible folders directly below the root and directly below those, in order, with or without files.
+        """The visible folders one and two levels below the root, in order, with or without files.
 
         Raises:
             SourceError: the root does not exist, is no folder, or can't be read.
@@ -66,7 +66,7 @@ def open_tree(root: str) -> Tree:
 def fingerprint(listed: Iterable[Listed]) -> str:
     """SHA-256 over paths, sizes and versions, 64 hex characters.
 
-    Any added, changed, removed, renamed or touched file gives another fingerprint; the place of the root does not.
+    Any added, changed, removed, renamed or touched file changes it; moving the whole root does not.
     """
     hasher = hashlib.sha256()
     for entry in listed:
@@ -106,7 +106,7 @@ def open_file(path: str) -> BinaryIO:
 
 
 def look_at(path: str, name: str) -> Listed:
-    """What there is at ``path``, listed as ``name``."""
+    """The file at ``path``, or the problem with it, listed as ``name``."""
     try:
         if is_uri(path):
             metadata = FileSystems.get_filesystem(path).metadata(path)
@@ -145,7 +145,7 @@ def _read_local(path: str, max_bytes: int) -> bytes:
 def _open_regular(path: str) -> tuple[int, int]:
     """A descriptor and the file's size in bytes.
 
-    Opened without blocking and checked then: what was a file when listed may be a pipe by now.
+    The file is opened without blocking and checked afterwards: it may have become a pipe since it was listed.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
     status = os.fstat(descriptor)
@@ -180,7 +180,7 @@ class _LocalTree:
 
 
 class _LocalWalk:
-    """One walk over a local folder; remembers the folders seen and the links to folders met on the way."""
+    """One walk over a local folder; remembers the folders that it saw and the links to folders that it met."""
 
     def __init__(self, root: str):
         self._root = root
