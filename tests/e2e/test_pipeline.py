@@ -1,8 +1,9 @@
-"""The whole graph on a tiny config: run, run again, edit the code, ask too much, come with something worse.
+"""Whole runs of a tiny config: run, run again, edit the code, ask too much, come with something worse, or a new span.
 
-Every test is one more run in the same work directory, in the order of the file, as a team would use it.
+All tests but the first go on from the same first run, on span 1; what they change is undone after each.
 """
 
+import csv
 import pathlib
 import shutil
 import subprocess
@@ -10,53 +11,63 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
-from components.contracts import artifact_files
+from components.contracts import artifact_files, drift_record, records, window_record
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind
-from components.contracts.evidence import FeatureKind, Verdict
+from components.contracts.evidence import FeatureKind, SplitCounts, Verdict
 from components.contracts.record_files import read_record
 from components.export import registry
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
 from pipeline.workdir import Workdir
 
-from . import tiny
+from .workplace import RESOLVERS, Workplace, executed, read
 
 pytestmark = pytest.mark.e2e
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_RESOLVERS = {"SchemaInUse", "PreviousStatistics", "BlessedBaseline"}
-_IMAGES_PER_CLASS = 40
+# An evaluation that keeps a third of each image's side leaves too little to recognise a digit.
+_WORSE = ("image.center_crop_fraction=0.3", "gate.min_accuracy=0.1")
 
 
-@pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
-    """A config file, a folder of images and a work directory."""
-    root = tmp_path_factory.mktemp("e2e")
-    tiny.write(root, _IMAGES_PER_CLASS)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def no_prism(monkeypatch):
+@pytest.fixture(scope="module", autouse=True)
+def no_prism():
     """Beam's default local runner would download Prism; nothing here may so much as construct its runner."""
 
     def refuse(*_, **__):
         raise AssertionError("a Beam pipeline asks for Prism")
 
-    monkeypatch.setattr(prism_runner.PrismRunner, "__init__", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prism_runner.PrismRunner, "__init__", refuse)
+        yield
 
 
-def _run(workplace, *overrides, runner="local", workdir="work"):
-    config = pipeline_config.load(str(workplace / "tiny.yaml"), overrides)
-    directory = Workdir(workplace / workdir, str(workplace / "digits"))
-    return local_runner.run(config, directory, local_runner.RunnerKind(runner))
+@pytest.fixture(scope="module")
+def first(no_prism, tmp_path_factory):
+    """A place in which span 1 was trained on, and that run."""
+    place = Workplace(tmp_path_factory.mktemp("e2e"))
+    place.write_span(1, train=range(4, 20), test=range(4))
+    finished = place.run()
+    place.keep()
+    return place, finished
 
 
-def _executed(finished):
-    return {node_id for node_id, result in finished.results.items() if not result.is_cached} - _RESOLVERS
+@pytest.fixture
+def workplace(first):
+    """The place as the first run left it."""
+    place, _ = first
+    yield place
+    place.restore()
+
+
+@pytest.fixture(scope="module")
+def worse_and_better(first):
+    """Two first runs in another work directory: one that recognises little, and by the other runner one like ours."""
+    place, _ = first
+    return place.run(*_WORSE, workdir="second"), place.run(workdir="second", runner="beam")
 
 
 def _nodes_that_ran(told):
@@ -70,39 +81,56 @@ def _nodes_that_ran(told):
     return ran
 
 
-def _versions(workplace, workdir="work"):
-    folder = workplace / workdir / "registry" / "image-encoder"
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+def _digests(finished, node_id, key, split, compression):
+    [artifact] = finished.results[node_id].outputs[key]
+    files = [str(path) for path in pathlib.Path(artifact.uri, f"Split-{split}").iterdir()]
+    found = [
+        tf.train.Example.FromString(serialized.numpy()).features.feature[records.DIGEST].bytes_list.value[0]
+        for serialized in tf.data.TFRecordDataset(files, compression_type=compression)
+    ]
+    assert len(found) == len(set(found))
+    return set(found)
 
 
-def test_the_first_run_executes_every_node_and_pushes(workplace):
-    finished = _run(workplace)
-    assert len(finished.results) == 18
+def test_the_first_run_executes_every_node_and_pushes(first):
+    workplace, finished = first
+    assert executed(finished) == finished.results.keys() - RESOLVERS
     assert all(result.state == "COMPLETE" for result in finished.results.values())
     assert finished.outcome.verdict == Verdict.BLESSED
     assert finished.outcome.probe.encoder.accuracy > 0.3
-    assert _versions(workplace) == [1]
+    assert workplace.versions() == [1]
     page = pathlib.Path(finished.outcome.report).read_text()
     for step in ("ImageExampleGen", "StatisticsGen", "Transform", "ViewGen", "Trainer", "LinearProbe", "Evaluator"):
         assert f'<th scope="row">{step}</th><td class="number">' in page, step  # in the table of the cost
-    assert not any((workplace / "work" / "pipeline_root" / "checkpoints").glob("*/*"))
+    assert not workplace.checkpoints()
 
 
-def test_the_second_run_comes_from_the_cache_and_pushes_nothing(workplace):
-    finished = _run(workplace)
-    assert _executed(finished) == set()
+def test_the_first_span_is_a_window_of_one_and_has_nothing_before_it(first):
+    _, finished = first
+    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert window[window_record.RECORDS] == {"train": 160, "test": 40}
+    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
+    assert "nothing to compare with" in pathlib.Path(finished.outcome.report).read_text()
+
+
+@pytest.mark.parametrize("runner", ["local", "beam"])
+def test_the_second_run_comes_from_the_cache_and_pushes_nothing(first, workplace, runner):
+    finished = workplace.run(runner=runner)
+    assert executed(finished) == set()
+    assert finished.results.keys() == first[1].results.keys()
     assert finished.outcome.verdict == Verdict.UNCHANGED
     assert finished.outcome.reason == "this model is in use"
-    assert _versions(workplace) == [1]
+    assert workplace.versions() == [1]
 
 
-def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
+def test_baselines_are_a_step_of_their_own_that_is_cached(first, workplace):
     asked = ("baselines.enabled=true", "baselines.methods=[from_scratch, frozen]", "baselines.max_image_passes=640")
     cheap = ("baselines.learning_rate_factors=[10.0]", "baselines.max_held_out_parts=1", "baselines.checks=3")
-    finished = _run(workplace, *asked, *cheap)
-    assert _executed(finished) == {"Baselines", "Pusher", "Report"}  # the latter two record every setting
-    assert _versions(workplace) == [1]
-    assert len(finished.results) == 19
+    finished = workplace.run(*asked, *cheap)
+    assert executed(finished) == {"Baselines", "Pusher", "Report"}  # the latter two record every setting
+    assert finished.results.keys() - first[1].results.keys() == {"Baselines"}
+    assert workplace.versions() == [1]
     (written,) = finished.results["Baselines"].outputs["baselines"]
     methods = read_record(BaselinesReport, f"{written.uri}/{artifact_files.BASELINES_FILE}").methods
     probed = [ClassifierKind.LINEAR_PROBE, ClassifierKind.RANDOM_ENCODER, ClassifierKind.RAW_PIXELS]
@@ -113,14 +141,8 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(workplace):
         assert [result.accuracies for result in methods[kind]] == [result.accuracies for result in stated]
     assert methods[ClassifierKind.FROM_SCRATCH][1].accuracy_mean > 0.3  # of ten classes
     assert "trained from scratch" in pathlib.Path(finished.outcome.report).read_text()
-    assert not any((workplace / "work" / "pipeline_root" / "checkpoints").glob("*/*"))
-    assert _executed(_run(workplace, *asked, *cheap)) == set()
-
-
-def test_the_other_runner_walks_the_same_graph(workplace):
-    finished = _run(workplace, runner="beam")
-    assert _executed(finished) == set()
-    assert len(finished.results) == 18
+    assert not workplace.checkpoints()
+    assert executed(workplace.run(*asked, *cheap)) == set()
 
 
 def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):
@@ -128,90 +150,116 @@ def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):
         shutil.copytree(_ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     with (tmp_path / "components" / "linear_evaluation" / "probe.py").open("a") as file:
         file.write("# edited\n")
-    command = [sys.executable, "-m", "pipeline", "run", "--config", str(workplace / "tiny.yaml")]
-    command += ["--data", str(workplace / "digits"), "--workdir", str(workplace / "work")]
+    command = [sys.executable, "-m", "pipeline", *workplace.command()]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     ran = _nodes_that_ran(finished.stderr)
-    assert ran - _RESOLVERS == {"LinearProbe", "Evaluator", "Gate", "Pusher", "Report"}
+    assert ran - RESOLVERS == {"LinearProbe", "Evaluator", "Gate", "Pusher", "Report"}
     assert "unchanged" in finished.stdout
-    assert _versions(workplace) == [1]
+    assert workplace.versions() == [1]
 
 
 def test_a_threshold_out_of_reach_ends_without_a_push(workplace, capfd):
-    arguments = ["run", "--config", str(workplace / "tiny.yaml"), "--data", str(workplace / "digits")]
-    arguments += ["--workdir", str(workplace / "work"), "--set", "gate.min_accuracy=1.0"]
+    arguments = workplace.command("gate.min_accuracy=1.0")
     assert cli.main(arguments) == 0
     output = capfd.readouterr().out
-    assert "not blessed" in output
-    assert "1.0" in output
+    assert "not blessed: test accuracy 0." in output
+    assert "below min_accuracy 1\n" in output
     assert cli.main([*arguments, "--require-blessing"]) == 3
-    assert _versions(workplace) == [1]
+    assert workplace.versions() == [1]
 
 
-def test_a_better_model_is_pushed_and_a_worse_one_is_not(workplace):
-    # An evaluation that keeps a third of each image's side leaves too little to recognise a digit.
-    worse = ("image.center_crop_fraction=0.3",)
-    first = _run(workplace, *worse, workdir="second")
-    assert first.outcome.verdict == Verdict.BLESSED
-    better = _run(workplace, workdir="second", runner="beam")
-    assert better.outcome.verdict == Verdict.BLESSED
+def test_a_better_model_is_pushed_and_a_worse_one_is_not(worse_and_better, workplace):
+    worse, better = worse_and_better
+    assert worse.outcome.verdict == better.outcome.verdict == Verdict.BLESSED
     assert better.outcome.test_split == "1 other model was blessed on these test images before"
-    assert _versions(workplace, "second") == [1, 2]
-    page = pathlib.Path(better.outcome.report).read_text()
-    assert f"Compared with run <code>{first.run_id}</code>" in page
+    assert workplace.versions("second") == [1, 2]
+    page = pathlib.Path(better.results["Report"].output("report").uri, artifact_files.REPORT_FILE).read_text()
+    assert f"Compared with run <code>{worse.run_id}</code>" in page
     assert '<th scope="row">image.center_crop_fraction</th><td class="text">0.3</td>' in page
-    comparison = workplace / "comparison.html"
-    names = ["report", "--compare", first.run_id, "blessed", "--workdir", str(workplace / "second")]
+    comparison = workplace.root / "comparison.html"
+    names = ["report", "--compare", worse.run_id, "blessed", *workplace.workdir("second")]
     assert cli.main([*names, "--output", str(comparison)]) == 0
     assert f"B: run <code>{better.run_id}</code>" in comparison.read_text()
-    again = _run(workplace, *worse, workdir="second")
+    again = workplace.run(*_WORSE, workdir="second")
     assert again.outcome.verdict == Verdict.NOT_BLESSED
-    assert "Trainer" not in _executed(again)
-    assert _versions(workplace, "second") == [1, 2]
+    assert "Trainer" not in executed(again)
+    assert workplace.versions("second") == [1, 2]
 
 
-def test_both_runners_end_in_the_same_model(workplace):
-    local = registry.find_version(workplace / "work" / "registry", "image-encoder", "1")
-    beam = registry.find_version(workplace / "second" / "registry", "image-encoder", "2")
+def test_both_runners_end_in_the_same_model(worse_and_better, workplace):
+    local = registry.find_version(workplace.root / "work" / "registry", "image-encoder", "1")
+    beam = registry.find_version(workplace.root / "second" / "registry", "image-encoder", "2")
     assert local.content_digest == beam.content_digest
 
 
-def test_states_come_from_the_database_when_a_node_fails(workplace):
-    broken = workplace / "broken"
-    shutil.copytree(workplace / "digits", broken)
+def test_states_come_from_the_database_when_a_node_fails(workplace, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(workplace.digits, broken)
     for path in sorted(broken.rglob("*.png"))[:200]:
         path.write_bytes(b"no image")
-    config = pipeline_config.load(str(workplace / "tiny.yaml"))
-    directory = Workdir(workplace / "failing", str(broken))
+    config = pipeline_config.load(str(workplace.config))
+    directory = Workdir(tmp_path / "failing", str(broken))
     with pytest.raises(Exception, match="max_undecodable_fraction"):
         local_runner.run(config, directory, local_runner.RunnerKind.LOCAL)
-    log = next((workplace / "failing" / "logs").iterdir()).read_text()
+    log = next((tmp_path / "failing" / "logs").iterdir()).read_text()
     assert "max_undecodable_fraction" in log
 
 
-def test_a_new_class_stops_the_run_until_a_person_accepts_it(workplace, capfd):
-    grown = workplace / "grown"
-    shutil.copytree(workplace / "digits", grown)
-    rng = np.random.default_rng(0)
-    (grown / "noise").mkdir()
-    for index in range(_IMAGES_PER_CLASS):
-        Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(grown / "noise" / f"{index}.png")
-    arguments = ["run", "--config", str(workplace / "tiny.yaml"), "--data", str(grown)]
-    arguments += ["--workdir", str(workplace / "work")]
-    assert cli.main(arguments) == 1
+def test_the_second_span_is_compared_and_trained_on_together_with_the_first(workplace):
+    # Images 0 to 3 are in test in span 1 and in train here; 10 to 19 are in both spans.
+    workplace.write_span(2, train=[*range(4), *range(10, 28)], test=range(28, 32))
+    finished = workplace.run(runner="beam")
+    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [2, 1]
+    assert window[window_record.RECORDS] == {"train": 240, "test": 80}
+    assert (window[window_record.ALSO_IN_TEST], window[window_record.DUPLICATES]) == (40, 100)
+    train, test = (_digests(finished, "TrainingWindow", "window", split, "GZIP") for split in ("train", "test"))
+    assert not train & test
+    assert (len(train), len(test)) == (240, 80)
+    views = [_digests(finished, "ViewGen", "views", split, "") for split in ("train", "eval")]
+    assert views[0] | views[1] == train
+    assert finished.outcome.probe.counts == SplitCounts(train=240, test=80)
+    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift[drift_record.BASELINE_SPAN] == 1
+    assert {comparison[drift_record.FEATURE] for comparison in drift[drift_record.COMPARISONS]} == set(
+        records.STATISTICS_FEATURES
+    )
+    statistics = read(finished, "ImageExampleGen", "examples", artifact_files.INGESTION_SUMMARY_FILE)
+    assert statistics["records"] == {"train": 220, "test": 40}  # what StatisticsGen looks at: the new span alone
+    assert executed(workplace.run()) == set()
+
+
+def test_darker_images_and_a_new_class_stop_the_run_until_a_person_accepts_them(workplace, capfd):
+    _add_noise(workplace.write_span(2, train=range(10, 30), test=range(30, 36), brightness=0.4))
+    assert cli.main(workplace.command()) == 1
     error = capfd.readouterr().err
-    assert "feature label" in error
-    assert "noise" in error
-    assert "] Trainer …" not in error
-    schema = ["schema", "show", "--workdir", str(workplace / "work")]
-    assert cli.main(schema) == 0
+    assert "feature label" in error and "noise" in error
+    assert "split train, feature pixel_mean drifted" in error
+    assert "in span 2" in error and "in span 1" in error
+    assert "] SpansInWindow …" not in error and "] Trainer …" not in error
+    show = ["schema", "show", *workplace.workdir()]
+    assert cli.main(show) == 0
     assert "noise" not in capfd.readouterr().out
-    assert cli.main(["schema", "accept", "--workdir", str(workplace / "work")]) == 0
-    assert cli.main(schema) == 0
+    assert cli.main(["schema", "accept", *workplace.workdir()]) == 0
+    assert "distributions of span 2" in capfd.readouterr().out
+    assert cli.main(show) == 0
     assert "noise" in capfd.readouterr().out
-    assert cli.main(arguments) == 0
-    told = capfd.readouterr().out
-    assert "blessed" in told
-    assert "the model in use has other classes" in told
-    assert _versions(workplace) == [1, 2]
+    finished = workplace.run()
+    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift[drift_record.ACCEPTED] and drift[drift_record.BASELINE_SPAN] == 1
+    assert "drifted, accepted" in pathlib.Path(finished.outcome.report).read_text()
+    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [2, 1]
+    assert finished.outcome.verdict == Verdict.BLESSED
+    assert "the model in use knows other classes" in finished.outcome.text()
+    assert workplace.versions() == [1, 2]
+
+
+def _add_noise(span):
+    """A class of its own: 20 images to train on and 6 to test."""
+    rng = np.random.default_rng(0)
+    with (span / "manifest.csv").open("a", newline="") as file:
+        for index in range(26):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(span / f"noise-{index}.png")
+            csv.writer(file).writerow([f"noise-{index}.png", "noise", "train" if index < 20 else "test"])

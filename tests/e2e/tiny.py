@@ -1,4 +1,4 @@
-"""What whole runs in tests start from: a config that needs seconds, and some handwritten digits as image files."""
+"""The start of whole runs in tests: a config that needs seconds, and some handwritten digits as image files."""
 
 import pathlib
 
@@ -18,7 +18,12 @@ _TINY = {
         "global_batch_size": 64,
         "jit_compile": True,  # with it a run repeats to the bit
     },
-    "linear_evaluation": {"label_fractions": [0.1, 1.0], "label_draws": 2, "bootstrap_resamples": 200},
+    "linear_evaluation": {
+        "label_fractions": [0.1, 1.0],
+        "label_draws": 2,
+        "l2_strengths": [1.0, 0.01],
+        "bootstrap_resamples": 200,
+    },
     # A chance encoder is right in one of ten images.
     "gate": {"min_accuracy": 0.3, "min_test_images": 30, "must_beat_random_knn": False},
 }
