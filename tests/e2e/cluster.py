@@ -1,6 +1,6 @@
-"""A cluster in a folder: one process per node of a small graph, nothing shared but files and ML Metadata.
+"""A cluster in a folder: one process per node of a small graph; they share nothing but files and ML Metadata.
 
-The processes come from a server that has TFX imported, which saves each of them ten seconds and more.
+A server that has imported TFX forks the processes, which saves each of them ten seconds and more.
 """
 
 import json
@@ -40,7 +40,9 @@ _OVERRIDES = (
 class Cluster:
     """A folder that outlives the processes, and the processes.
 
-    ``connection`` is ML Metadata's, as the Secret holds it; by default SQLite.
+    Args:
+        root: the folder.
+        connection: to ML Metadata, as the Secret holds it; by default a SQLite file in the folder.
     """
 
     def __init__(self, root: pathlib.Path, connection: dict | None = None):
@@ -49,7 +51,7 @@ class Cluster:
         self.config = pipeline_config.load(str(root / "tiny.yaml"), _OVERRIDES)
         self.graph = compilation.compile_graph(self.config)
         (root / "graph.json").write_text(self.graph)
-        # A Secret: whatever else is in it, nothing of it may be seen anywhere.
+        # This path stands for a password: tests search every log and record for it.
         if connection is None:
             (root / SECRET).mkdir()
             connection = {"sqlite": {"filename_uri": str(root / SECRET / "metadata.sqlite"), "connection_mode": 3}}
@@ -99,7 +101,7 @@ class Cluster:
         return [process.exitcode for process in processes]
 
     def run_and_kill(self, node_id: str, run_id: str, when: str, how: signal.Signals = signal.SIGKILL) -> None:
-        """Start a node and send it a signal as soon as a new path fits the pattern ``when``."""
+        """Start a node and send it the signal ``how`` as soon as a new path matches the pattern ``when``."""
         before = set(self.root.glob(when))
         process = self.start(node_id, run_id)
         deadline = time.monotonic() + _DEADLINE_SECONDS

@@ -1,4 +1,4 @@
-"""Run one node in a process forked for it: streams and environment of its own, as a container has.
+"""Run one node in a process forked for it, with its own streams and environment, as in a container.
 
 The globals ``ARGUMENTS``, ``ENVIRONMENT`` and ``LOG`` come from the test.
 """

@@ -1,4 +1,4 @@
-"""Ingestion and ViewGen on Beam runners whose workers are processes of their own: the same bytes as in this process."""
+"""Ingestion and ViewGen with Beam workers in other processes write the same bytes as in this process."""
 
 import pathlib
 import shutil
@@ -33,7 +33,7 @@ SECONDS_TO_START = 120  # the job service, on a busy machine
 
 
 def make_images(root):
-    """120 pictures of two classes, some twice, and one that is none."""
+    """Write 120 images of two classes, six of them twice, and a text file with an image's name."""
     generator = np.random.default_rng(0)
     for number in range(120):
         pixels = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -46,7 +46,7 @@ def make_images(root):
 
 
 def run(root, output, beam_args):
-    """Ingestion, then ViewGen on what it wrote; returns the content of all files but those that hold times."""
+    """Run ingestion and then ViewGen on its output; returns the bytes of every file except those that hold times."""
     config = IngestionConfig(stored_short_side_px=24)
     summary = ingest(str(root), str(output / "examples"), config, IMAGE_CONFIG, lambda: beam.Pipeline(argv=beam_args))
     assert summary["refused"] == {"unknown_format": 1, "duplicate": 6}
@@ -85,10 +85,10 @@ def expected(images, tmp_path_factory):
 
 @pytest.fixture
 def elsewhere_only(monkeypatch):
-    """Workers find the code; in this process, neither step can do its work, but for ViewGen's sample."""
+    """Lets workers import the code, and makes the steps fail in this process, apart from ViewGen's sample."""
 
     def refuse(*_, **__):
-        raise AssertionError("work of a worker, done in the process of the test")
+        raise AssertionError("the process of the test does a worker's work")
 
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setattr(decoding, "decode_image_bytes", refuse)
@@ -97,7 +97,7 @@ def elsewhere_only(monkeypatch):
 
 @pytest.fixture
 def installed(tmp_path, elsewhere_only, monkeypatch):
-    """What Beam packs by the set-up file, installed as a remote worker would; workers import the project from there."""
+    """The package that Beam makes by the set-up file, installed as on a remote worker; workers import from there."""
     source, staged, target = tmp_path / "source", tmp_path / "staged", tmp_path / "installed"
     for package in ("components", "pipeline"):
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -109,7 +109,7 @@ def installed(tmp_path, elsewhere_only, monkeypatch):
     install = ["install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
     subprocess.run([sys.executable, "-m", "pip", *install, f"--target={target}", package], check=True)
     monkeypatch.setenv("PYTHONPATH", str(target))
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # what is imported is to leave a trace
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # importing must leave a trace
     return target
 
 
@@ -127,7 +127,7 @@ def job_service(tmp_path, installed):
                 time.sleep(0.1)
             yield f"localhost:{port_file.read_text().strip()}"
         finally:
-            service.kill()  # nothing of it is needed any more
+            service.kill()
 
 
 def test_two_processes(images, expected, elsewhere_only, tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_job_service_and_set_up_file(images, expected, installed, job_service, t
     worker = f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
     portable = [
         "--runner=PortableRunner",
-        "--job_server_timeout=600",  # a busy machine may say nothing for longer than the default minute
+        "--job_server_timeout=600",  # the default of a minute is too short on a busy machine
         f"--job_endpoint={job_service}",
         "--environment_type=beam:env:harness_subprocess_python:v1",
         f"--environment_config={worker}",

@@ -123,7 +123,9 @@ def cluster(tmp_path_factory):
     return Cluster(tmp_path_factory.mktemp("cluster"))
 
 
-def test_a_node_killed_half_way_is_retried_and_the_run_completes(cluster):
+@pytest.fixture(scope="module")
+def first(cluster):
+    """A run in which the Trainer's container is killed; gives its exit code and the Trainer's record after the kill."""
     walk = cluster.start("first")
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while not any(cluster.volume.glob("pipeline_root/checkpoints/*/*.npz")):
@@ -131,8 +133,13 @@ def test_a_node_killed_half_way_is_retried_and_the_run_completes(cluster):
         time.sleep(0.05)
     subprocess.run(["docker", "kill", "first-trainer-work-0"], check=True, capture_output=True)
     killed = cluster.results("first")["Trainer"]
+    return walk.wait(_DEADLINE_SECONDS), killed
+
+
+def test_a_node_killed_half_way_is_retried_and_the_run_completes(cluster, first):
+    code, killed = first
     assert killed.state == "RUNNING"
-    assert walk.wait(_DEADLINE_SECONDS) == 0, cluster.log("first")[-3000:]
+    assert code == 0, cluster.log("first")[-3000:]
     containers = cluster.containers("first")
     assert [code for task, code in containers if task == "trainer-work"] == [137, 0]
     assert {code for task, code in containers if task != "trainer-work"} == {0}
@@ -144,7 +151,7 @@ def test_a_node_killed_half_way_is_retried_and_the_run_completes(cluster):
     assert record[pretraining_record.RESUMED_FROM_STEPS]
 
 
-def test_the_runs_page_is_given_report_verdict_and_metrics(cluster):
+def test_the_runs_page_is_given_report_verdict_and_metrics(cluster, first):
     shown = cluster.outputs("first", "summary")
     assert shown["metrics"]["blessed"] == 1.0
     assert 0.95 <= shown["metrics"]["encoder_accuracy_with_100%_of_labels"] <= 1.0
@@ -153,7 +160,7 @@ def test_the_runs_page_is_given_report_verdict_and_metrics(cluster):
     assert "<html" in (folder / "report").read_text()
 
 
-def test_a_second_run_comes_from_the_cache_and_starts_no_gpu_container(cluster):
+def test_a_second_run_comes_from_the_cache_and_starts_no_gpu_container(cluster, first):
     assert cluster.run("second") == 0, cluster.log("second")[-3000:]
     containers = dict(cluster.containers("second"))
     assert "trainer-check" in containers and "trainer-work" not in containers
@@ -175,7 +182,7 @@ def test_a_failed_run_is_red_stops_there_and_still_has_its_summary(cluster):
     assert "# The run failed" in verdict and "- ImageExampleGen: stopped half-way" in verdict
 
 
-def test_the_local_runner_comes_to_the_same_result(cluster, tmp_path):
+def test_the_local_runner_comes_to_the_same_result(cluster, first, tmp_path):
     workdir = Workdir(tmp_path, str(cluster.data))
     local = local_runner.run(cluster.config, workdir, local_runner.RunnerKind.LOCAL)
     results = cluster.results("first")
