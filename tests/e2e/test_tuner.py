@@ -1,7 +1,4 @@
-"""A graph with a Tuner, killed in the search and run twice: what the search found is what the Trainer trained with.
-
-The tests are runs in the same work directory, in the order of the file.
-"""
+"""A graph with a Tuner, killed in the search and run twice: the Trainer uses the settings that the search found."""
 
 import json
 import pathlib
@@ -29,7 +26,7 @@ _PATIENCE_SECONDS = 600
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory):
-    """A config file, a folder of images and a work directory."""
+    """A folder with a config file and a folder of images; the runs put their work directory there."""
     root = tmp_path_factory.mktemp("tuner")
     tiny.write(root, images_per_class=30)
     return root
@@ -48,7 +45,7 @@ def _read(finished, node, output, *names):
 
 @pytest.fixture(scope="module")
 def before_the_kill(workplace):
-    """What was written of finished trials, by folder, when the run was killed."""
+    """The records of the finished trials, by folder, at the moment when the run was killed."""
     command = [sys.executable, "-m", "pipeline", "run", "--config", str(workplace / "tiny.yaml")]
     command += ["--data", str(workplace / "digits"), "--workdir", str(workplace / "work")]
     command += [word for override in _TUNED for word in ("--set", override)]
@@ -62,8 +59,13 @@ def before_the_kill(workplace):
     return {str(path.parent): json.loads(path.read_text()) for path in found}
 
 
-def test_what_was_found_is_trained_with_and_recorded_everywhere(workplace, before_the_kill):
-    finished = _run(workplace)
+@pytest.fixture(scope="module")
+def finished(workplace, before_the_kill):
+    """The next run in the same work directory."""
+    return _run(workplace)
+
+
+def test_the_settings_that_were_found_are_trained_with_and_recorded_everywhere(workplace, before_the_kill, finished):
     assert finished.results["Tuner"].state == "COMPLETE"
     search = _read(finished, "Tuner", "tuner_results", artifact_files.TUNING_FILE)
     assert len(search["trials"]) == 3
@@ -81,7 +83,7 @@ def test_what_was_found_is_trained_with_and_recorded_everywhere(workplace, befor
     assert not any((workplace / "work" / "pipeline_root" / "checkpoints").iterdir())
 
 
-def test_the_second_run_takes_search_and_training_from_the_cache(workplace):
-    finished = _run(workplace)
-    assert finished.results["Tuner"].is_cached
-    assert finished.results["Trainer"].is_cached
+def test_the_second_run_takes_search_and_training_from_the_cache(workplace, finished):
+    again = _run(workplace)
+    assert again.results["Tuner"].is_cached
+    assert again.results["Trainer"].is_cached
