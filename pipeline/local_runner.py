@@ -3,12 +3,12 @@
 import contextlib
 import datetime
 import enum
-import fcntl
 import logging
 import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from components.contracts.folder_lock import FolderBusyError, folder_lock
 from pipeline.config import PipelineConfig
 from pipeline.local.console import quiet_streams
 from pipeline.workdir import Workdir
@@ -71,12 +71,10 @@ def _runner(kind: RunnerKind) -> "LocalDagRunner | BeamDagRunner":
 
 @contextlib.contextmanager
 def _sole_use(workdir: pathlib.Path) -> Iterator[None]:
-    workdir.mkdir(parents=True, exist_ok=True)
-    # The kernel frees the lock when the process ends, however it ends.
-    with (workdir / ".lock").open("w") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            held.enter_context(folder_lock(workdir, timeout_seconds=0))
+        except FolderBusyError as error:
             sentence = f"another run is using {workdir}; wait until it ends, or name another --workdir"
             raise WorkdirInUseError(sentence) from error
         yield

@@ -15,9 +15,11 @@ from tfx.types import artifact_utils
 
 from components.augmentation import beam_transforms, shards, survey
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifact_files, artifacts, configuration, records, views_record
-from components.contracts.files import read_json, write_json
+from components.contracts import artifact_files, artifacts, configuration, records
+from components.contracts.files import read_json
 from components.contracts.images import ImageConfig
+from components.contracts.record_files import write_record
+from components.contracts.views_record import ViewsRecord
 
 _logger = logging.getLogger(__name__)
 
@@ -25,11 +27,11 @@ EXAMPLES = "examples"
 VIEWS_OUTPUT = "views"
 TRAIN_RECORDS, EVAL_RECORDS, VIEW_BYTES = "train_records", "eval_records", "view_bytes"  # properties of the output
 
-_SCRATCH_FOLDER = ".incomplete"  # hidden, so that no reader takes what lies there for a shard
+_SCRATCH_FOLDER = ".incomplete"  # hidden, so that readers do not take its files for shards
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Looks at the beginning of the input and refuses what would be too much, then writes."""
+    """Estimates the size of the output from a sample, refuses one that is too large, then writes the views."""
 
     def Do(
         self,
@@ -70,7 +72,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _publish(views, summary, time.monotonic() - started)
         _logger.info("ViewGen: wrote %s in %.1f s to %s; left out, because their group is held out and they have no "
                      "label: %d images",
-                     summary[views_record.RECORDS], time.monotonic() - started, views.uri, totals.left_out)  # fmt: skip
+                     summary.images, time.monotonic() - started, views.uri, totals.left_out)  # fmt: skip
 
     def _write(
         self, files: list[survey.InputFile], worker: beam_transforms.WriteFile, path: str
@@ -101,7 +103,7 @@ def _input_files(examples: list[types.Artifact]) -> list[survey.InputFile]:
 
 
 def _check_count(totals: beam_transforms.FileTotals, examples: list[types.Artifact]) -> None:
-    """Files that vanished between two steps would otherwise only make a smaller training set."""
+    """Raise if files were lost between two steps; nobody would notice a smaller training set."""
     splits = (records.TRAIN, records.UNLABELED)
     counts = [artifacts.record_count(artifact, split) for artifact in examples for split in splits]
     expected = sum(count or 0 for count in counts)
@@ -123,7 +125,7 @@ def _split_dir(uri: str, split: str) -> str:
 
 
 def _clear(uri: str) -> str:
-    """Remove what a killed attempt left, make the folders, and return the one for incomplete files."""
+    """Remove the files of a killed attempt, make the folders, and return the folder for incomplete files."""
     for name in (f"Split-{records.TRAIN}", f"Split-{records.EVAL}", _SCRATCH_FOLDER):
         folder = shards.join(uri, name)
         if fileio.exists(folder):
@@ -137,28 +139,28 @@ def _clear(uri: str) -> str:
 
 def _summary(
     totals: dict[str, beam_transforms.SplitTotals], config: ViewsConfig, image_config: ImageConfig
-) -> dict[str, Any]:
+) -> ViewsRecord:
     hasher = hashlib.sha256()
     for split in (records.TRAIN, records.EVAL):
         hasher.update(f"{totals[split].digest_sum:064x}".encode())
-    return {
-        views_record.CONTENT_DIGEST: hasher.hexdigest(),
-        views_record.RECORDS: {split: totals[split].records for split in (records.TRAIN, records.EVAL)},
-        views_record.BYTES: sum(each.size_bytes for each in totals.values()),
-        views_record.VIEWS_PER_IMAGE: config.views_per_image,
-        views_record.SIZE_PX: image_config.size_px,
-        views_record.CHANNELS: image_config.channels,
-    }
+    return ViewsRecord(
+        content_digest=hasher.hexdigest(),
+        images={split: totals[split].records for split in (records.TRAIN, records.EVAL)},
+        bytes=sum(each.size_bytes for each in totals.values()),
+        views_per_image=config.views_per_image,
+        size_px=image_config.size_px,
+        channels=image_config.channels,
+    )
 
 
-def _publish(views: types.Artifact, summary: dict[str, Any], seconds: float) -> None:
-    """Properties first, then the summary file, which says that all is there."""
+def _publish(views: types.Artifact, summary: ViewsRecord, seconds: float) -> None:
+    """Write the properties, then the summary file, whose presence says that the output is complete."""
     views.split_names = artifact_utils.encode_split_names([records.TRAIN, records.EVAL])
     examples_utils.set_payload_format(views, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    views.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary[views_record.CONTENT_DIGEST])
-    views.set_int_custom_property(TRAIN_RECORDS, summary[views_record.RECORDS][records.TRAIN])
-    views.set_int_custom_property(EVAL_RECORDS, summary[views_record.RECORDS][records.EVAL])
-    views.set_int_custom_property(VIEW_BYTES, summary[views_record.BYTES])
+    views.set_string_custom_property(artifact_files.CONTENT_DIGEST, summary.content_digest)
+    views.set_int_custom_property(TRAIN_RECORDS, summary.images[records.TRAIN])
+    views.set_int_custom_property(EVAL_RECORDS, summary.images[records.EVAL])
+    views.set_int_custom_property(VIEW_BYTES, summary.bytes)
     views.set_float_custom_property(artifact_files.SECONDS, seconds)
-    write_json(shards.join(views.uri, artifact_files.VIEWS_SUMMARY_FILE), summary)
+    write_record(shards.join(views.uri, artifact_files.VIEWS_SUMMARY_FILE), summary)
     fileio.rmtree(shards.join(views.uri, _SCRATCH_FOLDER))

@@ -12,7 +12,6 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,10 +21,11 @@ from components.baselines.config import Baseline, BaselinesConfig
 from components.baselines.finished_work import FinishedWork
 from components.baselines.fitting import Cell, FittedCell, Fitting, Length, TrainImages
 from components.baselines.images import LabelledImages
-from components.contracts import artifact_files, configuration, files, pretraining_record, stored_predictions
+from components.contracts import artifact_files, configuration, files, stored_predictions
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind
 from components.contracts.evidence import ProbeReport
 from components.contracts.images import ImageConfig
+from components.contracts.pretraining_record import Plan, PretrainingRecord
 from components.contracts.progress import report_progress
 from components.contracts.record_files import read_record
 from components.contracts.stored_predictions import StoredPredictions
@@ -75,7 +75,7 @@ def compare(inputs: Inputs, protocol: Protocol) -> BaselinesReport:
         ValueError: the images are not those that the probe was measured on.
     """
     devices.check_gpus(protocol.config.num_gpus, "baselines.num_gpus")
-    pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
+    pretraining = read_record(PretrainingRecord, f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
     probe = read_record(ProbeReport, f"{inputs.probe_dir}/{artifact_files.PROBE_FILE}")
     path = f"{inputs.probe_dir}/{artifact_files.TEST_PREDICTIONS_FILE}"
     predictions = stored_predictions.from_bytes(files.read_bytes(path), path)
@@ -120,17 +120,16 @@ class _Work:
         self,
         inputs: Inputs,
         protocol: Protocol,
-        pretraining: dict[str, Any],
+        pretraining: PretrainingRecord,
         train: LabelledImages,
         test: LabelledImages,
         class_names: list[str],
     ):
         self._config, self._protocol, self._inputs, self._test = protocol.config, protocol, inputs, test
         self._class_names = class_names
-        settings = pretraining[pretraining_record.CONFIG]
-        trainer = configuration.from_mapping(PretrainingConfig, settings, artifact_files.PRETRAINING_FILE)
+        trainer = configuration.from_mapping(PretrainingConfig, pretraining.config, artifact_files.PRETRAINING_FILE)
         self.recipe = recipe(trainer, self._config, inputs.stored_crop, len(train.labels))
-        self.image_passes = _image_passes(pretraining[pretraining_record.SETTINGS], self._config)
+        self.image_passes = _image_passes(pretraining.plan, self._config)
         self._length = Length.of(self._config, self.image_passes, self.recipe.global_batch_size)
         self._labels = np.searchsorted(class_names, train.labels)
         self._cells = list(cells(self._labels, train.groups, protocol))
@@ -261,22 +260,22 @@ def _join(cells_of_fraction: list[FittedCell]) -> measuring.Trained:
     return measuring.Trained(predicted, tuple(cell.training for cell in cells_of_fraction))
 
 
-def _image_passes(settings: dict[str, Any], config: BaselinesConfig) -> int:
+def _image_passes(plan: Plan, config: BaselinesConfig) -> int:
     """The number of images that one training may see, two views of each."""
-    of_pretraining = settings[pretraining_record.TOTAL_STEPS] * settings[pretraining_record.IMAGES_PER_STEP]
+    of_pretraining = plan.total_steps * plan.images_per_step
     return min(of_pretraining, config.max_image_passes or of_pretraining)
 
 
 def _work_directory(
-    inputs: Inputs, protocol: Protocol, pretraining: dict[str, Any], train: LabelledImages, test: LabelledImages
+    inputs: Inputs, protocol: Protocol, pretraining: PretrainingRecord, train: LabelledImages, test: LabelledImages
 ) -> str:
     """The folder of finished trainings: the same for a retry, another one for other settings, data or code."""
     hasher = hashlib.sha256()
     for part in (
         configuration.digest(protocol),
         configuration.digest(inputs.stored_crop),
-        configuration.digest(pretraining[pretraining_record.CONFIG]),
-        pretraining[pretraining_record.WEIGHTS_DIGEST],
+        configuration.digest(pretraining.config),
+        pretraining.weights_digest,
         inputs.code_digest,
     ):
         hasher.update(part.encode() + b"\n")

@@ -1,30 +1,67 @@
-"""Keys of ``pretraining.json`` (artifact_files.PRETRAINING_FILE) that other rooms read.
+"""``pretraining.json`` (artifact_files.PRETRAINING_FILE): how the Trainer's encoder was trained."""
 
-``HISTORY`` is a list with one mapping per epoch, first to last; ``KNN`` is there only in epochs that measured it.
-"""
+import pydantic
 
-HISTORY = "history"
-EPOCH = "epoch"  # 1, 2, ...
-LOSS = "loss"  # of the method, mean over the epoch
-CHANCE = "chance"  # the loss of guessing, nats; not there for BYOL, nor are the next two
-TOP1 = "top1"  # 0 to 1: the other view is nearer than every negative
-TOP5 = "top5"
-LEARNING_RATE = "lr"  # of the epoch's last step
-ALIGNMENT = "alignment"
-UNIFORMITY = "uniformity"
-STD = "std"
-EFFECTIVE_RANK = "effective_rank"
-KNN = "knn"  # 0 to 1, on the eval split
+from components.contracts.configuration import configuration
+from components.contracts.record_files import record
+from components.contracts.views_record import ViewsRecord
 
-SETTINGS = "settings"  # the resolved numbers of the run: total_steps, ...
-METHOD = "method"  # among the settings: simclr, moco or byol
-TOTAL_STEPS = "total_steps"  # among the settings
-IMAGES_PER_STEP = "images_per_step"  # among the settings, over all replicas
-CHANCE_LOSS = "chance_loss"  # among the settings; null for BYOL
-TUNED = "tuned"  # settings that the Tuner chose, name -> value, over those of the config; null without a Tuner
-SECONDS = "seconds"  # of training, over all processes
-IMAGES_PER_SECOND = "images_per_second"  # of the last process
-CONFIG = "config"  # PretrainingConfig, as it was run
-WEIGHTS_DIGEST = "weights_digest"  # of encoder and projection head
-CHECKPOINT_DIRECTORY = "checkpoint_directory"
-RESUMED_FROM_STEPS = "resumed_from_steps"  # steps at which a process took over
+
+@configuration
+class Epoch:
+    """What was measured in one epoch."""
+
+    epoch: int  # 1, 2, ...
+    loss: float  # of the method, mean over the epoch
+    chance: float | None  # the loss of guessing, nats; None for BYOL, as are top1 and top5
+    top1: float | None  # 0 to 1: how often the other view is nearer than every negative
+    top5: float | None
+    alignment: float
+    uniformity: float
+    std: float
+    effective_rank: float
+    learning_rate: float  # of the epoch's last step
+    knn: float | None  # 0 to 1, on the eval split; None in epochs that did not measure it
+
+
+@configuration
+class Plan:
+    """Numbers that follow from the config and the number of images."""
+
+    method: str  # simclr, moco or byol
+    num_images: int  # in split train
+    steps_per_epoch: int
+    total_steps: int
+    warmup_steps: int
+    learning_rate: float  # peak, scaled
+    images_per_step: int  # over all replicas
+    views_per_step: int
+    negatives_per_anchor: int
+    chance_loss: float | None  # nats; None where the loss of guessing says nothing
+    momentum: float | None  # of the weights that follow, at the first step; None for a method without such weights
+    encoder_parameters: int
+    projection_head_parameters: int
+    representation_width: int
+
+
+@record(version=1)
+class PretrainingRecord:
+    """One training from its config to the digest of its weights."""
+
+    history: tuple[Epoch, ...]  # first to last
+    plan: Plan
+    config: dict[str, pydantic.JsonValue]  # PretrainingConfig, as it was run
+    config_digest: str
+    tuned: dict[str, int | float] | None  # settings that the Tuner chose; None without a Tuner
+    code_digest: str
+    views: ViewsRecord
+    channel_mean: tuple[float, ...]  # 0 to 255
+    channel_std: tuple[float, ...]  # same unit
+    seconds: float  # of training, over all processes
+    images_per_second: float  # of the last process; 0 if it found all steps done
+    input_wait_fraction: float  # of the last process: part of the time in which the step waited for views
+    resumed_from_steps: tuple[int, ...]  # steps at which a process took over
+    checkpoint_directory: str
+    initial_encoder_digest: str  # of the encoder before the first step
+    weights_digest: str  # of encoder and projection head
+    versions: dict[str, str]  # library -> version

@@ -16,6 +16,8 @@ Record = TypeVar("Record")
 
 _VERSION_KEY = "format_version"
 _VERSION_ATTRIBUTE = "__format_version__"
+_PUBLISHED_ATTRIBUTE = "__is_published__"
+_UNVERSIONED = 1  # published files without a version count as this one
 
 
 class RecordError(ValueError):
@@ -23,28 +25,40 @@ class RecordError(ValueError):
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def record(version: int) -> Callable[[type[Record]], type[Record]]:
+def record(version: int, *, is_published: bool = False) -> Callable[[type[Record]], type[Record]]:
     """Make a class the top level of a record file: frozen, keyword-only, checked.
 
     Dataclasses inside it have no version of their own; ``configuration.configuration`` makes them.
 
     Args:
         version: >= 1; raised by one with every change of a field's name, type or meaning.
+        is_published: the files are in the registry, where models that were pushed before files had versions stay in
+            use; a file without a version then counts as version 1.
     """
 
     def make(cls: type[Record]) -> type[Record]:
         made = configuration.configuration(cls)
         setattr(made, _VERSION_ATTRIBUTE, version)
+        setattr(made, _PUBLISHED_ATTRIBUTE, is_published)
         return made
 
     return make
 
 
 def write_record(path: str, value: Any) -> None:
-    """Write a record to ``path``, whole or not at all; creates the folder."""
+    """Write a record to ``path``, whole or not at all; creates the folder.
+
+    Raises:
+        ValueError: it holds an infinite number or NaN, which JSON does not know.
+    """
     from components.contracts import files  # loads TensorFlow, which the classes alone do not need
 
-    files.write_json(path, {_VERSION_KEY: _version(type(value)), **configuration.to_mapping(value)})
+    files.write_json(path, record_to_mapping(value), allow_nan=False)
+
+
+def record_to_mapping(value: Any) -> dict[str, Any]:
+    """The JSON object of a record, with its version."""
+    return {_VERSION_KEY: _version(type(value)), **configuration.to_mapping(value)}
 
 
 def read_record(cls: type[Record], path: str) -> Record:
@@ -81,7 +95,8 @@ def record_from_mapping(cls: type[Record], mapping: Any, source: str) -> Record:
     """
     if not isinstance(mapping, dict):
         raise RecordError(f"{source}: expected a JSON object, found {type(mapping).__name__}")
-    expected, found = _version(cls), mapping.get(_VERSION_KEY)
+    default = _UNVERSIONED if getattr(cls, _PUBLISHED_ATTRIBUTE) else None
+    expected, found = _version(cls), mapping.get(_VERSION_KEY, default)
     if found != expected:
         raise RecordError(
             f"{source}: {_VERSION_KEY}: expected {expected}, found {found}: another version of this project wrote the "
@@ -91,7 +106,7 @@ def record_from_mapping(cls: type[Record], mapping: Any, source: str) -> Record:
     try:
         return configuration.from_mapping(cls, fields, source)
     except configuration.ConfigError as error:
-        raise RecordError(str(error)) from error
+        raise RecordError(str(error)) from None
 
 
 def _version(cls: type) -> int:

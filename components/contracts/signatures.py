@@ -18,7 +18,7 @@ CLASSES = "classes"
 SCORES = "scores"
 
 # Files inside the SavedModel, in a folder that TensorFlow Serving ignores.
-MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # class names, image config, channel moments, digests
+MODEL_FACTS_FILE = "assets.extra/model_facts.json"  # see ``model_facts``
 # A trainable Keras model without custom objects: (n, size_px, size_px, c) float32 pixels, 0 to 255 -> (n, d) float32.
 ENCODER_FILE = "assets.extra/encoder.keras"
 # The same encoder as a TFLite file, if ``export.tflite`` asks for one; any batch size.
@@ -27,12 +27,6 @@ GOLDEN_FILE = "assets.extra/golden.npz"  # inputs, and the model's outputs for t
 RECORD_FILE = "assets.extra/record.json"  # how this version was made and how good it is
 # The model's prediction for each test image, for the paired comparison with a later model.
 PREDICTIONS_FILE = "assets.extra/test_predictions.npz"
-
-# Keys of MODEL_FACTS_FILE that consumers rely on.
-CONTENT_DIGEST = "content_digest"
-ENCODER_DIGEST = "encoder_digest"
-CLASS_NAMES = "class_names"
-DIMENSIONS = "dimensions"  # of the representation
 
 # Arrays of PREDICTIONS_FILE: m test images.
 PREDICTED_DIGESTS = "digests"  # (m,) of the pixels

@@ -1,8 +1,15 @@
-"""Keys of ``views_summary.json`` (artifact_files.VIEWS_SUMMARY_FILE): what ViewGen wrote."""
+"""``views_summary.json`` (artifact_files.VIEWS_SUMMARY_FILE): what ViewGen wrote."""
 
-CONTENT_DIGEST = "content_digest"
-RECORDS = "records"  # {split: images}
-BYTES = "bytes"
-VIEWS_PER_IMAGE = "views_per_image"
-SIZE_PX = "size_px"
-CHANNELS = "channels"
+from components.contracts.record_files import record
+
+
+@record(version=1)
+class ViewsRecord:
+    """Counts and format of the views."""
+
+    content_digest: str  # of all view records, whatever their order
+    images: dict[str, int]  # by split, train and eval
+    bytes: int
+    views_per_image: int  # 0: each image is stored whole
+    size_px: int
+    channels: int  # 1 or 3

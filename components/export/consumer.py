@@ -1,13 +1,12 @@
-"""The door for those who use an encoder: load the blessed version by name, turn image files into vectors or classes.
+"""The consumer API: loads a version of an encoder by name and turns image files into vectors or classes.
 
-Needs TensorFlow and Pillow, nothing of TFX. Files go through ingestion's decoder first, so that an image gives the
-vector it would have given inside the pipeline.
+Needs TensorFlow and Pillow, nothing of TFX. Ingestion's decoder reads the files, so that an image gives the same vector
+as inside the pipeline.
 """
 
 import concurrent.futures
 import dataclasses
 import itertools
-import json
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -15,6 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from components.contracts import signatures
+from components.contracts.model_facts import ModelFacts
+from components.contracts.record_files import read_record
 from components.export import registry
 from components.export.image_files import FileReader
 from components.ingestion.decoding.refusals import RefusedImage
@@ -28,7 +29,7 @@ _R = TypeVar("_R")
 
 
 class UnusableImageError(ValueError):
-    """An image that cannot be embedded; the message names its place among the images, its path and the reason."""
+    """An image that cannot be embedded; the message names its index, its path and the reason."""
 
     def __init__(self, index: int, image: ImageFile, reason: str):
         name = f"{len(image)} bytes" if isinstance(image, bytes) else str(image)
@@ -38,16 +39,16 @@ class UnusableImageError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddedBatch:
-    """Some of a long row of images."""
+    """One batch of a stream of images."""
 
-    images: list[ImageFile]  # n that were embedded, in their order
+    images: list[ImageFile]  # the n embedded ones, in order
     representations: np.ndarray  # (n, d) float32
-    refused: list[UnusableImageError]  # those between that could not be read
+    refused: list[UnusableImageError]  # images of the batch that could not be read
 
 
 @dataclasses.dataclass(frozen=True)
 class Classification:
-    """What the linear head says."""
+    """The scores of the linear classifier."""
 
     class_names: list[str]  # k
     scores: np.ndarray  # (n, k) float32, rows add up to 1
@@ -66,11 +67,11 @@ class Encoder:
 
         if version.decoding is None:
             raise registry.RegistryError(f"{folder} does not say how image files are decoded for it")
-        facts = json.loads((folder / signatures.MODEL_FACTS_FILE).read_text(encoding="utf-8"))
+        self.facts: ModelFacts = read_record(ModelFacts, str(folder / signatures.MODEL_FACTS_FILE))
         self.version: int = version.number
         self.content_digest: str = version.content_digest
-        self.class_names: list[str] = facts[signatures.CLASS_NAMES]
-        self.dimensions: int = facts[signatures.DIMENSIONS]
+        self.class_names: list[str] = list(self.facts.class_names)
+        self.dimensions: int = self.facts.dimensions
         self.folder = folder
         self.keras_file = folder / signatures.ENCODER_FILE  # trainable; pixels, 0 to 255 -> representation
         tflite_file = folder / signatures.TFLITE_FILE  # as the Keras file
@@ -95,7 +96,7 @@ class Encoder:
         return self._vectors(signatures.EMBED, signatures.REPRESENTATION, images, batch_size)
 
     def stream(self, images: Iterable[ImageFile], batch_size: int = _BATCH_SIZE) -> Iterator[EmbeddedBatch]:
-        """Embed any number of images, batch by batch, going on where one cannot be read.
+        """Embed any number of images, batch by batch; an image that cannot be read is reported and skipped.
 
         Args:
             images: paths or contents of files.
@@ -125,7 +126,7 @@ class Encoder:
         )
 
     def prepare(self, image: ImageFile) -> bytes:
-        """An image file as the bytes that the model's own signatures read.
+        """Turn an image file into the bytes that the signatures of the model read.
 
         Raises:
             OSError: the file cannot be opened.
@@ -161,7 +162,7 @@ class Encoder:
 def _prefetched(
     pool: concurrent.futures.Executor, function: Callable[[_T], _R], values: Iterable[_T], batch_size: int
 ) -> Iterator[list[_R]]:
-    """Results of ``function`` in batches, in order; one batch is worked at while the one before is used."""
+    """Results of ``function`` in batches, in order; the next batch is computed while the caller uses the last one."""
     values = iter(values)
     ahead: list[concurrent.futures.Future[_R]] = []
     while True:

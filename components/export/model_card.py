@@ -6,9 +6,13 @@ It says only what the evidence holds; what is not known is left out.
 from collections.abc import Mapping
 from typing import Any
 
-from components.contracts import configuration, pretraining_record, signatures
+from components.contracts import configuration, signatures
 from components.contracts.evidence import FeatureKind, FeatureResult, Interval, ProbeReport, VerdictReport
-from components.export import version_record
+from components.contracts.ingestion_record import IngestionSummary
+from components.contracts.model_facts import ModelFacts
+from components.contracts.pretraining_record import PretrainingRecord
+from components.export.image_files import Decoding
+from components.export.version_record import VersionRecord
 
 _SIGNATURES = (
     (signatures.EMBED, "8-bit JPEG or PNG bytes", "representation, float32"),
@@ -29,38 +33,37 @@ _INTENDED_USE = [
     "to judge the representations; whether it is good enough to decide anything is for its user to measure.",
 ]
 _LONGEST_LIST = 50
+_NOT_SHOWN = ("near_duplicate_pairs", "warnings", "seconds")  # of the data: paths, sentences and clocks
 
 
-def model_card(
-    model_name: str, number: int, record: Mapping[str, Any], decoding: Mapping[str, Any], has_tflite: bool
-) -> str:
+def model_card(model_name: str, number: int, record: VersionRecord, decoding: Decoding, has_tflite: bool) -> str:
     """Describe one version.
 
     Args:
         model_name: name of the model in the registry.
         number: version.
-        record: ``version_record.version_record``.
-        decoding: ``image_files.decoding_settings``.
+        record: how it was made and what it is worth.
+        decoding: how consumers decode image files.
         has_tflite: whether the version holds a TFLite file.
 
     Returns:
         Markdown.
     """
-    verdict, data = version_record.verdict(record), record[version_record.DATA]
-    method = _METHODS[record[version_record.PRETRAINING][pretraining_record.SETTINGS][pretraining_record.METHOD]]
+    verdict, data = record.verdict, record.data
+    method = _METHODS[record.pretraining.plan.method]
     sections = [
         f"# {_plain(model_name)}, version {number}",
         f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
         _section("Intended use", _INTENDED_USE),
-        _section("Results on the test split", _result_lines(version_record.results(record), verdict)),
+        _section("Results on the test split", _result_lines(record.results, verdict)),
         _section("Verdict", _verdict_lines(verdict)),
         _section("Checks behind the verdict", _check_lines(verdict)),
-        _section("Data", _value_lines(data)),
-        _section("Pretraining", _pretraining_lines(record[version_record.PRETRAINING])),
-        _section("What it reads and gives", _model_lines(record[version_record.MODEL])),
+        _section("Data", _value_lines({"span": record.span, **_shown(data)})),
+        _section("Pretraining", _pretraining_lines(record.pretraining)),
+        _section("What it reads and gives", _model_lines(record.model)),
         _section("How to use it", _usage_lines(model_name, has_tflite)),
-        _section("Image files", _value_lines(decoding)),
+        _section("Image files", _value_lines(configuration.to_mapping(decoding))),
         _section("Limits", _limit_lines(data)),
         _section("Made by", _making_lines(record)),
     ]
@@ -107,22 +110,18 @@ def _fraction_cells(found: FeatureResult, fractions: list[float]) -> list[str]:
     return [texts.get(fraction, "") for fraction in fractions]
 
 
-def _pretraining_lines(pretraining: Mapping[str, Any]) -> list[str]:
+def _pretraining_lines(pretraining: PretrainingRecord) -> list[str]:
     parts = {
-        "chosen by the Tuner": pretraining.get(pretraining_record.TUNED),
-        "settings": pretraining.get(pretraining_record.CONFIG),
-        "resolved": pretraining.get(pretraining_record.SETTINGS),
-        "last epoch": pretraining.get(version_record.LAST_EPOCH),
+        "chosen by the Tuner": pretraining.tuned,
+        "settings": pretraining.config,
+        "resolved": configuration.to_mapping(pretraining.plan),
+        "last epoch": configuration.to_mapping(pretraining.history[-1]),
     }
     return _value_lines({name: part for name, part in parts.items() if part})
 
 
-def _making_lines(record: Mapping[str, Any]) -> list[str]:
-    parts = {
-        "run": record[version_record.RUN],
-        "code digests": record[version_record.CODE_DIGESTS],
-        "libraries": record[version_record.LIBRARIES],
-    }
+def _making_lines(record: VersionRecord) -> list[str]:
+    parts = {"run": record.run, "code digests": record.code_digests, "libraries": record.libraries}
     return [*_value_lines(parts), "", f"All of this, and every setting, is in `{signatures.RECORD_FILE}`."]
 
 
@@ -143,9 +142,9 @@ def _check_lines(report: VerdictReport) -> list[str]:
     return ["| check | found | threshold | outcome |", "|---|---|---|---|", *rows] if rows else []
 
 
-def _model_lines(facts: Mapping[str, Any]) -> list[str]:
+def _model_lines(facts: ModelFacts) -> list[str]:
     table = [f"| `{name}` | {given} | {returned} |" for name, given, returned in _SIGNATURES]
-    rest = {key: value for key, value in facts.items() if key != "signatures"}
+    rest = {key: value for key, value in configuration.to_mapping(facts).items() if key != "signatures"}
     return ["| signature | input | output |", "|---|---|---|", *table, "", *_value_lines(rest)]
 
 
@@ -167,10 +166,14 @@ def _usage_lines(model_name: str, has_tflite: bool) -> list[str]:
     return lines
 
 
-def _limit_lines(data: Mapping[str, Any]) -> list[str]:
-    count = sum(data["records"].values())
+def _shown(data: IngestionSummary) -> dict[str, Any]:
+    return {key: value for key, value in configuration.to_mapping(data).items() if key not in _NOT_SHOWN}
+
+
+def _limit_lines(data: IngestionSummary) -> list[str]:
+    count = sum(data.records.values())
     return [
-        f"- The numbers above hold for images like the {count} of `{_plain(data['root'])}`, and for "
+        f"- The numbers above hold for images like the {count} of `{_plain(data.root)}`, and for "
         "nothing else: measure again before you use the encoder on images from elsewhere.",
         "- What pretraining treated as the same picture (crops, colours, flips: see the settings) the representation "
         "may not tell apart.",

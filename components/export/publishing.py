@@ -1,4 +1,4 @@
-"""What changes a registry: a version is pushed or put to use again, old ones are removed.
+"""Changes a registry: pushes a version, puts an old one to use again, or removes old ones.
 
 A version appears by one rename; the index, written last, names it. Safe under concurrent pushes, readers and kills.
 """
@@ -10,25 +10,26 @@ import logging
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from components.contracts import signatures
+from components.contracts.folder_lock import folder_lock
+from components.contracts.paths import PARTIAL_SUFFIX, partial_path
+from components.contracts.record_files import record_to_mapping
 from components.export import durable_files, registry
-from components.export.locking import folder_lock
+from components.export.image_files import Decoding
 
-_INCOMING_PREFIX = ".incoming-"
 _REMOVED_PREFIX = ".removed-"
 
 _logger = logging.getLogger(__name__)
 
 
 class NewerSpanInUseError(registry.RegistryError):
-    """The version in use was made from newer data than the one that was to replace it."""
+    """The version in use was made from newer data than the model that should replace it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Push:
-    """What a push came to."""
+    """The result of a push."""
 
     version: registry.Version
     folder: pathlib.Path
@@ -42,7 +43,7 @@ class _Draft:
 
     content_digest: str
     source: str
-    decoding: dict[str, Any] | None
+    decoding: Decoding | None
     span: int | None
     blessing: str | None = None
     republished_from: int | None = None
@@ -55,7 +56,7 @@ def push(
     *,
     content_digest: str,
     source: str,
-    decoding: dict[str, Any],
+    decoding: Decoding,
     span: int | None,
     blessing: str | None,
     describe: Callable[[int], Mapping[str, str]],
@@ -63,9 +64,9 @@ def push(
 ) -> Push:
     """Bring a SavedModel into the registry as the version in use, unless its content is there already.
 
-    Content that is there keeps its version, and the aliases stay, so that a repeated push does not undo a rollback.
-    Only a new blessing, of a model that won against the one that had replaced it, puts old content to use again, under
-    a new number; so does a TFLite file that the version in use lacks.
+    Content that is there already keeps its version and aliases, so that a repeated push does not undo a rollback. It is
+    put to use again, under a new number, only after a new blessing, for which the model beat the one that had replaced
+    it, or to add a TFLite file that the version in use lacks.
 
     Args:
         root: the registry's folder, made when missing.
@@ -73,9 +74,9 @@ def push(
         saved_model: folder of the SavedModel, copied as it is.
         content_digest: identity of the model.
         source: URI the model came from, for the record.
-        decoding: plain values that consumers decode image files by; see ``decoding_settings``.
-        span: of the data that the model was made from; None where that has no spans.
-        blessing: name of the verdict that preferred this model to others; None where it only found it in use.
+        decoding: how consumers decode image files.
+        span: of the data that the model was made from; None if the data has no spans.
+        blessing: URI of the verdict that preferred this model to others; None if it only found the model in use.
         describe: version number -> texts that are put beside the model, by path inside the version.
         lock_timeout_seconds: how long to wait for another push.
 
@@ -174,7 +175,7 @@ def prune(root: pathlib.Path, model_name: str, *, keep: int, lock_timeout_second
         index = _recovered(folder)
         kept_numbers = {version.number for version in index.versions[-keep:]} | set(index.aliases.values())
         removed = [version for version in index.versions if version.number not in kept_numbers]
-        # Out of sight first: a numbered folder that the index does not name would pass for a push that was killed.
+        # Hidden first: a numbered folder that the index does not name would look like a push that was killed.
         hidden = [_hide(folder, version.number) for version in removed]
         kept = tuple(version for version in index.versions if version.number in kept_numbers)
         _write_index(folder, dataclasses.replace(index, versions=kept))
@@ -192,7 +193,7 @@ def _find_content(folder: pathlib.Path, index: registry.Index, content_digest: s
 
 
 def _holds_what_was_added(version: pathlib.Path, saved_model: pathlib.Path) -> bool:
-    """False where an export was asked for since that the version does not have."""
+    """Whether the version has a TFLite file if ``saved_model`` has one."""
     return (version / signatures.TFLITE_FILE).is_file() or not (saved_model / signatures.TFLITE_FILE).is_file()
 
 
@@ -220,20 +221,19 @@ def _publish(
 ) -> registry.Version:
     """Copy ``saved_model`` under a hidden name, describe it, and rename it to the next integer."""
     number = max([*_numbers(folder), *(version.number for version in index.versions)], default=0) + 1
-    incoming = folder / f"{_INCOMING_PREFIX}{number}"
+    incoming = partial_path(folder / str(number))
     try:
         digest = durable_files.copy_folder(saved_model, incoming, ignoring=registry.ADDED_FILES)
         version = registry.Version(
             number=number,
             files_digest=digest,
             pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            **dataclasses.asdict(draft),
+            **vars(draft),
         )
         (incoming / registry.VERSION_FILE).parent.mkdir(exist_ok=True)
         for name, text in describe(number).items():
             durable_files.write_whole(incoming / name, text)
-        text = json.dumps(dataclasses.asdict(version), indent=2) + "\n"
-        durable_files.write_whole(incoming / registry.VERSION_FILE, text)
+        durable_files.write_whole(incoming / registry.VERSION_FILE, _text(version))
         durable_files.publish_folder(incoming, folder / str(number))
     except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
@@ -258,15 +258,14 @@ def _numbers(folder: pathlib.Path) -> list[int]:
 
 
 def _recovered(folder: pathlib.Path) -> registry.Index:
-    """The index after clearing up what a killed push or prune left; only under the lock.
+    """Clean up after a killed push or prune and return the index; to be called under the lock.
 
-    A hidden folder is a copy that was never finished, or a version that was to go. A version the index does not name
-    was finished and renamed, so its push is completed here.
+    A hidden folder is an unfinished copy, or a version that was being removed. A version that the index does not name
+    is complete, because it has its final name, so its push is completed here.
     """
-    for prefix in (_INCOMING_PREFIX, _REMOVED_PREFIX):
-        for leftover in folder.glob(f"{prefix}*"):
-            _logger.info("removing %s, which a killed push or prune left", leftover)
-            shutil.rmtree(leftover)
+    for leftover in (*folder.glob(f".*{PARTIAL_SUFFIX}"), *folder.glob(f"{_REMOVED_PREFIX}*")):
+        _logger.info("removing %s, which a killed push or prune left", leftover)
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     index = registry.load_index(folder)
     known = {version.number for version in index.versions}
     for number in sorted(set(_numbers(folder)) - known):
@@ -275,7 +274,7 @@ def _recovered(folder: pathlib.Path) -> registry.Index:
             _logger.warning("%s was not made by this registry and is left alone", path.parent.parent)
             continue
         _logger.info("completing the push of version %d to %s, which was killed before its last step", number, folder)
-        index = _with_version(index, registry.Version(**json.loads(path.read_text())))
+        index = _with_version(index, registry.load(registry.Version, path))
         _write_index(folder, index)
     return index
 
@@ -289,4 +288,8 @@ def _with_version(index: registry.Index, version: registry.Version) -> registry.
 
 
 def _write_index(folder: pathlib.Path, index: registry.Index) -> None:
-    durable_files.write_whole(folder / registry.INDEX_FILE, json.dumps(dataclasses.asdict(index), indent=2) + "\n")
+    durable_files.write_whole(folder / registry.INDEX_FILE, _text(index))
+
+
+def _text(record: registry.Version | registry.Index) -> str:
+    return json.dumps(record_to_mapping(record), indent=2) + "\n"

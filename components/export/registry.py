@@ -4,18 +4,18 @@
 highest is loaded; ``registry.json`` names the versions and aliases.
 """
 
-import dataclasses
 import json
 import pathlib
-from typing import Any
 
 from components.contracts import signatures
+from components.contracts.record_files import Record, RecordError, record, record_from_mapping
 from components.export import durable_files
+from components.export.image_files import Decoding
 
 INDEX_FILE = "registry.json"
 VERSION_FILE = "assets.extra/version.json"  # inside a version, where TensorFlow Serving looks for nothing
 MODEL_CARD_FILE = "assets.extra/MODEL_CARD.md"
-# What describes a version, and is no part of what was pushed.
+# Files that describe a version and are not part of the pushed model.
 ADDED_FILES = frozenset({VERSION_FILE, MODEL_CARD_FILE, signatures.RECORD_FILE})
 
 BLESSED = "blessed"  # the version in use
@@ -26,9 +26,9 @@ class RegistryError(ValueError):
     """A registry, model or version that is not there or cannot be read."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@record(version=1, is_published=True)
 class Version:
-    """One version of a model."""
+    """One version of a model; also the content of its ``VERSION_FILE``."""
 
     number: int
     content_digest: str  # of the model: equal for equal models, whatever run made them
@@ -36,17 +36,17 @@ class Version:
     source: str  # URI of the evaluated model
     pushed_at: str  # ISO 8601, UTC
     republished_from: int | None = None  # the version whose content this one carries again
-    decoding: dict[str, Any] | None = None  # how image files become what the model reads; see ``decoding_settings``
-    span: int | None = None  # of the data it was made from; None where that has no spans
-    blessing: str | None = None  # the verdict that put it to use; None where a person did
+    decoding: Decoding | None = None
+    span: int | None = None  # of the data it was made from; None if the data has no spans
+    blessing: str | None = None  # the verdict that put it to use; None if a person did
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@record(version=1, is_published=True)
 class Index:
-    """What ``registry.json`` says about one model."""
+    """Content of a model's ``INDEX_FILE``."""
 
-    versions: tuple[Version, ...] = ()  # by rising number
-    aliases: dict[str, int] = dataclasses.field(default_factory=dict)
+    versions: tuple[Version, ...]  # in ascending order
+    aliases: dict[str, int]  # alias -> number
 
     def is_in_use(self, version: Version) -> bool:
         """Whether this version is the blessed one."""
@@ -54,7 +54,7 @@ class Index:
 
 
 def list_models(registry: pathlib.Path) -> list[str]:
-    """Names of the models in ``registry``, sorted; empty where there is no registry."""
+    """Names of the models in ``registry``, sorted; empty if there is no registry."""
     return sorted(path.parent.name for path in registry.glob(f"*/{INDEX_FILE}"))
 
 
@@ -100,16 +100,24 @@ def select(index: Index, name: str, folder: pathlib.Path) -> Version:
 
 
 def load_index(folder: pathlib.Path) -> Index:
-    """The index in a model's folder; an empty one where nothing was pushed yet.
+    """Read the index in a model's folder; it is empty if nothing was pushed yet.
 
     Raises:
         RegistryError: it cannot be read.
     """
     path = folder / INDEX_FILE
-    if not path.is_file():
-        return Index()
+    return load(Index, path) if path.is_file() else Index(versions=(), aliases={})
+
+
+def load(cls: type[Record], path: pathlib.Path) -> Record:
+    """Read a record of the registry without TensorFlow, which ``read_record`` loads and a list need not wait for.
+
+    Raises:
+        RegistryError: the file is missing, of another version, or lacks a field.
+    """
     try:
-        content = json.loads(path.read_text())
-        return Index(versions=tuple(Version(**entry) for entry in content["versions"]), aliases=content["aliases"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RegistryError(f"{path} is not the index of a registry: {error}") from error
+        return record_from_mapping(cls, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except RecordError as error:
+        raise RegistryError(str(error)) from None
+    except (OSError, ValueError) as error:
+        raise RegistryError(f"{path} cannot be read: {error}") from None

@@ -4,7 +4,6 @@ Input and output are those of the Keras encoder: pixels that are cropped and res
 Needs TensorFlow, nothing of TFX.
 """
 
-import json
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -14,8 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import configuration, signatures
+from components.contracts import signatures
 from components.contracts.images import ImageConfig
+from components.contracts.model_facts import ModelFacts
+from components.contracts.record_files import read_record
 from components.export.golden import read_golden, relative_difference
 from components.preprocessing import image_preparation
 from components.simclr.encoders import keras_files
@@ -27,11 +28,11 @@ MAX_RELATIVE_DIFFERENCE = 2e-2
 
 
 class TFLiteError(ValueError):
-    """The encoder has no TFLite form, or the TFLite file answers otherwise than the SavedModel."""
+    """The encoder cannot be converted, or the answers of the TFLite file differ from the SavedModel's."""
 
 
 def add_to(saved_model: pathlib.Path) -> None:
-    """Write ``signatures.TFLITE_FILE`` into a SavedModel's folder, once it is proved to answer as the SavedModel does.
+    """Write ``signatures.TFLITE_FILE`` into a SavedModel's folder, and prove that it answers as the SavedModel does.
 
     Args:
         saved_model: folder as ``saved_model.export`` of linear evaluation writes it.
@@ -43,7 +44,7 @@ def add_to(saved_model: pathlib.Path) -> None:
     path = saved_model / signatures.TFLITE_FILE
     path.write_bytes(convert(encoder))
     difference = golden_difference(saved_model)
-    if not difference <= MAX_RELATIVE_DIFFERENCE:  # also where it is not a number
+    if not difference <= MAX_RELATIVE_DIFFERENCE:  # NaN is no pass
         path.unlink()
         raise TFLiteError(
             f"export.tflite: the TFLite file of {saved_model} gives golden vectors that differ from the SavedModel's "
@@ -68,11 +69,13 @@ def convert(encoder: keras.Model) -> bytes:
         return {signatures.REPRESENTATION: model(pixels, training=False)}
 
     weights = tf.Module()
-    weights.variables_of_model = [variable.value for variable in model.variables]  # Keras' own would not be found
+    weights.variables_of_model = [
+        variable.value for variable in model.variables
+    ]  # the converter does not find those of a Keras model
     try:
         converter = tf.lite.TFLiteConverter.from_concrete_functions([represent.get_concrete_function()], weights)
         return converter.convert()
-    except Exception as error:  # the converter raises what its C++ side hands it, of no class of its own
+    except Exception as error:  # the converter passes on exceptions of its C++ part, which have no common class
         raise TFLiteError(f"export.tflite: {encoder.name} has no TFLite form: {error}") from error
 
 
@@ -95,8 +98,7 @@ def golden_difference(folder: pathlib.Path) -> float:
     Args:
         folder: holds ``signatures.TFLITE_FILE`` and what ``saved_model.export`` of linear evaluation writes.
     """
-    facts = json.loads((folder / signatures.MODEL_FACTS_FILE).read_text(encoding="utf-8"))
-    image_config = configuration.from_mapping(ImageConfig, facts["image"], str(folder))
+    image_config = read_record(ModelFacts, str(folder / signatures.MODEL_FACTS_FILE)).image
     stored = read_golden(folder)
     found = represent(folder / signatures.TFLITE_FILE, _pixels(stored.images, image_config))
     return relative_difference(found, stored.representations)

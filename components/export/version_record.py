@@ -1,84 +1,76 @@
-"""What every version carries of its making: data, pretraining, results, settings, code and libraries, as plain values.
+"""``record.json`` (signatures.RECORD_FILE): how a version of the registry was made and what it is worth.
 
-It lies beside the model as JSON; the model card and the entry on a model registry's server are made from it.
+The model card and the entry on a model registry's server are made from it.
 """
 
-from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
-from components.contracts import configuration, pretraining_record, signatures
 from components.contracts.code_digest import model_code_digests
 from components.contracts.evidence import ProbeReport, VerdictReport
 from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.installed_versions import installed_versions
+from components.contracts.model_facts import ModelFacts
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import record
 
-MODEL, VERDICT, DATA, PRETRAINING, RESULTS = "model", "verdict", "data", "pretraining", "results"
-SETTINGS, CODE_DIGESTS, LIBRARIES, RUN = "settings", "code_digests", "libraries", "run"
-LAST_EPOCH = "last_epoch"  # of pretraining
 
-# Of the data: paths and clocks.
-_NOT_KEPT = ("near_duplicate_pairs", "warnings", "seconds")
+@record(version=1)
+class VersionRecord:
+    """What is known of a version: data, pretraining, results, settings, code and libraries."""
+
+    run: str  # name of the pipeline run that pushed it
+    span: int | None  # of the data; None if the data has no spans
+    model: ModelFacts
+    verdict: VerdictReport
+    data: IngestionSummary  # without the pairs of near-duplicates, which are paths
+    pretraining: PretrainingRecord  # of its history only the last epoch
+    results: ProbeReport
+    settings: dict[str, Any]  # PipelineConfig
+    code_digests: dict[str, str]
+    libraries: dict[str, str]  # library -> version
 
 
 def version_record(
     *,
-    facts: Mapping[str, Any],
+    facts: ModelFacts,
     verdict: VerdictReport,
     ingestion: IngestionSummary,
-    pretraining: Mapping[str, Any],
+    pretraining: PretrainingRecord,
     probe: ProbeReport,
-    settings: Mapping[str, Any],
+    settings: dict[str, Any],
     span: int | None,
     run: str,
-) -> dict[str, Any]:
+) -> VersionRecord:
     """Put together what is known of a version.
 
     Args:
-        facts: what the SavedModel says about itself, see ``contracts.signatures``.
+        facts: what the SavedModel says about itself.
         verdict: the Gate's.
         ingestion: summary of the images.
-        pretraining: the Trainer's record, see ``contracts.pretraining_record``.
+        pretraining: the Trainer's.
         probe: the numbers of linear evaluation.
         settings: the whole configuration.
-        span: of the data, None where that has no spans.
-        run: name of the pipeline run that pushed it.
-
-    Returns:
-        Plain values, ready for JSON.
+        span: of the data; None if the data has no spans.
+        run: name of the pipeline run that pushes it.
     """
-    history = pretraining.get(pretraining_record.HISTORY) or [{}]
-    return {
-        MODEL: dict(facts),
-        VERDICT: configuration.to_mapping(verdict),
-        DATA: {
-            "span": span,
-            **{key: value for key, value in configuration.to_mapping(ingestion).items() if key not in _NOT_KEPT},
-        },
-        PRETRAINING: {
-            **{key: value for key, value in pretraining.items() if key != pretraining_record.HISTORY},
-            LAST_EPOCH: history[-1],
-        },
-        RESULTS: configuration.to_mapping(probe),
-        SETTINGS: dict(settings),
-        CODE_DIGESTS: model_code_digests(),
-        LIBRARIES: installed_versions(),
-        RUN: run,
-    }
+    return VersionRecord(
+        run=run,
+        span=span,
+        model=facts,
+        verdict=verdict,
+        data=dataclasses.replace(ingestion, near_duplicate_pairs=()),
+        pretraining=dataclasses.replace(pretraining, history=pretraining.history[-1:]),
+        results=probe,
+        settings=settings,
+        code_digests=model_code_digests(),
+        libraries=installed_versions(),
+    )
 
 
-def verdict(record: Mapping[str, Any]) -> VerdictReport:
-    """The Gate's verdict in ``record``."""
-    return configuration.from_mapping(VerdictReport, record[VERDICT], signatures.RECORD_FILE, VERDICT)
-
-
-def results(record: Mapping[str, Any]) -> ProbeReport:
-    """The numbers of linear evaluation in ``record``."""
-    return configuration.from_mapping(ProbeReport, record[RESULTS], signatures.RECORD_FILE, RESULTS)
-
-
-def properties(record: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """The numbers and names of ``record`` that a list of models is searched and sorted by."""
-    data, pretraining, encoder = record[DATA], record[PRETRAINING], results(record).encoder
+def properties(version: VersionRecord) -> dict[str, bool | int | float | str]:
+    """The numbers and names by which people search and sort a list of models."""
+    encoder = version.results.encoder
     found = {
         "accuracy": encoder.accuracy,
         "balanced_accuracy": encoder.balanced_accuracy,
@@ -87,14 +79,14 @@ def properties(record: Mapping[str, Any]) -> dict[str, bool | int | float | str]
             f"accuracy_at_{100 * result.fraction:g}_percent_of_labels": result.accuracy_mean
             for result in encoder.fractions
         },
-        **{f"{split}_images": count for split, count in data["records"].items()},
-        "data_root": data["root"],
-        "data_digest": data["content_digest"],
-        "span": data["span"],
-        "method": pretraining.get(pretraining_record.SETTINGS, {}).get(pretraining_record.METHOD),
-        "architecture": record[MODEL].get("architecture"),
-        "pretraining_code_digest": record[CODE_DIGESTS]["pretraining"],
-        "tensorflow": record[LIBRARIES].get("tensorflow"),
-        "run": record[RUN],
+        **{f"{split}_images": count for split, count in version.data.records.items()},
+        "data_root": version.data.root,
+        "data_digest": version.data.content_digest,
+        "span": version.span,
+        "method": version.pretraining.plan.method,
+        "architecture": version.model.architecture,
+        "pretraining_code_digest": version.code_digests["pretraining"],
+        "tensorflow": version.libraries.get("tensorflow"),
+        "run": version.run,
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -15,6 +15,7 @@ from tfx.utils import path_utils
 
 from components.contracts import artifact_files, artifacts, configuration, files, signatures, stored_predictions
 from components.contracts.evidence import ModelEntry, ProbeReport, SplitUse, VerdictReport
+from components.contracts.model_facts import ModelFacts
 from components.contracts.record_files import RecordError, read_record, write_record
 from components.linear_evaluation import blessing_resolver, gate, gate_evidence
 from components.linear_evaluation.config import GateConfig
@@ -120,7 +121,7 @@ def _judged(model: types.Artifact) -> gate_evidence.JudgedModel:
 
 def _class_names(model_uri: str) -> tuple[str, ...] | None:
     facts = f"{path_utils.serving_model_dir(model_uri)}/{signatures.MODEL_FACTS_FILE}"
-    return tuple(files.read_json(facts)[signatures.CLASS_NAMES]) if tf.io.gfile.exists(facts) else None
+    return read_record(ModelFacts, facts).class_names if tf.io.gfile.exists(facts) else None
 
 
 def _predictions(path: str) -> stored_predictions.StoredPredictions:

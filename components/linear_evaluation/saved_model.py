@@ -15,8 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import configuration, files, records, signatures
+from components.contracts import configuration, files, signatures
 from components.contracts.images import ImageConfig
+from components.contracts.model_facts import ModelFacts
+from components.contracts.record_files import write_record
 from components.linear_evaluation import batch_decoding
 from components.linear_evaluation.logistic_regression import LinearHead
 from components.preprocessing import image_preparation
@@ -48,10 +50,10 @@ class ServedParts:
         """
         hasher = hashlib.sha256(_DIGEST_VERSION.encode())
         facts = {
-            signatures.ENCODER_DIGEST: weights_digest(self.encoder),
+            "encoder_digest": weights_digest(self.encoder),
             "projection_head_digest": weights_digest(self.projection_head),
             "layers": [type(layer).__name__ for model in self._models for layer in model.layers],
-            signatures.CLASS_NAMES: self.class_names,
+            "class_names": self.class_names,
             "image": configuration.to_mapping(self.image_config),
         }
         hasher.update(json.dumps(facts, sort_keys=True).encode())
@@ -63,27 +65,27 @@ class ServedParts:
     def _models(self) -> tuple[keras.Model, keras.Model]:
         return self.encoder, self.projection_head
 
-    def facts(self) -> dict[str, Any]:
-        """Facts for consumers, as plain values."""
-        return {
-            signatures.CONTENT_DIGEST: self.content_digest(),
-            signatures.ENCODER_DIGEST: weights_digest(self.encoder),
-            signatures.CLASS_NAMES: self.class_names,
-            signatures.DIMENSIONS: int(self.encoder.output_shape[-1]),
-            "projection_dimensions": int(self.projection_head.output_shape[-1]),
-            "architecture": self.encoder.name,
-            "parameters": num_parameters(self.encoder),
-            "image": configuration.to_mapping(self.image_config),
-            records.CHANNEL_MEAN: self.channel_mean.tolist(),
-            records.CHANNEL_STD: self.channel_std.tolist(),
-            "signatures": [
+    def facts(self) -> ModelFacts:
+        """What a consumer may want to know."""
+        return ModelFacts(
+            content_digest=self.content_digest(),
+            encoder_digest=weights_digest(self.encoder),
+            class_names=tuple(self.class_names),
+            dimensions=int(self.encoder.output_shape[-1]),
+            projection_dimensions=int(self.projection_head.output_shape[-1]),
+            architecture=self.encoder.name,
+            parameters=num_parameters(self.encoder),
+            image=self.image_config,
+            channel_mean=tuple(self.channel_mean.tolist()),
+            channel_std=tuple(self.channel_std.tolist()),
+            signatures=(
                 signatures.SERVING_DEFAULT,
                 signatures.EMBED,
                 signatures.PROJECT,
                 signatures.CLASSIFY,
                 signatures.EMBED_PIXELS,
-            ],
-        }
+            ),
+        )
 
 
 class _ServedModel(tf.Module):
@@ -201,8 +203,8 @@ def export(parts: ServedParts, golden: GoldenImages, directory: str) -> str:
         },
     )
     facts = parts.facts()
-    files.write_json(f"{directory}/{signatures.MODEL_FACTS_FILE}", facts)
-    return facts[signatures.CONTENT_DIGEST]
+    write_record(f"{directory}/{signatures.MODEL_FACTS_FILE}", facts)
+    return facts.content_digest
 
 
 def _write_trainable_encoder(

@@ -1,13 +1,10 @@
-"""A finished run in, the Trainer's model folder out: two encoders, the head, a grid of views and ``pretraining.json``.
+"""Writes the Trainer's model folder: two encoders, the head, a grid of views and ``pretraining.json``.
 
 Both encoders are float32 Keras files without custom objects, with BatchNorm statistics from the same batches.
 """
 
 import dataclasses
-import json
-import platform
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import cv2
 import keras
@@ -15,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.contracts import artifact_files, files
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import write_record
 from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
@@ -40,7 +39,7 @@ def prepare_models(
 ) -> ExportedModels:
     """Float32 copies of the trained models and of the initial encoder, with BatchNorm statistics estimated anew.
 
-    Encoders without BatchNorm stay as they are, and no batch is asked for them.
+    Encoders without BatchNorm stay as they are; no batch is read for them.
 
     Args:
         config: of the run.
@@ -72,14 +71,8 @@ def view_grid(pairs: ViewPairs, step: TrainingStep) -> np.ndarray:
     return np.concatenate([np.concatenate(list(column), axis=0) for column in cells], axis=1)
 
 
-def versions() -> dict[str, str]:
-    """Of what decides about the result."""
-    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
-            "numpy": np.__version__, "opencv": cv2.__version__}  # fmt: skip
-
-
-def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description: dict[str, Any]) -> None:
-    """Write the model folder, ``pretraining.json`` last; what a killed attempt left is overwritten."""
+def write(output_dir: str, models: ExportedModels, grid: np.ndarray, record: PretrainingRecord) -> None:
+    """Write the model folder, ``pretraining.json`` last; files of a killed attempt are overwritten."""
     for name, model in (
         (artifact_files.ENCODER_FILE, models.encoder),
         (artifact_files.INITIAL_ENCODER_FILE, models.initial_encoder),
@@ -88,5 +81,4 @@ def write(output_dir: str, models: ExportedModels, grid: np.ndarray, description
         files.write_bytes(f"{output_dir}/{name}", keras_files.to_bytes(model))
     image = grid if grid.shape[2] == 1 else cv2.cvtColor(grid, cv2.COLOR_RGB2BGR)
     files.write_bytes(f"{output_dir}/{artifact_files.VIEW_GRID_FILE}", cv2.imencode(".png", image)[1].tobytes())
-    text = json.dumps(description, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    files.write_bytes(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", text.encode())
+    write_record(f"{output_dir}/{artifact_files.PRETRAINING_FILE}", record)

@@ -1,32 +1,12 @@
-"""What a config means for a number of images: steps, rates and chance, resolved once and logged first."""
+"""Derives steps, rates and chance from a config and a number of images; a run logs them first."""
 
-import dataclasses
 import logging
 
+from components.contracts.pretraining_record import Plan
 from components.pretraining import methods
 from components.pretraining.config import PretrainingConfig
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """Resolved numbers of a run; plain values, ready for JSON."""
-
-    method: str
-    num_images: int  # in split train
-    steps_per_epoch: int
-    total_steps: int
-    warmup_steps: int
-    learning_rate: float  # peak, scaled
-    images_per_step: int  # over all replicas
-    views_per_step: int
-    negatives_per_anchor: int
-    chance_loss: float | None  # nats; None where the loss of guessing says nothing
-    momentum: float | None  # of the weights that follow, at the first step; None where there are none
-    encoder_parameters: int
-    projection_head_parameters: int
-    representation_width: int
 
 
 def scheduled_steps(config: PretrainingConfig, num_images: int) -> tuple[int, int]:
@@ -99,7 +79,7 @@ def log_plan(plan: Plan, config: PretrainingConfig) -> None:
 
 
 def _decay(config: PretrainingConfig) -> str:
-    """What decays; where decay is a part of the loss, kernels only."""
+    """What decays: kernels only, if decay is a part of the loss."""
     weight_decay = config.optimizer.weight_decay or config.loss.weight_decay
     if not weight_decay:
         return "no weight decay"

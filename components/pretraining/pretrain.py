@@ -1,6 +1,6 @@
 """One whole pretraining: views and moments in, a model folder out; or one trial of the Tuner, which exports nothing.
 
-The order of things is here; how each is done is in the modules it calls.
+This module has the order of the work; the modules it calls do it.
 """
 
 import contextlib
@@ -9,15 +9,17 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from components.contracts import artifact_files, configuration, files, views_record
-from components.contracts import pretraining_record as record
+from components.contracts import artifact_files, configuration
 from components.contracts.images import ImageConfig
+from components.contracts.installed_versions import installed_versions
+from components.contracts.pretraining_record import Plan, PretrainingRecord
+from components.contracts.record_files import read_record
+from components.contracts.views_record import ViewsRecord
 from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import ViewPairs, ViewRecords, WatchImages, read_watch_images
@@ -27,7 +29,7 @@ from components.simclr.encoders.encoder import num_parameters, weights_digest
 
 _logger = logging.getLogger(__name__)
 
-# Settings that a run may be continued under: they decide how fast and how closely watched it is, not what it computes.
+# Settings that may differ between a run and its retry: they decide about speed and watching, not about the result.
 _NO_PART_OF_THE_RESULT = frozenset(
     {
         *("input_threads", "prefetch_batches", "cache_megabytes"),
@@ -38,7 +40,7 @@ _NO_PART_OF_THE_RESULT = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What every training is given besides its config; folders may be remote."""
+    """The inputs of every training besides its config; folders may be remote."""
 
     views_uri: str  # of ViewGen's output: holds the summary
     train_dir: str  # split train: no labels
@@ -51,28 +53,28 @@ class Inputs:
 
 @dataclasses.dataclass(frozen=True)
 class Task(Inputs):
-    """What a training with an export is given."""
+    """The inputs of a training with an export."""
 
     output_dir: str
-    tuned: Mapping[str, float] | None = None  # what the Tuner chose of the config's settings, for the record
+    tuned: dict[str, int | float] | None = None  # settings that the Tuner chose, for the record
 
 
 @dataclasses.dataclass(frozen=True)
 class Material:
-    """Views and watch images, opened once for as many trainings as there are."""
+    """Views and watch images, opened once for all trainings."""
 
-    summary: dict[str, Any]  # ViewGen's
+    summary: ViewsRecord
     train_records: ViewRecords
     watch_images: WatchImages
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """A training that came to its last step."""
+    """A finished training."""
 
     config: PretrainingConfig
     image: ImageShape
-    plan: plan.Plan
+    plan: Plan
     step: TrainingStep
     pairs: ViewPairs
     progress: training.Progress
@@ -80,11 +82,11 @@ class Training:
     checkpoint_dir: str
 
 
-def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -> dict[str, Any]:
-    """Train, or go on training, and write the model folder.
+def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -> PretrainingRecord:
+    """Train, or resume training, and write the model folder.
 
     Returns:
-        The content of ``pretraining.json``.
+        The content of ``pretraining.json``, which is in the folder.
 
     Raises:
         devices.MissingGpu: fewer GPUs than asked for.
@@ -94,9 +96,9 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
     started = time.monotonic()
     with opened(config, image_config, task) as material:
         trained = train(with_weights_digest(config), image_config, task, material)
-        description = _export(trained, task, material.summary)
+        record = _export(trained, task, material.summary)
     _logger.info("pretraining: done in %.1f s, model in %s", time.monotonic() - started, task.output_dir)
-    return description
+    return record
 
 
 def with_weights_digest(config: PretrainingConfig) -> PretrainingConfig:
@@ -110,7 +112,7 @@ def with_weights_digest(config: PretrainingConfig) -> PretrainingConfig:
 
 @contextlib.contextmanager
 def opened(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs) -> Iterator[Material]:
-    """What to train on, on the devices that the config asks for and with operations as deterministic as it says.
+    """Open views and watch images, with the devices and the determinism that the config asks for.
 
     Raises:
         devices.MissingGpu: fewer GPUs than asked for.
@@ -130,13 +132,13 @@ def opened(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs)
 
 
 def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, material: Material) -> Training:
-    """Train to the end, from the last checkpoint of this very training on.
+    """Train to the last step, from this training's newest checkpoint if there is one.
 
     Args:
         config: with the digest of its initial weights, see ``with_weights_digest``.
         image_config: what the encoder sees.
-        inputs: where things are.
-        material: what is in them.
+        inputs: folders and moments.
+        material: the opened views and watch images.
 
     Raises:
         ValueError: views and config do not fit together, or there are too few images.
@@ -147,7 +149,7 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
         config,
         image_config.size_px,
         image_config.channels,
-        material.summary[views_record.VIEWS_PER_IMAGE],
+        material.summary.views_per_image,
     )
     image = ImageShape(image_config.size_px, image_config.channels, inputs.mean, inputs.std)
     warmup_steps, total_steps = plan.scheduled_steps(config, pairs.num_images)
@@ -161,13 +163,13 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
     return Training(config, image, resolved, step, pairs, progress, speed, checkpoint_dir)
 
 
-def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: dict[str, Any]) -> str:
-    """Where checkpoints of this very run live: the same for a retry, also with less memory or other bounds."""
+def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: ViewsRecord) -> str:
+    """The folder of this training's checkpoints: the same for a retry, even with less memory or other bounds."""
     hasher = hashlib.sha256()
     settings = configuration.to_mapping(config)
     for part in (
         configuration.digest({key: settings[key] for key in settings.keys() - _NO_PART_OF_THE_RESULT}),
-        summary[artifact_files.CONTENT_DIGEST],
+        summary.content_digest,
         np.asarray(inputs.mean, np.float32).tobytes().hex(),
         np.asarray(inputs.std, np.float32).tobytes().hex(),
         inputs.code_digest,
@@ -176,44 +178,44 @@ def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: dic
     return f"{inputs.checkpoints_root}/{hasher.hexdigest()[:32]}"
 
 
-def _export(trained: Training, task: Task, summary: dict[str, Any]) -> dict[str, Any]:
+def _export(trained: Training, task: Task, summary: ViewsRecord) -> PretrainingRecord:
     config, step = trained.config, trained.step
 
     def batches() -> Iterable[np.ndarray]:
-        # The epoch after the last: crops that are drawn like those of training, but as plain as they are stored.
+        # Batches of the epoch after the last: cropped like those of training, without the other augmentations.
         first = trained.plan.total_steps
         return (step.standardise(trained.pairs.batch(first + index)) for index in range(config.batch_norm_batches))
 
     models = exporting.prepare_models(config, trained.image, step, batches)
-    description = {
-        record.HISTORY: trained.progress.history,
-        record.SETTINGS: dataclasses.asdict(trained.plan),
-        record.CONFIG: configuration.to_mapping(config),
-        "config_digest": configuration.digest(config),
-        record.TUNED: None if task.tuned is None else dict(task.tuned),
-        artifact_files.CODE_DIGEST: task.code_digest,
-        "views": summary,
-        "channel_mean": [float(value) for value in task.mean],
-        "channel_std": [float(value) for value in task.std],
-        record.SECONDS: trained.progress.seconds,
-        record.IMAGES_PER_SECOND: trained.speed.images_per_second,
-        "input_wait_fraction": trained.speed.input_wait_fraction,
-        record.RESUMED_FROM_STEPS: trained.progress.resumed_from,
-        record.CHECKPOINT_DIRECTORY: trained.checkpoint_dir,
-        "initial_encoder_digest": weights_digest(models.initial_encoder),
-        record.WEIGHTS_DIGEST: weights_digest(models.encoder, models.projection_head),
-        "versions": exporting.versions(),
-    }
-    exporting.write(task.output_dir, models, exporting.view_grid(trained.pairs, step), description)
-    return description
+    record = PretrainingRecord(
+        history=tuple(trained.progress.history),
+        plan=trained.plan,
+        config=configuration.to_mapping(config),
+        config_digest=configuration.digest(config),
+        tuned=task.tuned,
+        code_digest=task.code_digest,
+        views=summary,
+        channel_mean=tuple(float(value) for value in task.mean),
+        channel_std=tuple(float(value) for value in task.std),
+        seconds=trained.progress.seconds,
+        images_per_second=trained.speed.images_per_second,
+        input_wait_fraction=trained.speed.input_wait_fraction,
+        resumed_from_steps=tuple(trained.progress.resumed_from),
+        checkpoint_directory=trained.checkpoint_dir,
+        initial_encoder_digest=weights_digest(models.initial_encoder),
+        weights_digest=weights_digest(models.encoder, models.projection_head),
+        versions=installed_versions(),
+    )
+    exporting.write(task.output_dir, models, exporting.view_grid(trained.pairs, step), record)
+    return record
 
 
-def _read_summary(views_uri: str, image_config: ImageConfig) -> dict[str, Any]:
+def _read_summary(views_uri: str, image_config: ImageConfig) -> ViewsRecord:
     path = f"{views_uri}/{artifact_files.VIEWS_SUMMARY_FILE}"
     if not tf.io.gfile.exists(path):
         raise ValueError(f"{path} is missing: the views were not written to their end")
-    summary = files.read_json(path)
-    found = summary[views_record.SIZE_PX], summary[views_record.CHANNELS]
+    summary = read_record(ViewsRecord, path)
+    found = summary.size_px, summary.channels
     expected = image_config.size_px, image_config.channels
     if found != expected:
         raise ValueError(f"{path}: views have size and channels {found}, but the image config says {expected}")

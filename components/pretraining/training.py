@@ -1,6 +1,6 @@
-"""The training loop: steps, watching and checkpoints, from wherever the last checkpoint stands to the last step.
+"""The training loop: steps, watching and checkpoints, from the newest checkpoint to the last step.
 
-Reads no test data and no labels but those of the watch images, which touch no gradient.
+Reads no test data, and no labels except those of the watch images, which never reach a gradient.
 """
 
 import dataclasses
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from components.contracts import pretraining_record as record
+from components.contracts import configuration
+from components.contracts.pretraining_record import Epoch, Plan
 from components.contracts.progress import report_progress
 from components.pretraining import checkpoints, methods
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.dataset import Batch, ViewPairs, WatchImages
-from components.pretraining.plan import Plan
 from components.pretraining.training_step import StepResult, TrainingStep, views_by_side
 from components.simclr import watching
 from components.simclr.schedules import learning_rate_at
@@ -32,7 +32,7 @@ class Progress:
     """How far a run is; everything here goes into its checkpoints."""
 
     step: int = 0  # steps done
-    history: list[dict[str, float]] = dataclasses.field(default_factory=list)  # one entry per finished epoch
+    history: list[Epoch] = dataclasses.field(default_factory=list)  # the finished epochs
     unfinished: list[list[float]] = dataclasses.field(default_factory=list)  # metrics of the running epoch's steps
     seconds: float = 0.0  # of training, over all processes
     resumed_from: list[int] = dataclasses.field(default_factory=list)  # steps at which a process took over
@@ -62,10 +62,10 @@ def train(
         step: models and optimiser; changed in place.
         pairs: batches of the train split.
         watch_images: labelled images for kNN.
-        checkpoint_dir: of this very run: config, data and code that differ must have another.
+        checkpoint_dir: of this training; another config, other data or other code need another folder.
 
     Returns:
-        The whole run's progress and this process' speed.
+        The progress of the whole run and the speed of this process.
 
     Raises:
         watching.PretrainingStopped: the run is lost; the subclass says how.
@@ -91,7 +91,7 @@ class _Loop:
         if checkpoint is None:
             return
         self._step.restore(checkpoint.arrays)
-        self.progress = Progress(**checkpoint.state)
+        self.progress = configuration.from_mapping(Progress, checkpoint.state, self._checkpoint_dir)
         self.progress.resumed_from.append(checkpoint.step)
         _logger.info("going on from step %d of %d (%s)", checkpoint.step, self._plan.total_steps, self._checkpoint_dir)
 
@@ -124,24 +124,9 @@ class _Loop:
     def _finish_epoch(self, result: StepResult) -> None:
         self._fetch()
         progress, epoch = self.progress, len(self.progress.history) + 1
-        means = np.mean(progress.unfinished, axis=0)
-        entry: dict[str, float] = {record.EPOCH: epoch}
-        entry |= {name: float(mean) for name, mean in zip(self._step.metric_names, means, strict=True)}
-        if self._plan.chance_loss is not None:
-            entry[record.CHANCE] = self._plan.chance_loss
-        entry |= self._look_at(result)
-        entry[record.LEARNING_RATE] = learning_rate_at(
-            progress.step - 1,
-            self._plan.learning_rate,
-            self._plan.warmup_steps,
-            self._plan.total_steps,
-            self._config.schedule.final_fraction,
-        )
-        if epoch % self._config.watch.every_epochs == 0 or epoch == self._config.epochs:
-            entry[record.KNN] = self._knn()
-        progress.history.append(entry)
+        progress.history.append(self._epoch(epoch, result))
         progress.unfinished = []
-        _logger.info("of %d: %s", self._config.epochs, _sentence(entry))
+        _logger.info("of %d: %s", self._config.epochs, _sentence(progress.history[-1]))
         watching.judge(
             self._config.watch,
             progress.history,
@@ -150,18 +135,34 @@ class _Loop:
             self._config.schedule.warmup_epochs,
         )
 
-    def _look_at(self, result: StepResult) -> dict[str, float]:
-        """What the last batch of the epoch says about the geometry."""
+    def _epoch(self, number: int, result: StepResult) -> Epoch:
+        """Means over the steps of the epoch, and the geometry of its last batch."""
+        means = np.mean(self.progress.unfinished, axis=0)
+        measures = {name: float(mean) for name, mean in zip(self._step.metric_names, means, strict=True)}
         projections = [side[:_MAX_WATCHED_ROWS] for side in views_by_side(result.projections)]
         representations = views_by_side(result.representations)[0][:_MAX_WATCHED_ROWS]
         if not all(np.isfinite(rows).all() for rows in (*projections, representations)):
             raise self._non_finite()
-        return {
-            record.ALIGNMENT: watching.alignment(*projections),
-            record.UNIFORMITY: watching.uniformity(projections[0]),
-            record.STD: watching.mean_std(representations),
-            record.EFFECTIVE_RANK: watching.effective_rank(representations),
-        }
+        return Epoch(
+            epoch=number,
+            loss=measures["loss"],
+            chance=self._plan.chance_loss,
+            top1=measures.get("top1"),
+            top5=measures.get("top5"),
+            alignment=watching.alignment(*projections),
+            uniformity=watching.uniformity(projections[0]),
+            std=watching.mean_std(representations),
+            effective_rank=watching.effective_rank(representations),
+            learning_rate=self._learning_rate(self.progress.step - 1),
+            knn=self._knn() if self._measures_knn(number) else None,
+        )
+
+    def _measures_knn(self, epoch: int) -> bool:
+        return epoch % self._config.watch.every_epochs == 0 or epoch == self._config.epochs
+
+    def _learning_rate(self, step: int) -> float:
+        plan, final_fraction = self._plan, self._config.schedule.final_fraction
+        return learning_rate_at(step, plan.learning_rate, plan.warmup_steps, plan.total_steps, final_fraction)
 
     def _knn(self) -> float:
         representations = self._step.embed(self._watch_images.pixels)
@@ -169,7 +170,7 @@ class _Loop:
         return watching.knn_accuracy(representations, self._watch_images.labels, watch.knn_k, watch.knn_temperature)
 
     def _fetch(self) -> None:
-        """Wait for the device and take over its metrics."""
+        """Wait for the device and fetch its metrics."""
         fetched = [[float(value) for value in np.asarray(metrics)] for metrics in self._pending]
         self._pending = []
         if not np.isfinite(fetched).all():
@@ -184,16 +185,15 @@ class _Loop:
         now = time.monotonic()
         self.progress.seconds += now - self._clock
         self._clock = self._saved_at = now
-        path = checkpoints.save(
-            self._checkpoint_dir, self.progress.step, self._step.arrays(), dataclasses.asdict(self.progress)
-        )
+        state = configuration.to_mapping(self.progress)
+        path = checkpoints.save(self._checkpoint_dir, self.progress.step, self._step.arrays(), state)
         _logger.debug("checkpoint %s", path)
 
     def _report(self) -> None:
         self._fetch()
         self._reported_at = time.monotonic()
         metrics = self.progress.unfinished
-        loss = metrics[-1][0] if metrics else self.progress.history[-1][record.LOSS]
+        loss = metrics[-1][0] if metrics else self.progress.history[-1].loss
         epoch = min(self.progress.step // self._plan.steps_per_epoch + 1, self._config.epochs)
         text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f}"
         if self._plan.chance_loss is not None:
@@ -219,5 +219,7 @@ class _Timed:
             yield batch
 
 
-def _sentence(entry: dict[str, float]) -> str:
-    return " ".join(f"{name} {value:.4g}" for name, value in entry.items())
+def _sentence(epoch: Epoch) -> str:
+    """What was measured, such as "epoch 3 loss 4.21 std 0.1"."""
+    measured = ((name, value) for name, value in configuration.to_mapping(epoch).items() if value is not None)
+    return " ".join(f"{name} {value:.4g}" for name, value in measured)

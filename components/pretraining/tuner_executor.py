@@ -1,4 +1,4 @@
-"""The TFX Tuner's executor, handing this room's parameters to ``tuner_fn``, and writing down every trial."""
+"""The TFX Tuner's executor; it passes this step's parameters to ``tuner_fn`` and records every trial."""
 
 import logging
 import time
@@ -9,7 +9,8 @@ from tfx.components.tuner import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifact_files, files
+from components.contracts import artifact_files
+from components.contracts.record_files import write_record
 
 TUNER_FN = "components.pretraining.tuner_module.tuner_fn"  # TFX loads it by name
 
@@ -39,7 +40,7 @@ class Executor(tfx_executor.Executor):
         exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY] = json_utils.dumps(settings)
         tuner = tfx_executor.search(input_dict, exec_properties, self._get_tmp_dir(), print_tuning_summary=False)
         tfx_executor.write_best_hyperparameters(tuner, output_dict)
-        files.write_json(f"{results.uri}/{artifact_files.TUNING_FILE}", tuner.record(), allow_nan=False)
+        write_record(f"{results.uri}/{artifact_files.TUNING_FILE}", tuner.record())
         seconds = time.monotonic() - started
         results.set_float_custom_property(artifact_files.SECONDS, seconds)
         _logger.info("tuning: done in %.1f s, trials in %s", seconds, results.uri)

@@ -1,9 +1,9 @@
-"""The Tuner's search: KerasTuner proposes values, each trial is some short trainings, kNN on the eval split judges.
+"""The Tuner's search: KerasTuner proposes values, each trial trains briefly, and kNN on the eval split scores it.
 
-Nothing of KerasTuner's survives a kill: it writes its files in place, and leaves out where its random numbers were.
-Instead every training keeps its checkpoints and its result under the digest of what is trained, as the Trainer's do,
-and the search starts anew: its proposals follow from the seed and the results, so it comes to the same trials and finds
-those that were finished.
+KerasTuner's files do not survive a kill: it writes them in place and does not save the state of its random numbers.
+Instead, every training keeps its checkpoints and its result in a folder named by a digest of config, data and code, as
+the Trainer does. A retried search starts anew. Its proposals depend only on the seed and the results, so it proposes
+the same trials again and finds the finished ones.
 """
 
 import logging
@@ -16,8 +16,9 @@ from keras_tuner.engine import base_tuner
 from keras_tuner.engine import oracle as oracle_module
 from keras_tuner.engine import trial as trial_module
 
-from components.contracts import files, pretraining_record, tuning_record
 from components.contracts.images import ImageConfig
+from components.contracts.record_files import read_record, record, write_record
+from components.contracts.tuning_record import Trial, TuningRecord
 from components.pretraining import hyperparameters, pretrain
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.tuning_config import BATCH_SIZE, CHOICES, HEAD_WIDTH, Oracle, TuningConfig
@@ -26,15 +27,25 @@ from components.simclr.encoders.encoder import build_encoder
 
 _logger = logging.getLogger(__name__)
 
-_RESULT_FILE = "trial.json"  # in the checkpoint directory of a training: accuracy, seconds, failure
+_RESULT_FILE = "trial.json"  # in the checkpoint directory of a training
+_OBJECTIVE = "knn"  # KerasTuner's name for the score
 
 
 class TuningFailedError(RuntimeError):
-    """Not one trial came to an end."""
+    """Every trial failed."""
+
+
+@record(version=1)
+class TrainingResult:
+    """How one training of a trial ended."""
+
+    knn: float | None  # 0 to 1; None if it failed
+    seconds: float
+    failure: str | None  # in words
 
 
 class _OwnValuesFirst(oracle_module.Oracle):
-    """Mixed into an oracle of KerasTuner: the first trial has the config's own values, so that a search can lose."""
+    """Mixin for KerasTuner's oracles: the first trial has the config's own values, so that others must beat them."""
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """As KerasTuner's oracles do."""
@@ -53,11 +64,11 @@ class _BayesianOracle(_OwnValuesFirst, oracles.BayesianOptimizationOracle):
 
 
 class PretrainingTuner(base_tuner.BaseTuner):
-    """Searches around a config for the pretraining whose representations are best.
+    """Searches around a config for the values that give the best representations.
 
     Args:
         config: search space and budget.
-        pretraining: what the search starts from.
+        pretraining: the config that the search starts from.
         image_config: what the encoder sees.
         inputs: views, moments, and where checkpoints live.
         directory: for KerasTuner's own files; what is there already is removed.
@@ -74,7 +85,7 @@ class PretrainingTuner(base_tuner.BaseTuner):
         self._config, self._pretraining = config, pretrain.with_weights_digest(pretraining)
         self._image_config, self._inputs = image_config, inputs
         self._eval_images = 0
-        self._results: dict[str, list[dict[str, Any]]] = {}  # of the trainings, by id of the trial
+        self._results: dict[str, list[TrainingResult]] = {}  # by id of the trial
         self._directories: list[str] = []
         own = hyperparameters.own_values(pretraining)
         if own[HEAD_WIDTH] is None:
@@ -92,7 +103,7 @@ class PretrainingTuner(base_tuner.BaseTuner):
             devices.MissingGpu: fewer GPUs than asked for.
             ValueError: the views do not fit, or a batch that might be tried is larger than the train split.
             TuningFailedError: every trial failed.
-            keras_tuner.errors.FatalError: a training ended in an error that is none of learning.
+            keras_tuner.errors.FatalError: a training ended in another error than a failure to learn.
         """
         with pretrain.opened(self._pretraining, self._image_config, self._inputs) as material:
             self._check_batch_sizes(len(material.train_records))
@@ -123,38 +134,38 @@ class PretrainingTuner(base_tuner.BaseTuner):
                 results.append(self._train(shortened, material))
             except Exception as error:
                 raise errors.FatalError(f"trial {number} of the Tuner: {error}") from error
-            if results[-1][tuning_record.FAILURE]:
-                _logger.warning("trial %d failed: %s", number, results[-1][tuning_record.FAILURE])
-                raise errors.FailedTrialError(results[-1][tuning_record.FAILURE])
-        found = [result[tuning_record.KNN] for result in results]
+            if failure := results[-1].failure:
+                _logger.warning("trial %d failed: %s", number, failure)
+                raise errors.FailedTrialError(failure)
+        found = [result.knn for result in results if result.knn is not None]
         _logger.info("trial %d: kNN accuracy %s", number, ", ".join(f"{accuracy:.4f}" for accuracy in found))
-        return [{tuning_record.KNN: accuracy} for accuracy in found]
+        return [{_OBJECTIVE: accuracy} for accuracy in found]
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> TuningRecord:
         """The content of ``tuning.json``, after the search."""
         [best] = self.oracle.get_best_trials()
-        return {
-            tuning_record.TRIALS: [self._entry(self.oracle.get_trial(trial_id)) for trial_id in self._results],
-            tuning_record.BEST: int(best.trial_id) + 1,
-            tuning_record.EPOCHS: self._config.epochs,
-            tuning_record.EXECUTIONS: self._config.executions,
-            tuning_record.EVAL_IMAGES: self._eval_images,
-            tuning_record.CHECKPOINT_DIRECTORIES: self._directories,
-        }
+        return TuningRecord(
+            trials=tuple(self._trial(self.oracle.get_trial(trial_id)) for trial_id in self._results),
+            best=int(best.trial_id) + 1,
+            epochs=self._config.epochs,
+            executions=self._config.executions,
+            eval_images=self._eval_images,
+            checkpoint_directories=tuple(self._directories),
+        )
 
-    def _entry(self, trial: trial_module.Trial) -> dict[str, Any]:
+    def _trial(self, trial: trial_module.Trial) -> Trial:
         results = self._results[trial.trial_id]
-        return {
-            tuning_record.TRIAL: int(trial.trial_id) + 1,
-            tuning_record.VALUES: trial.hyperparameters.values,
-            tuning_record.KNN: trial.score,
-            tuning_record.KNNS: [result[tuning_record.KNN] for result in results],
-            tuning_record.SECONDS: sum(result[tuning_record.SECONDS] for result in results),
-            tuning_record.FAILURE: self._failure(trial.trial_id),
-        }
+        return Trial(
+            trial=int(trial.trial_id) + 1,
+            values=trial.hyperparameters.values,
+            knn=trial.score,
+            knns=tuple(result.knn for result in results),
+            seconds=sum(result.seconds for result in results),
+            failure=self._failure(trial.trial_id),
+        )
 
     def _failure(self, trial_id: str) -> str | None:
-        return self._results[trial_id][-1][tuning_record.FAILURE]
+        return self._results[trial_id][-1].failure
 
     def _check_batch_sizes(self, num_images: int) -> None:
         for size in self._space.get(BATCH_SIZE, ()):
@@ -164,27 +175,27 @@ class PretrainingTuner(base_tuner.BaseTuner):
             except ValueError as error:
                 raise ValueError(f"tuning.batch_size: {size} cannot be tried: {error}") from None
 
-    def _train(self, config: PretrainingConfig, material: pretrain.Material) -> dict[str, Any]:
-        """What a training of this or an earlier attempt came to."""
+    def _train(self, config: PretrainingConfig, material: pretrain.Material) -> TrainingResult:
+        """Train, unless an earlier attempt finished this very training."""
         directory = pretrain.checkpoint_directory(config, self._inputs, material.summary)
         self._directories.append(directory)
         path = f"{directory}/{_RESULT_FILE}"
         if tf.io.gfile.exists(path):
-            return files.read_json(path)
+            return read_record(TrainingResult, path)
         started = time.monotonic()
         try:
             progress = pretrain.train(config, self._image_config, self._inputs, material).progress
-            knn, seconds, failure = progress.history[-1][pretraining_record.KNN], progress.seconds, None
+            knn, seconds, failure = progress.history[-1].knn, progress.seconds, None
         except (watching.PretrainingStopped, tf.errors.ResourceExhaustedError) as error:
             knn, seconds, failure = None, time.monotonic() - started, str(error)
-        result = {tuning_record.KNN: knn, tuning_record.SECONDS: seconds, tuning_record.FAILURE: failure}
+        result = TrainingResult(knn=knn, seconds=seconds, failure=failure)
         _replace_checkpoints(directory, result)
         return result
 
 
-def _replace_checkpoints(directory: str, result: dict[str, Any]) -> None:
-    """Leave only the result of a training that is over."""
-    files.write_json(f"{directory}/{_RESULT_FILE}", result)
+def _replace_checkpoints(directory: str, result: TrainingResult) -> None:
+    """Write the result of a finished training and remove its checkpoints."""
+    write_record(f"{directory}/{_RESULT_FILE}", result)
     for name in tf.io.gfile.listdir(directory):
         if name != _RESULT_FILE:
             tf.io.gfile.remove(f"{directory}/{name}")
@@ -205,16 +216,16 @@ def _hyperparameters(
 
 def _oracle(config: TuningConfig, parameters: HyperParameters) -> oracles.RandomSearchOracle:
     settings = {
-        "objective": Objective(tuning_record.KNN, "max"),
+        "objective": Objective(_OBJECTIVE, "max"),
         "max_trials": config.max_trials,
         "hyperparameters": parameters,
         "seed": config.seed + 1,  # 0 would be another seed in each run
-        "max_consecutive_failed_trials": config.max_trials + 1,  # that all failed is told in words of our own
+        "max_consecutive_failed_trials": config.max_trials + 1,  # if all fail, ``search`` raises an error of its own
     }
     if config.oracle is Oracle.RANDOM:
         oracle = _RandomOracle(**settings)
     else:
-        # KerasTuner's default, three times as many, would leave nothing of a small budget to the Gaussian process.
+        # KerasTuner's default is three times as many: a small budget would end before the Gaussian process proposes.
         oracle = _BayesianOracle(num_initial_points=len(parameters.space) + 1, **settings)
     oracle.verbose = 0  # it would print
     return oracle

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from components.contracts import pretraining_record, records, views_record, window_record
+from components.contracts import records
 from components.report import run_record
 from components.report.run_record import RunRecord
 from components.report.scales import duration, significant
@@ -52,24 +52,23 @@ class StepCost:
 
 def step_costs(record: RunRecord) -> list[StepCost]:
     """The steps that stated their time, in the order of the data; for TFX's Trainer, the time is that of training."""
-    seconds = {**record.trace.seconds, run_record.PRETRAINED_MODEL: record.pretraining[pretraining_record.SECONDS]}
+    seconds = {**record.trace.seconds, run_record.PRETRAINED_MODEL: record.pretraining.seconds}
     images = _images(record)
     return [StepCost(step, seconds[name], images.get(name)) for name, step in _STEPS.items() if name in seconds]
 
 
 def _images(record: RunRecord) -> dict[str, int]:
     ingested = record.ingestion.records
-    used = record.window[window_record.RECORDS] if record.window else ingested
-    settings = record.pretraining[pretraining_record.SETTINGS]
+    used = record.window.images if record.window else ingested
+    plan = record.pretraining.plan
     measured = record.probe.counts
     return {
         run_record.EXAMPLES: sum(ingested.values()),
         run_record.STATISTICS: sum(ingested.values()),
         run_record.WINDOW: sum(used.values()),
         run_record.TRANSFORM_GRAPH: used[records.TRAIN] + used.get(records.UNLABELED, 0),
-        run_record.VIEWS: sum(record.views[views_record.RECORDS].values()),
-        run_record.PRETRAINED_MODEL: settings[pretraining_record.TOTAL_STEPS]
-        * settings[pretraining_record.IMAGES_PER_STEP],
+        run_record.VIEWS: sum(record.views.images.values()),
+        run_record.PRETRAINED_MODEL: plan.total_steps * plan.images_per_step,
         run_record.FEATURES: measured.train + measured.test,
         run_record.EVALUATION: measured.test,
     }

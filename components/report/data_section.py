@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from components.contracts import drift_record, records, views_record, window_record
+from components.contracts import records
+from components.contracts.drift_record import DriftRecord
 from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry
+from components.contracts.views_record import ViewsRecord
+from components.contracts.window_record import WindowRecord
 from components.report.scales import byte_size, percent, significant
 
 
@@ -95,40 +97,37 @@ def _balance(counts: Mapping[str, int]) -> str:
     return f"{max(counts.values()) / min(counts.values()):.2f} to 1"
 
 
-def drift_table(drift: Mapping[str, Any]) -> Drift:
+def drift_table(drift: DriftRecord) -> Drift:
     """What DistributionValidator measured; where nothing was compared, only why."""
-    accepted = drift[drift_record.ACCEPTED]
+    drifted = "drifted, accepted" if drift.is_accepted else "drifted"
     rows: list[tuple[str, ...]] = [
         (
-            str(comparison[drift_record.SPLIT]),
-            str(comparison[drift_record.FEATURE]).replace("_", " "),
-            str(comparison[drift_record.BEFORE]),
-            str(comparison[drift_record.NOW]),
-            significant(comparison[drift_record.DISTANCE]),
-            significant(comparison[drift_record.LIMIT]),
-            ("drifted, accepted" if accepted else "drifted") if comparison[drift_record.DRIFTED] else "",
+            comparison.split,
+            comparison.feature.replace("_", " "),
+            comparison.before,
+            comparison.now,
+            significant(comparison.distance),
+            significant(comparison.limit),
+            drifted if comparison.has_drifted else "",
         )
-        for comparison in drift[drift_record.COMPARISONS]
+        for comparison in drift.comparisons
     ]
     heading = "Drift from span to span"
-    if drift[drift_record.BASELINE_SPAN] is not None:
-        heading = f"Span {drift[drift_record.SPAN]} beside span {drift[drift_record.BASELINE_SPAN]}"
-    return Drift(heading, rows, [str(note) for note in drift[drift_record.NOTES]])
+    if drift.baseline_span is not None:
+        heading = f"Span {drift.span} beside span {drift.baseline_span}"
+    return Drift(heading, rows, list(drift.notes))
 
 
-def window_table(window: Mapping[str, Any]) -> Window:
+def window_table(window: WindowRecord) -> Window:
     """What TrainingWindow kept of each span."""
-    totals = window[window_record.RECORDS]
-    rows = [
-        [f"span {span[window_record.SPAN]}", *(_count(span[window_record.RECORDS].get(split)) for split in totals)]
-        for span in window[window_record.SPANS]
-    ]
+    totals = window.images
+    rows = [[f"span {span.span}", *(_count(span.images.get(split)) for split in totals)] for span in window.spans]
     rows.append(["all", *(_count(count) for count in totals.values())])
     facts = [
-        ("left out, because a span has them in test", _count(window[window_record.ALSO_IN_TEST])),
-        ("left out, because a span has others of their group in test", _count(window[window_record.GROUP_IN_TEST])),
-        ("left out, because a span has them too", _count(window[window_record.DUPLICATES])),
-        ("under another label in another span", _count(window[window_record.LABEL_CONFLICTS])),
+        ("left out, because a span has them in test", _count(window.also_in_test)),
+        ("left out, because a span has others of their group in test", _count(window.group_in_test)),
+        ("left out, because a span has them too", _count(window.duplicates)),
+        ("under another label in another span", _count(window.label_conflicts)),
     ]
     return Window(["trained on", *totals], rows, facts)
 
@@ -147,13 +146,12 @@ def _group(reason: str, entries: Sequence[QuarantineEntry], limit: int) -> Refus
     return RefusedFiles(reason.replace("_", " "), len(entries), files, len(entries) - len(files))
 
 
-def view_facts(views: Mapping[str, Any]) -> list[tuple[str, str]]:
+def view_facts(views: ViewsRecord) -> list[tuple[str, str]]:
     """What ViewGen wrote."""
-    color = {1: "gray", 3: "RGB"}[views[views_record.CHANNELS]]
-    side = views[views_record.SIZE_PX]
+    color = {1: "gray", 3: "RGB"}[views.channels]
     return [
-        *((f"images, {split}", _count(count)) for split, count in views[views_record.RECORDS].items()),
-        ("stored views per image", significant(views[views_record.VIEWS_PER_IMAGE])),
-        ("size", f"{side} × {side} px, {color}"),
-        ("bytes", byte_size(views[views_record.BYTES])),
+        *((f"images, {split}", _count(count)) for split, count in views.images.items()),
+        ("stored views per image", significant(views.views_per_image)),
+        ("size", f"{views.size_px} × {views.size_px} px, {color}"),
+        ("bytes", byte_size(views.bytes)),
     ]

@@ -6,7 +6,6 @@ from typing import Any
 
 from PIL import Image
 
-from components.contracts import pretraining_record
 from components.contracts.evidence import ProbeReport, VerdictReport
 from components.report import baselines_section, calibration_section, data_section, pretraining_section, results_section
 from components.report.changes import Changes, Words, changes
@@ -154,7 +153,7 @@ def _tiles(record: RunRecord, costs: list[StepCost]) -> list[Tile]:
     counts = record.ingestion.records
     parts = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     seconds = sum(cost.seconds for cost in costs)
-    speed = record.pretraining[pretraining_record.IMAGES_PER_SECOND]
+    speed = record.pretraining.images_per_second
     return [
         *results_section.accuracy_tiles(record.probe),
         Tile("Images", f"{sum(counts.values()):,}", parts),

@@ -4,18 +4,23 @@
 """
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import pydantic
 
 from components.contracts import artifact_files, stored_predictions
 from components.contracts.baseline_record import BaselinesReport
+from components.contracts.drift_record import DriftRecord
 from components.contracts.evidence import ProbeReport, VerdictReport
 from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry, parse_quarantine
-from components.contracts.record_files import RecordError, record, record_from_bytes
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.push_record import PushRecord
+from components.contracts.record_files import record, record_from_bytes
 from components.contracts.stored_predictions import StoredPredictions
+from components.contracts.tuning_record import TuningRecord
+from components.contracts.views_record import ViewsRecord
+from components.contracts.window_record import WindowRecord
 
 Contents = TypeVar("Contents")
 ReadBytes = Callable[[str], bytes | None]  # path -> content, or None if there is no such file
@@ -61,16 +66,16 @@ class RunRecord:
     verdict: VerdictReport
     probe: ProbeReport
     predictions: StoredPredictions
-    push: Mapping[str, Any]  # contracts.push_record: push.json
-    pretraining: Mapping[str, Any]  # contracts.pretraining_record: pretraining.json
+    push: PushRecord
+    pretraining: PretrainingRecord
     view_grid: bytes  # PNG: views as the encoder saw them
     ingestion: IngestionSummary
     quarantine: tuple[QuarantineEntry, ...]
-    drift: Mapping[str, Any]  # contracts.drift_record: drift.json
-    views: Mapping[str, Any]  # contracts.views_record: views_summary.json
-    tuning: Mapping[str, Any] | None = None  # contracts.tuning_record: tuning.json; None: the Tuner is off
+    drift: DriftRecord
+    views: ViewsRecord
+    tuning: TuningRecord | None = None  # None: the Tuner is off
     baselines: BaselinesReport | None = None  # None: they are off
-    window: Mapping[str, Any] | None = None  # contracts.window_record: window.json; None: there was one span
+    window: WindowRecord | None = None  # None: there was one span
 
 
 def read_trace(read: ReadBytes, folder: str) -> Trace:
@@ -94,8 +99,8 @@ def read_run(read: ReadBytes, trace: Trace) -> RunRecord:
     def record_of(cls: type[Contents], name: str, file: str) -> Contents:
         return _record(read, cls, _path(trace, name, file))
 
-    def json_of(name: str, file: str) -> Mapping[str, Any]:
-        return _json(read, _path(trace, name, file))
+    def optional(cls: type[Contents], name: str, file: str) -> Contents | None:
+        return record_of(cls, name, file) if name in trace.folders else None
 
     def bytes_of(name: str, file: str) -> bytes:
         return _bytes(read, _path(trace, name, file))
@@ -105,18 +110,16 @@ def read_run(read: ReadBytes, trace: Trace) -> RunRecord:
         verdict=record_of(VerdictReport, BLESSING, artifact_files.VERDICT_FILE),
         probe=record_of(ProbeReport, PROBE_REPORT, artifact_files.PROBE_FILE),
         predictions=_predictions(read, _path(trace, PROBE_REPORT, artifact_files.TEST_PREDICTIONS_FILE)),
-        push=json_of(PUSHED_MODEL, artifact_files.PUSH_FILE),
-        pretraining=json_of(PRETRAINED_MODEL, artifact_files.PRETRAINING_FILE),
+        push=record_of(PushRecord, PUSHED_MODEL, artifact_files.PUSH_FILE),
+        pretraining=record_of(PretrainingRecord, PRETRAINED_MODEL, artifact_files.PRETRAINING_FILE),
         view_grid=bytes_of(PRETRAINED_MODEL, artifact_files.VIEW_GRID_FILE),
         ingestion=record_of(IngestionSummary, EXAMPLES, artifact_files.INGESTION_SUMMARY_FILE),
         quarantine=_quarantine(read, _path(trace, EXAMPLES, artifact_files.QUARANTINE_FILE)),
-        drift=json_of(DRIFT, artifact_files.DRIFT_FILE),
-        views=json_of(VIEWS, artifact_files.VIEWS_SUMMARY_FILE),
-        tuning=json_of(TUNER_RESULTS, artifact_files.TUNING_FILE) if TUNER_RESULTS in trace.folders else None,
-        baselines=(
-            record_of(BaselinesReport, BASELINES, artifact_files.BASELINES_FILE) if BASELINES in trace.folders else None
-        ),
-        window=json_of(WINDOW, artifact_files.WINDOW_FILE) if WINDOW in trace.folders else None,
+        drift=record_of(DriftRecord, DRIFT, artifact_files.DRIFT_FILE),
+        views=record_of(ViewsRecord, VIEWS, artifact_files.VIEWS_SUMMARY_FILE),
+        tuning=optional(TuningRecord, TUNER_RESULTS, artifact_files.TUNING_FILE),
+        baselines=optional(BaselinesReport, BASELINES, artifact_files.BASELINES_FILE),
+        window=optional(WindowRecord, WINDOW, artifact_files.WINDOW_FILE),
     )
 
 
@@ -143,13 +146,3 @@ def _predictions(read: ReadBytes, path: str) -> StoredPredictions:
 
 def _quarantine(read: ReadBytes, path: str) -> tuple[QuarantineEntry, ...]:
     return parse_quarantine(_bytes(read, path).decode("utf-8").split("\n"), path)
-
-
-def _json(read: ReadBytes, path: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(_bytes(read, path))
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{path}: expected JSON, found something else: {error}") from error
-    if not isinstance(value, dict):
-        raise RecordError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    return value

@@ -2,10 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Any
 
-from components.contracts import tuning_record as keys
+from components.contracts.tuning_record import Trial, TuningRecord
 from components.report.scales import duration, percent, significant
 
 
@@ -18,41 +16,39 @@ class TuningSection:
     note: str
 
 
-def tuning_section(tuning: Mapping[str, Any]) -> TuningSection:
+def tuning_section(tuning: TuningRecord) -> TuningSection:
     """The table of ``tuning.json``."""
-    trials = tuning[keys.TRIALS]
-    names = list(trials[0][keys.VALUES])
+    names = list(tuning.trials[0].values)
     heads = ["trial", *(name.replace("_", " ") for name in names), "kNN accuracy", "time", "outcome"]
     rows = [
         [
-            str(trial[keys.TRIAL]),
-            *(significant(trial[keys.VALUES][name]) for name in names),
-            "" if trial[keys.KNN] is None else percent(trial[keys.KNN]),
-            duration(trial[keys.SECONDS]),
-            _outcome(trial, tuning[keys.BEST]),
+            str(trial.trial),
+            *(significant(trial.values[name]) for name in names),
+            "" if trial.knn is None else percent(trial.knn),
+            duration(trial.seconds),
+            _outcome(trial, tuning.best),
         ]
-        for trial in trials
+        for trial in tuning.trials
     ]
     return TuningSection(heads, rows, _note(tuning))
 
 
-def _outcome(trial: Mapping[str, Any], best: int) -> str:
+def _outcome(trial: Trial, best: int) -> str:
     words = [
-        *(["the config's own values"] if trial[keys.TRIAL] == 1 else []),
-        *(["taken"] if trial[keys.TRIAL] == best else []),
-        *([f"failed: {trial[keys.FAILURE]}"] if trial[keys.FAILURE] else []),
+        *(["the config's own values"] if trial.trial == 1 else []),
+        *(["taken"] if trial.trial == best else []),
+        *([f"failed: {trial.failure}"] if trial.failure else []),
     ]
     return "; ".join(words)
 
 
-def _note(tuning: Mapping[str, Any]) -> str:
+def _note(tuning: TuningRecord) -> str:
     """How the trials were judged, and how much of a difference is chance."""
-    images, executions = tuning[keys.EVAL_IMAGES], tuning[keys.EXECUTIONS]
-    [best] = [trial[keys.KNN] for trial in tuning[keys.TRIALS] if trial[keys.TRIAL] == tuning[keys.BEST]]
+    images, executions, best = tuning.eval_images, tuning.executions, tuning.best_accuracy
     error = math.sqrt(best * (1 - best) / images)
     trainings = "a training" if executions == 1 else f"{executions} trainings"
     return (
-        f"Each trial is {trainings} of {tuning[keys.EPOCHS]} epochs, judged by kNN among {images} held-out images of "
+        f"Each trial is {trainings} of {tuning.epochs} epochs, judged by kNN among {images} held-out images of "
         f"train, never of test. One standard error of so few images is {percent(error)}; the best of several trials "
         "looks better than it is."
     )

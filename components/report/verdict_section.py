@@ -1,11 +1,9 @@
 """The top of the page: the verdict, its reason, its checks, and what became of the model."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
-from components.contracts import push_record
 from components.contracts.evidence import Check, ModelEntry, Verdict, VerdictReport
+from components.contracts.push_record import PushRecord
 from components.report.run_record import RunRecord
 from components.report.scales import percent, significant
 
@@ -70,13 +68,13 @@ def _number(value: float | None) -> str:
     return "" if value is None else significant(value)
 
 
-def _outcome(push: Mapping[str, Any]) -> str:
-    if not push[push_record.PUSHED]:
+def _outcome(push: PushRecord) -> str:
+    if push.registered is None:
         return "Nothing was pushed."
-    name = f"{push[push_record.MODEL_NAME]} version {push[push_record.VERSION]}"
-    if not push[push_record.IS_IN_USE]:
+    name = f"{push.registered.model_name} version {push.registered.version}"
+    if not push.registered.is_in_use:
         return f"This model is {name} in the registry, where another version is in use since a rollback."
-    return f"Pushed as {name}." if push[push_record.IS_NEW] else f"Already in the registry as {name}."
+    return f"Pushed as {name}." if push.registered.is_new else f"Already in the registry as {name}."
 
 
 def _models(report: VerdictReport) -> list[tuple[str, str, str]]:

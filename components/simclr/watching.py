@@ -5,12 +5,12 @@ error says what to try. NumPy only.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from components.contracts.pretraining_record import EFFECTIVE_RANK, LOSS, STD, TOP1
+from components.contracts.pretraining_record import Epoch
 from components.simclr import knn
 from components.simclr.config import WatchConfig
 
@@ -124,7 +124,7 @@ def non_finite(step: int, what: str) -> NonFinite:
 
 def judge(
     config: WatchConfig,
-    history: Sequence[Mapping[str, float]],
+    history: Sequence[Epoch],
     chance: Chance | None,
     representation_width: int,
     warmup_epochs: float,
@@ -133,8 +133,7 @@ def judge(
 
     Args:
         config: thresholds.
-        history: one mapping for each epoch so far, with ``STD`` and ``EFFECTIVE_RANK``, and also with ``LOSS`` and
-            ``TOP1`` if ``chance`` is given.
+        history: the epochs so far.
         chance: the loss of guessing; None for a method that has no such value.
         representation_width: d.
         warmup_epochs: epochs that are not judged.
@@ -151,26 +150,28 @@ def judge(
         _judge_chance(config, window, chance, len(history))
 
 
-def _judge_chance(config: WatchConfig, window: Sequence[Mapping[str, float]], chance: Chance, num_epochs: int) -> None:
+def _judge_chance(config: WatchConfig, window: Sequence[Epoch], chance: Chance, num_epochs: int) -> None:
     bound = config.chance_fraction * chance.loss
     top1_bound = CHANCE_MARGIN * math.exp(-chance.loss)
-    if all(epoch[LOSS] > bound and epoch[TOP1] < top1_bound for epoch in window):
+    if all(epoch.loss > bound and epoch.top1 is not None and epoch.top1 < top1_bound for epoch in window):
         raise StuckAtChance(
             f"pretraining stopped after epoch {num_epochs}: for {len(window)} epochs the loss stayed at "
-            f"{window[-1][LOSS]:.3f}, where guessing gives {chance.formula} = {chance.loss:.3f}. Try another "
+            f"{window[-1].loss:.3f}, where guessing gives {chance.formula} = {chance.loss:.3f}. Try another "
             "optimizer.learning_rate, a lower loss.temperature, or weaker augmentation"
         )
 
 
-def _judge_collapse(
-    config: WatchConfig, window: Sequence[Mapping[str, float]], representation_width: int, num_epochs: int
-) -> None:
+def _judge_collapse(config: WatchConfig, window: Sequence[Epoch], representation_width: int, num_epochs: int) -> None:
     std_bound = config.min_std_fraction / math.sqrt(representation_width)
-    for name, bound in ((STD, std_bound), (EFFECTIVE_RANK, config.min_effective_rank)):
-        if all(epoch[name] < bound for epoch in window):
+    measures: tuple[tuple[str, Callable[[Epoch], float], float], ...] = (
+        ("std", lambda epoch: epoch.std, std_bound),
+        ("effective_rank", lambda epoch: epoch.effective_rank, config.min_effective_rank),
+    )
+    for name, measure, bound in measures:
+        if all(measure(epoch) < bound for epoch in window):
             raise Collapsed(
                 f"pretraining stopped after epoch {num_epochs}: for {len(window)} epochs the {name} of the "
-                f"representations stayed below {bound:.4g} (last {window[-1][name]:.4g}): all images look alike to "
+                f"representations stayed below {bound:.4g} (last {measure(window[-1]):.4g}): all images look alike to "
                 "the encoder. Try a lower optimizer.learning_rate, more views per batch (global_batch_size) or a "
                 "higher loss.temperature"
             )

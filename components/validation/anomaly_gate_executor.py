@@ -11,7 +11,9 @@ from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
-from components.contracts import artifact_files, files, span_artifacts
+from components.contracts import artifact_files, span_artifacts
+from components.contracts.drift_record import DriftRecord
+from components.contracts.record_files import read_record
 from components.validation import anomalies as anomaly_text
 from components.validation import drift
 
@@ -26,11 +28,11 @@ _ANOMALIES_FILE = "SchemaDiff.pb"
 
 
 class AnomaliesFoundError(RuntimeError):
-    """The new data is not as the schema or the span before has it; the message holds the anomalies and the way out."""
+    """The new data differs from the schema or the span before; the message lists how, and says what to do."""
 
 
 class Executor(base_executor.BaseExecutor):
-    """Writes a page people can read and raises where there is any anomaly."""
+    """Stops the run if there is any anomaly, after writing a page about them for people."""
 
     def Do(
         self,
@@ -68,5 +70,5 @@ def _read(validated: types.Artifact) -> dict[str, anomalies_pb2.Anomalies]:
     return by_split
 
 
-def _read_drift(drifted: types.Artifact) -> dict[str, Any]:
-    return files.read_json(os.path.join(drifted.uri, artifact_files.DRIFT_FILE))
+def _read_drift(drifted: types.Artifact) -> DriftRecord:
+    return read_record(DriftRecord, os.path.join(drifted.uri, artifact_files.DRIFT_FILE))

@@ -1,11 +1,12 @@
 """Drift between two spans: TFDV's measurements in, comparisons with their numbers and sentences out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 
-from components.contracts import drift_record, records
+from components.contracts import records
+from components.contracts.drift_record import Comparison, DriftRecord, Measure
 from components.validation.config import ValidationConfig
 
 # What is measured of the images themselves; TFDV compares histograms of them.
@@ -55,24 +56,24 @@ def comparable(splits: Mapping[str, SplitStatistics], min_images: int) -> tuple[
 
 
 def nothing_before(span: int | None) -> str:
-    """A sentence about a span without one to compare it with; None where the data has no spans."""
+    """A sentence that says why a span is compared with nothing; ``span`` is None if the data has no spans."""
     what = "the data has no spans" if span is None else f"span {span} has no span before it"
     return f"{what}, so there is nothing to compare with"
 
 
 def comparisons(
     split: str, measured: anomalies_pb2.Anomalies, statistics: SplitStatistics, config: ValidationConfig
-) -> list[dict[str, Any]]:
-    """Every feature of a split beside what it was.
+) -> list[Comparison]:
+    """Compare every feature of a split with what it was.
 
     Args:
         split: its name.
-        measured: what TFDV says of it.
-        statistics: from which it says so.
+        measured: TFDV's distances.
+        statistics: of the split, before and now; the distances were computed from them.
         config: the limits.
 
     Returns:
-        Mappings with the keys of ``drift_record``, in the order of ``limits``.
+        One comparison per feature, in the order of ``limits``.
 
     Raises:
         ValueError: TFDV did not compare a feature that both spans have, or one of them lacks it.
@@ -84,41 +85,33 @@ def comparisons(
             continue
         if feature not in by_feature:
             raise ValueError(f"split {split}, feature {feature}: TFDV did not compare it with the span before")
-        distance = by_feature[feature]
         is_label = feature == records.LABEL
         before, now = (_labels if is_label else _numbers)(feature, statistics)
         described.append(
-            {
-                drift_record.SPLIT: split,
-                drift_record.FEATURE: feature,
-                drift_record.MEASURE: drift_record.LABEL_SHARE if is_label else drift_record.DIVERGENCE,
-                drift_record.DISTANCE: distance,
-                drift_record.LIMIT: limit,
-                drift_record.BEFORE: before,
-                drift_record.NOW: now,
-                drift_record.DRIFTED: distance > limit,
-            }
+            Comparison(
+                split=split,
+                feature=feature,
+                measure=Measure.LABEL_SHARE if is_label else Measure.DIVERGENCE,
+                distance=by_feature[feature],
+                limit=limit,
+                before=before,
+                now=now,
+            )
         )
     return described
 
 
-def sentences(record: Mapping[str, Any]) -> list[str]:
-    """One sentence for each drift that nobody accepted.
-
-    Args:
-        record: content of ``artifact_files.DRIFT_FILE``.
-    """
-    if record[drift_record.ACCEPTED]:
+def sentences(record: DriftRecord) -> list[str]:
+    """One sentence for each drift that nobody accepted."""
+    if record.is_accepted:
         return []
-    spans = f"span {record[drift_record.SPAN]}", f"span {record[drift_record.BASELINE_SPAN]}"
-    keys = {records.LABEL: "validation.max_label_drift"}
+    keys = {Measure.LABEL_SHARE: "validation.max_label_drift", Measure.DIVERGENCE: "validation.max_image_drift"}
     return [
-        f"split {drift[drift_record.SPLIT]}, feature {drift[drift_record.FEATURE]} drifted: "
-        f"{drift[drift_record.NOW]} in {spans[0]}, {drift[drift_record.BEFORE]} in {spans[1]} "
-        f"({drift[drift_record.MEASURE]} {drift[drift_record.DISTANCE]:.3f}, "
-        f"{keys.get(drift[drift_record.FEATURE], 'validation.max_image_drift')} is {drift[drift_record.LIMIT]:g})."
-        for drift in record[drift_record.COMPARISONS]
-        if drift[drift_record.DRIFTED]
+        f"split {found.split}, feature {found.feature} drifted: {found.now} in span {record.span}, {found.before} in "
+        f"span {record.baseline_span} ({found.measure.value} {found.distance:.3f}, {keys[found.measure]} is "
+        f"{found.limit:g})."
+        for found in record.comparisons
+        if found.has_drifted
     ]
 
 

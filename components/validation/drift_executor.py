@@ -1,6 +1,6 @@
-"""The TFX DistributionValidator executor, told by this room's config what to compare, and ``drift.json`` for people.
+"""The TFX DistributionValidator executor with the limits of ``ValidationConfig``; it writes ``drift.json`` too.
 
-TFX writes distances and nothing that says what they mean; this adds what was measured before and now, what was not
+TFX writes distances without saying what they mean. ``drift.json`` adds what was measured before and now, what was not
 compared, and whether a person accepted the new data.
 """
 
@@ -18,7 +18,9 @@ from tfx.proto import distribution_validator_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.contracts import artifact_files, artifacts, configuration, drift_record, files, records
+from components.contracts import artifact_files, artifacts, configuration, records
+from components.contracts.drift_record import DriftRecord
+from components.contracts.record_files import write_record
 from components.validation import drift
 from components.validation.config import ValidationConfig
 
@@ -31,7 +33,7 @@ ANOMALIES = standard_component_specs.ANOMALIES_KEY
 
 
 class Executor(tfx_executor.Executor):
-    """Holds the statistics of a span against those of the span before."""
+    """Compares the statistics of a span with those of the span before."""
 
     def Do(
         self,
@@ -39,7 +41,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Run TFX's DistributionValidator on the splits that both spans have enough images of."""
+        """Run TFX's DistributionValidator on the splits that have enough images in both spans."""
         started = time.monotonic()
         config = configuration.from_json(
             ValidationConfig, exec_properties[artifact_files.CONFIG], "DistributionValidator"
@@ -56,23 +58,23 @@ class Executor(tfx_executor.Executor):
             standard_component_specs.INCLUDE_SPLIT_PAIRS_KEY: pairs,
             standard_component_specs.DISTRIBUTION_VALIDATOR_CONFIG_KEY: tfx_config(config),
         }
-        # Without a pair TFX would compare all; without a baseline it compares none.
+        # If no pair is named, TFX compares all splits; if there is no baseline, it compares none.
         baseline = [before] if before and chosen else []
         super().Do({STATISTICS: [current], BASELINE: baseline}, output_dict, properties)
         found = artifact_utils.get_single_instance(output_dict[ANOMALIES])
-        compared = [
+        compared = tuple(
             comparison
             for split in chosen
             for comparison in drift.comparisons(split, _measured(found, split), splits[split], config)
-        ]
-        record = {
-            drift_record.SPAN: artifacts.data_span(current),
-            drift_record.BASELINE_SPAN: artifacts.data_span(before) if before else None,
-            drift_record.ACCEPTED: bool(input_dict.get(ACCEPTED)),
-            drift_record.NOTES: notes,
-            drift_record.COMPARISONS: compared,
-        }
-        files.write_json(os.path.join(found.uri, artifact_files.DRIFT_FILE), record)
+        )
+        record = DriftRecord(
+            span=artifacts.data_span(current),
+            baseline_span=artifacts.data_span(before) if before else None,
+            is_accepted=bool(input_dict.get(ACCEPTED)),
+            notes=tuple(notes),
+            comparisons=compared,
+        )
+        write_record(os.path.join(found.uri, artifact_files.DRIFT_FILE), record)
         found.set_float_custom_property(artifact_files.SECONDS, time.monotonic() - started)
         for sentence in notes:
             _logger.info("DistributionValidator: %s", sentence)
@@ -80,7 +82,7 @@ class Executor(tfx_executor.Executor):
 
 
 def tfx_config(config: ValidationConfig) -> distribution_validator_pb2.DistributionValidatorConfig:
-    """The limits as TFX takes them: a class's share by the largest change, everything else by divergence."""
+    """The limits in TFX's form: label shares are compared by their largest change, all else by divergence."""
     validator_config = distribution_validator_pb2.DistributionValidatorConfig()
     for feature, limit in drift.limits(config).items():
         compared = validator_config.default_slice_config.feature.add()
@@ -92,7 +94,7 @@ def tfx_config(config: ValidationConfig) -> distribution_validator_pb2.Distribut
 
 
 def _both(before: types.Artifact, current: types.Artifact) -> dict[str, drift.SplitStatistics]:
-    """Statistics of the splits that are in both."""
+    """Statistics of the splits that both artifacts have."""
     earlier, new = (artifact_utils.decode_split_names(artifact.split_names) for artifact in (before, current))
     shared = [split for split in new if split in earlier]
     return {split: drift.SplitStatistics(_load(before, split), _load(current, split)) for split in shared}

@@ -13,8 +13,9 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components.contracts import artifact_files, artifacts, records, window_record
-from components.contracts.files import write_json
+from components.contracts import artifact_files, artifacts, records
+from components.contracts.record_files import write_record
+from components.contracts.window_record import SpanImages, WindowRecord
 from components.window import beam_transforms, merging
 
 _logger = logging.getLogger(__name__)
@@ -22,11 +23,11 @@ _logger = logging.getLogger(__name__)
 EXAMPLES = "examples"
 WINDOW = "window"
 _SPLITS = (records.TRAIN, records.TEST, records.UNLABELED)
-_SCRATCH_FOLDER = ".incomplete"  # hidden, so that no reader takes what lies there for a split
+_SCRATCH_FOLDER = ".incomplete"  # hidden, so that readers do not take it for a split
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Looks at all digests first, then writes: two Beam pipelines, through which no image passes."""
+    """Reads all digests in one Beam pipeline and writes the files in another; no image passes between workers."""
 
     def Do(
         self,
@@ -41,7 +42,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         del exec_properties
         started = time.monotonic()
-        # They come in the order of their ids, whatever order the resolver gave them.
+        # TFX orders the artifacts by id, whatever order the resolver returned.
         spans = sorted(input_dict[EXAMPLES], key=artifacts.required_data_span, reverse=True)
         window = artifact_utils.get_single_instance(output_dict[WINDOW])
         numbers = [artifacts.required_data_span(examples) for examples in spans]
@@ -50,7 +51,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = [file for age, examples in enumerate(spans) for file in _files(examples, age)]
         kept = merging.choose(files, self._index(files, scratch_dir))
         summary = _summary(numbers, files, kept)
-        if not summary[window_record.RECORDS].get(records.TRAIN):
+        if not summary.images.get(records.TRAIN):
             raise ValueError(
                 f"no train image is left of spans {numbers}: each, or its group, is in test in one of them"
             )
@@ -92,7 +93,7 @@ def _files(examples: types.Artifact, age: int) -> list[merging.SpanFile]:
 
 
 def _clear(uri: str) -> str:
-    """Remove what a killed attempt left and return the folder for what is not finished."""
+    """Remove the files of a killed attempt and return the folder for unfinished files."""
     for name in tf.io.gfile.listdir(uri) if tf.io.gfile.isdir(uri) else ():
         path = os.path.join(uri, name.rstrip("/"))
         (tf.io.gfile.rmtree if tf.io.gfile.isdir(path) else tf.io.gfile.remove)(path)
@@ -101,32 +102,29 @@ def _clear(uri: str) -> str:
     return scratch_dir
 
 
-def _summary(numbers: list[int], files: list[merging.SpanFile], kept: merging.Kept) -> dict[str, Any]:
+def _summary(numbers: list[int], files: list[merging.SpanFile], kept: merging.Kept) -> WindowRecord:
     by_span: list[dict[str, int]] = [{} for _ in numbers]
     for file, left in zip(files, kept.records, strict=True):
         by_span[file.age][file.split] = by_span[file.age].get(file.split, 0) + left
     totals = {split: sum(counts.get(split, 0) for counts in by_span) for split in _SPLITS}
-    return {
-        window_record.SPANS: [
-            {window_record.SPAN: number, window_record.RECORDS: counts}
-            for number, counts in zip(numbers, by_span, strict=True)
-        ],
-        window_record.RECORDS: {split: total for split, total in totals.items() if total},
-        window_record.ALSO_IN_TEST: kept.also_in_test,
-        window_record.GROUP_IN_TEST: kept.group_in_test,
-        window_record.DUPLICATES: kept.duplicates,
-        window_record.LABEL_CONFLICTS: kept.label_conflicts,
-    }
+    return WindowRecord(
+        spans=tuple(SpanImages(span=number, images=counts) for number, counts in zip(numbers, by_span, strict=True)),
+        images={split: total for split, total in totals.items() if total},
+        also_in_test=kept.also_in_test,
+        group_in_test=kept.group_in_test,
+        duplicates=kept.duplicates,
+        label_conflicts=kept.label_conflicts,
+    )
 
 
-def _publish(window: types.Artifact, summary: dict[str, Any], seconds: float) -> None:
-    """Properties first, then the file that says that all is there."""
-    window.split_names = artifact_utils.encode_split_names(list(summary[window_record.RECORDS]))
+def _publish(window: types.Artifact, summary: WindowRecord, seconds: float) -> None:
+    """Write the properties, then ``window.json``, whose presence says that the output is complete."""
+    window.split_names = artifact_utils.encode_split_names(list(summary.images))
     examples_utils.set_payload_format(window, example_gen_pb2.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(window, "tfrecords_gzip")
-    for split, number in summary[window_record.RECORDS].items():
+    for split, number in summary.images.items():
         artifacts.set_record_count(window, split, number)
-    artifacts.set_data_span(window, summary[window_record.SPANS][0][window_record.SPAN])
+    artifacts.set_data_span(window, summary.spans[0].span)
     window.set_float_custom_property(artifact_files.SECONDS, seconds)
     tf.io.gfile.rmtree(os.path.join(window.uri, _SCRATCH_FOLDER))
-    write_json(os.path.join(window.uri, artifact_files.WINDOW_FILE), summary)
+    write_record(os.path.join(window.uri, artifact_files.WINDOW_FILE), summary)

@@ -65,26 +65,22 @@ def _load(model: str, name: str) -> "tuple[PushedEncoder, dict[str, Any]]":
     import keras
     import numpy as np
 
-    from components.contracts import configuration, records, signatures
-    from components.contracts.images import ImageConfig
-    from components.export import version_record
+    from components.contracts import configuration, signatures
+    from components.contracts.record_files import read_record
     from components.export.consumer import load_encoder
+    from components.export.version_record import VersionRecord
     from components.simclr.config import EncoderConfig
     from components.transfer.segmentation import PushedEncoder
 
     loaded = load_encoder(model, name)
-    facts, record = (
-        json.loads((loaded.folder / file).read_text(encoding="utf-8"))
-        for file in (signatures.MODEL_FACTS_FILE, signatures.RECORD_FILE)
-    )
-    source = str(loaded.folder / signatures.RECORD_FILE)
-    settings = record[version_record.SETTINGS]["pretraining"]["encoder"]
+    path = str(loaded.folder / signatures.RECORD_FILE)
+    settings = read_record(VersionRecord, path).settings["pretraining"]["encoder"]
     encoder = PushedEncoder(
         model=keras.saving.load_model(loaded.keras_file, compile=False),
-        config=configuration.from_mapping(EncoderConfig, settings, source, "pretraining.encoder"),
-        image_config=configuration.from_mapping(ImageConfig, facts["image"], source, "image"),
-        channel_mean=np.array(facts[records.CHANNEL_MEAN], np.float32),
-        channel_std=np.array(facts[records.CHANNEL_STD], np.float32),
+        config=configuration.from_mapping(EncoderConfig, settings, path, "pretraining.encoder"),
+        image_config=loaded.facts.image,
+        channel_mean=np.array(loaded.facts.channel_mean, np.float32),
+        channel_std=np.array(loaded.facts.channel_std, np.float32),
         prepare=loaded.prepare,
     )
     return encoder, {"version": loaded.version, "content_digest": loaded.content_digest}

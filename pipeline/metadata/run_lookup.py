@@ -1,11 +1,12 @@
 """Finds the report of a run by the run's id, by a version that it pushed, or by a path."""
 
-import json
 import pathlib
 from typing import TYPE_CHECKING
 
 from components.contracts import artifact_files, signatures
-from components.export import registry, version_record
+from components.contracts.paths import is_uri
+from components.export import registry
+from components.export.version_record import VersionRecord
 from pipeline.metadata import connection as metadata_connection
 from pipeline.workdir import Workdir
 
@@ -33,10 +34,10 @@ def report_folder(name: str, workdir: pathlib.Path | None) -> str:
 
     Raises:
         NoSuchRunError: there is no such run, or it left no report.
-        RegistryError: there is no such model or version.
+        RegistryError: there is no such model or version, or another version of this project pushed it.
         ConfigError: the environment names no database.
     """
-    if "://" in name:
+    if is_uri(name):
         return name.removesuffix(f"/{artifact_files.REPORT_FILE}")
     path = pathlib.Path(name).resolve()
     if path.exists():
@@ -68,8 +69,7 @@ def _run_of_version(name: str, workdir: pathlib.Path) -> str:
     if len(models) != 1:
         raise NoSuchRunError(f"{name}: {folder} holds {', '.join(models) or 'no model'}; say MODEL:{version}")
     found = registry.find_version(folder, models[0], version)
-    record = folder / models[0] / str(found.number) / signatures.RECORD_FILE
-    return json.loads(record.read_text(encoding="utf-8"))[version_record.RUN]
+    return registry.load(VersionRecord, folder / models[0] / str(found.number) / signatures.RECORD_FILE).run
 
 
 def _of_run(run: str, workdir: pathlib.Path | None) -> str:

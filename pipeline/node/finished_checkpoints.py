@@ -5,10 +5,11 @@ import os
 from tfx.dsl.io import fileio
 from tfx.utils import path_utils
 
-from components.contracts import artifact_files, pretraining_record, tuning_record
+from components.contracts import artifact_files
 from components.contracts.baseline_record import BaselinesReport
-from components.contracts.files import read_json
+from components.contracts.pretraining_record import PretrainingRecord
 from components.contracts.record_files import read_record
+from components.contracts.tuning_record import TuningRecord
 from pipeline.metadata.states import NodeResult
 
 
@@ -23,11 +24,11 @@ def checkpoint_folders(result: NodeResult) -> list[str]:
     """Paths or URIs of the checkpoints of a node that trains, as its output names them; empty for other nodes."""
     if result.node_id == "Trainer":
         folder = path_utils.serving_model_dir(result.output("model").uri)
-        found = read_json(os.path.join(folder, artifact_files.PRETRAINING_FILE))
-        return [found[pretraining_record.CHECKPOINT_DIRECTORY]]
+        path = os.path.join(folder, artifact_files.PRETRAINING_FILE)
+        return [read_record(PretrainingRecord, path).checkpoint_directory]
     if result.node_id == "Tuner":
-        found = read_json(os.path.join(result.output("tuner_results").uri, artifact_files.TUNING_FILE))
-        return found[tuning_record.CHECKPOINT_DIRECTORIES]
+        path = os.path.join(result.output("tuner_results").uri, artifact_files.TUNING_FILE)
+        return list(read_record(TuningRecord, path).checkpoint_directories)
     if result.node_id == "Baselines":
         path = os.path.join(result.output("baselines").uri, artifact_files.BASELINES_FILE)
         return [read_record(BaselinesReport, path).checkpoint_directory]

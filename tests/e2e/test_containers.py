@@ -17,7 +17,7 @@ import time
 import pytest
 from ml_metadata.proto import metadata_store_pb2
 
-from components.contracts import artifact_files, pretraining_record
+from components.contracts import artifact_files
 from components.contracts.evidence import ProbeReport, Verdict, VerdictReport
 from components.contracts.record_files import read_record
 from pipeline import config as pipeline_config
@@ -148,7 +148,7 @@ def test_a_node_killed_half_way_is_retried_and_the_run_completes(cluster, first)
     assert {result.state for result in results.values()} == {"COMPLETE"}
     assert results["Trainer"].execution_id == killed.execution_id
     record = _json(results["Trainer"], "model", "Format-Serving", artifact_files.PRETRAINING_FILE)
-    assert record[pretraining_record.RESUMED_FROM_STEPS]
+    assert record["resumed_from_steps"]
 
 
 def test_the_runs_page_is_given_report_verdict_and_metrics(cluster, first):

@@ -15,10 +15,12 @@ import tensorflow as tf
 from apache_beam.runners.portability import prism_runner
 from PIL import Image
 
-from components.contracts import artifact_files, drift_record, records, window_record
+from components.contracts import artifact_files, records
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind
+from components.contracts.drift_record import DriftRecord
 from components.contracts.evidence import FeatureKind, SplitCounts, Verdict
-from components.contracts.record_files import read_record
+from components.contracts.ingestion_record import IngestionSummary
+from components.contracts.window_record import WindowRecord
 from components.export import registry
 from pipeline import cli, local_runner
 from pipeline import config as pipeline_config
@@ -107,10 +109,10 @@ def test_the_first_run_executes_every_node_and_pushes(first):
 
 def test_the_first_span_is_a_window_of_one_and_has_nothing_before_it(first):
     _, finished = first
-    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
-    assert window[window_record.RECORDS] == {"train": 160, "test": 40}
-    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
-    assert drift[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
+    window = read(WindowRecord, finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert window.images == {"train": 160, "test": 40}
+    drift = read(DriftRecord, finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift.notes == ("span 1 has no span before it, so there is nothing to compare with",)
     assert "nothing to compare with" in pathlib.Path(finished.outcome.report).read_text()
 
 
@@ -131,8 +133,7 @@ def test_baselines_are_a_step_of_their_own_that_is_cached(first, workplace):
     assert executed(finished) == {"Baselines", "Pusher", "Report"}  # the latter two record every setting
     assert finished.results.keys() - first[1].results.keys() == {"Baselines"}
     assert workplace.versions() == [1]
-    (written,) = finished.results["Baselines"].outputs["baselines"]
-    methods = read_record(BaselinesReport, f"{written.uri}/{artifact_files.BASELINES_FILE}").methods
+    methods = read(BaselinesReport, finished, "Baselines", "baselines", artifact_files.BASELINES_FILE).methods
     probed = [ClassifierKind.LINEAR_PROBE, ClassifierKind.RANDOM_ENCODER, ClassifierKind.RAW_PIXELS]
     assert list(methods) == [*probed, ClassifierKind.FROM_SCRATCH, ClassifierKind.FROZEN]
     # Baselines counts LinearProbe's predictions again and must find LinearProbe's own numbers.
@@ -210,23 +211,21 @@ def test_the_second_span_is_compared_and_trained_on_together_with_the_first(work
     # Images 0 to 3 are in test in span 1 and in train here; 10 to 19 are in both spans.
     workplace.write_span(2, train=[*range(4), *range(10, 28)], test=range(28, 32))
     finished = workplace.run(runner="beam")
-    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
-    assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [2, 1]
-    assert window[window_record.RECORDS] == {"train": 240, "test": 80}
-    assert (window[window_record.ALSO_IN_TEST], window[window_record.DUPLICATES]) == (40, 100)
+    window = read(WindowRecord, finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert [span.span for span in window.spans] == [2, 1]
+    assert window.images == {"train": 240, "test": 80}
+    assert (window.also_in_test, window.duplicates) == (40, 100)
     train, test = (_digests(finished, "TrainingWindow", "window", split, "GZIP") for split in ("train", "test"))
     assert not train & test
     assert (len(train), len(test)) == (240, 80)
     views = [_digests(finished, "ViewGen", "views", split, "") for split in ("train", "eval")]
     assert views[0] | views[1] == train
     assert finished.outcome.probe.counts == SplitCounts(train=240, test=80)
-    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
-    assert drift[drift_record.BASELINE_SPAN] == 1
-    assert {comparison[drift_record.FEATURE] for comparison in drift[drift_record.COMPARISONS]} == set(
-        records.STATISTICS_FEATURES
-    )
-    statistics = read(finished, "ImageExampleGen", "examples", artifact_files.INGESTION_SUMMARY_FILE)
-    assert statistics["records"] == {"train": 220, "test": 40}  # what StatisticsGen looks at: the new span alone
+    drift = read(DriftRecord, finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift.baseline_span == 1
+    assert {comparison.feature for comparison in drift.comparisons} == set(records.STATISTICS_FEATURES)
+    statistics = read(IngestionSummary, finished, "ImageExampleGen", "examples", artifact_files.INGESTION_SUMMARY_FILE)
+    assert statistics.records == {"train": 220, "test": 40}  # what StatisticsGen looks at: the new span alone
     assert executed(workplace.run()) == set()
 
 
@@ -246,11 +245,11 @@ def test_darker_images_and_a_new_class_stop_the_run_until_a_person_accepts_them(
     assert cli.main(show) == 0
     assert "noise" in capfd.readouterr().out
     finished = workplace.run()
-    drift = read(finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
-    assert drift[drift_record.ACCEPTED] and drift[drift_record.BASELINE_SPAN] == 1
+    drift = read(DriftRecord, finished, "DistributionValidator", "anomalies", artifact_files.DRIFT_FILE)
+    assert drift.is_accepted and drift.baseline_span == 1
     assert "drifted, accepted" in pathlib.Path(finished.outcome.report).read_text()
-    window = read(finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
-    assert [span[window_record.SPAN] for span in window[window_record.SPANS]] == [2, 1]
+    window = read(WindowRecord, finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
+    assert [span.span for span in window.spans] == [2, 1]
     assert finished.outcome.verdict == Verdict.BLESSED
     assert "the model in use knows other classes" in finished.outcome.text()
     assert workplace.versions() == [1, 2]

@@ -1,19 +1,23 @@
 """A place for whole local runs: a config that needs seconds, spans of handwritten digits, and work directories."""
 
 import csv
-import json
+import os
 import pathlib
 import shutil
 from collections.abc import Collection
+from typing import TypeVar
 
 from PIL import Image
 
+from components.contracts.record_files import read_record
 from pipeline import config as pipeline_config
 from pipeline import local_runner
 from pipeline.local.run import FinishedRun
 from pipeline.workdir import Workdir
 
 from . import tiny
+
+Record = TypeVar("Record")
 
 RESOLVERS = {"SchemaInUse", "PreviousStatistics", "SpansInWindow", "BlessedBaseline"}
 _IMAGES_PER_CLASS = 36
@@ -99,7 +103,6 @@ def executed(finished: FinishedRun) -> set[str]:
     return {node_id for node_id, result in finished.results.items() if not result.is_cached} - RESOLVERS
 
 
-def read(finished: FinishedRun, node_id: str, output: str, *path: str) -> dict:
-    """A JSON file of a node's output."""
-    [artifact] = finished.results[node_id].outputs[output]
-    return json.loads(pathlib.Path(artifact.uri, *path).read_text())
+def read(cls: type[Record], finished: FinishedRun, node_id: str, output: str, *path: str) -> Record:
+    """A typed file of a node's output."""
+    return read_record(cls, os.path.join(finished.results[node_id].output(output).uri, *path))

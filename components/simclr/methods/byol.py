@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from components.contracts.pretraining_record import LOSS
 from components.simclr.methods.momentum import Followers
 from components.simclr.methods.nt_xent import normalise
 from components.simclr.methods.objective import Objective, Outcome
@@ -46,7 +45,7 @@ class Byol(Objective):
     Source: Grill et al. 2020.
     """
 
-    measure_names = (LOSS,)
+    measure_names = ("loss",)
 
     def __init__(
         self, encoder: keras.Model, projection_head: keras.Model, predictor: keras.Model, followers: Followers

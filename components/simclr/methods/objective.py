@@ -16,7 +16,6 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from components.contracts.pretraining_record import LOSS, TOP1, TOP5
 from components.simclr.methods import nt_xent
 from components.simclr.methods.similarities import ONE_REPLICA, Replicas, Tensor
 
@@ -42,7 +41,7 @@ class Objective(abc.ABC):
         projection_head: (n, d) to (n, p).
     """
 
-    measure_names: tuple[str, ...] = (LOSS, TOP1, TOP5)
+    measure_names: tuple[str, ...] = ("loss", "top1", "top5")  # fields of ``pretraining_record.Epoch``
 
     def __init__(self, encoder: keras.Model, projection_head: keras.Model):
         self.encoder, self.projection_head = encoder, projection_head

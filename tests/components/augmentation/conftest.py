@@ -4,7 +4,6 @@ In importlib mode tests cannot import from here, so the functions come as attrib
 """
 
 import hashlib
-import json
 import pathlib
 import types
 
@@ -20,6 +19,8 @@ from components.augmentation.config import ViewsConfig
 from components.contracts import artifact_files, configuration, records
 from components.contracts.files import IMAGE_RECORDS
 from components.contracts.images import Color, ImageConfig
+from components.contracts.record_files import read_record
+from components.contracts.views_record import ViewsRecord
 
 SMALL = ImageConfig(size_px=16, color=Color.RGB)
 
@@ -101,7 +102,7 @@ def read_views(views, split):
 
 
 def read_summary(views):
-    return json.loads(pathlib.Path(views.uri, artifact_files.VIEWS_SUMMARY_FILE).read_text())
+    return read_record(ViewsRecord, f"{views.uri}/{artifact_files.VIEWS_SUMMARY_FILE}")
 
 
 @pytest.fixture(scope="session")

@@ -66,15 +66,15 @@ def test_eval_has_the_stored_image_and_its_label(views, view_gen, thirty_images)
 def test_artifact_says_what_it_holds(views, view_gen):
     summary = view_gen.summary(views)
     train, held_out = view_gen.read(views, records.TRAIN), view_gen.read(views, records.EVAL)
-    assert summary["records"] == {"train": len(train), "eval": len(held_out)}
-    assert {key: summary[key] for key in ("views_per_image", "size_px", "channels")} == {
+    assert summary.images == {"train": len(train), "eval": len(held_out)}
+    assert {key: getattr(summary, key) for key in ("views_per_image", "size_px", "channels")} == {
         "views_per_image": 2, "size_px": 16, "channels": 3,
     }  # fmt: skip
     on_disk = sum(path.stat().st_size for path in pathlib.Path(views.uri).glob("Split-*/*"))
-    assert summary["bytes"] == on_disk - 16 * (len(train) + len(held_out))  # TFRecord adds 16 bytes to each
+    assert summary.bytes == on_disk - 16 * (len(train) + len(held_out))  # TFRecord adds 16 bytes to each
     assert artifact_utils.decode_split_names(views.split_names) == [records.TRAIN, records.EVAL]
     assert examples_utils.get_payload_format(views) == example_gen_pb2.FORMAT_TF_EXAMPLE
-    assert views.get_string_custom_property(artifact_files.CONTENT_DIGEST) == summary[artifact_files.CONTENT_DIGEST]
+    assert views.get_string_custom_property(artifact_files.CONTENT_DIGEST) == summary.content_digest
     assert views.get_int_custom_property(executor.TRAIN_RECORDS) == len(train)
     assert views.get_int_custom_property(executor.EVAL_RECORDS) == len(held_out)
     assert views.get_float_custom_property(artifact_files.SECONDS) > 0
@@ -165,7 +165,7 @@ def test_another_seed_changes_the_crops_and_not_what_is_held_out(views, view_gen
     first, second = (view_gen.read(artifact, records.TRAIN) for artifact in (views, other))
     assert set(first) == set(second)
     assert all(first[digest] != second[digest] for digest in first)
-    digests = {view_gen.summary(artifact)[artifact_files.CONTENT_DIGEST] for artifact in (views, other)}
+    digests = {view_gen.summary(artifact).content_digest for artifact in (views, other)}
     assert len(digests) == 2
 
 
@@ -180,7 +180,7 @@ def test_without_views_the_stored_image_is_passed_on(view_gen, examples, thirty_
     stored = _stored(thirty_images, records.TRAIN) | _stored(thirty_images, records.UNLABELED)
     train = view_gen.read(online, records.TRAIN)
     assert train and all(found == ([stored[digest][0]], None) for digest, found in train.items())
-    assert view_gen.summary(online)["views_per_image"] == 0
+    assert view_gen.summary(online).views_per_image == 0
 
 
 def test_gray_views_of_whole_images_are_the_images_in_gray(view_gen, examples, image_records, tmp_path):
@@ -218,7 +218,7 @@ def test_one_image_is_held_out_even_of_few(view_gen, image_records, tmp_path):
     serialized = [image_records.make(number, "cat") for number in range(4)]
     examples = image_records.write(tmp_path / "in", {records.TRAIN: [serialized[:2], serialized[2:]]})
     views = view_gen.run(examples, tmp_path / "out", ViewsConfig(views_per_image=2, eval_fraction=1e-9))
-    assert view_gen.summary(views)["records"] == {"train": 3, "eval": 1}
+    assert view_gen.summary(views).images == {"train": 3, "eval": 1}
 
 
 def test_images_without_a_label_in_train_are_never_held_out(view_gen, image_records, tmp_path):
@@ -227,7 +227,7 @@ def test_images_without_a_label_in_train_are_never_held_out(view_gen, image_reco
     views = view_gen.run(examples, tmp_path / "out", ViewsConfig(views_per_image=2, eval_fraction=0.5))
     held_out = view_gen.read(views, records.EVAL)
     assert {label for _, label in held_out.values()} == {b"cat"}
-    assert view_gen.summary(views)["records"] == {"train": 25 - len(held_out), "eval": len(held_out)}
+    assert view_gen.summary(views).images == {"train": 25 - len(held_out), "eval": len(held_out)}
 
 
 def test_several_spans_are_taken_together(view_gen, image_records, tmp_path):
@@ -238,7 +238,7 @@ def test_several_spans_are_taken_together(view_gen, image_records, tmp_path):
         for span, numbers in enumerate((range(5), range(5, 12)))
     ]
     views = view_gen.run(spans, tmp_path / "out", TWO_VIEWS)
-    assert sum(view_gen.summary(views)["records"].values()) == 12
+    assert sum(view_gen.summary(views).images.values()) == 12
 
 
 def test_missing_files_are_noticed(view_gen, image_records, tmp_path):
@@ -271,7 +271,7 @@ def test_too_many_bytes_are_refused_before_writing(view_gen, examples, tmp_path)
 
 def test_the_estimate_is_close(views, view_gen, examples, tmp_path, caplog):
     with caplog.at_level("INFO"):
-        written = view_gen.summary(view_gen.run(examples, tmp_path, TWO_VIEWS))["bytes"]
+        written = view_gen.summary(view_gen.run(examples, tmp_path, TWO_VIEWS)).bytes
     line = next(record for record in caplog.records if "will write about" in record.message)
     assert abs(line.args[0] - written) < 0.1 * written
 

@@ -13,7 +13,8 @@ from components.baselines.config import Baseline, BaselinesConfig
 from components.contracts import artifact_files, configuration, files, stored_predictions
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
 from components.contracts.evidence import FeatureKind, SplitCounts
-from components.contracts.record_files import write_record
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import read_record, write_record
 from components.linear_evaluation import probe
 from components.linear_evaluation.config import LinearEvaluationConfig
 from components.pretraining import devices
@@ -23,6 +24,7 @@ from components.simclr.config import Method
 from components.simclr.encoders import keras_files
 from components.simclr.encoders.encoder import weights_digest
 from tests.components.evidence_records import make_features, make_fraction, make_predictions, make_probe
+from tests.components.example_records import PLAN, PRETRAINING
 
 from .conftest import CLASSES, IMAGE_CONFIG, pretraining_settings, write_split
 
@@ -54,13 +56,13 @@ def _write_encoder(folder: pathlib.Path) -> None:
     config = pretraining_settings()
     encoder, _ = build_models(config, ImageShape(16, 1, MEAN, STD))
     files.write_bytes(f"{folder}/{artifact_files.ENCODER_FILE}", keras_files.to_bytes(encoder))
-    settings = {"total_steps": 10, "images_per_step": 16}
-    content = {
-        "config": configuration.to_mapping(config),
-        "settings": settings,
-        "weights_digest": weights_digest(encoder),
-    }
-    files.write_json(f"{folder}/{artifact_files.PRETRAINING_FILE}", content)
+    trained = dataclasses.replace(
+        PRETRAINING,
+        config=configuration.to_mapping(config),
+        plan=dataclasses.replace(PLAN, total_steps=10, images_per_step=16),
+        weights_digest=weights_digest(encoder),
+    )
+    write_record(f"{folder}/{artifact_files.PRETRAINING_FILE}", trained)
 
 
 def _write_probe(folder: pathlib.Path, inputs: comparison.Inputs, scratch: pathlib.Path) -> None:
@@ -200,7 +202,7 @@ def test_other_settings_have_another_place(inputs):
         dataclasses.replace(PROTOCOL, config=dataclasses.replace(BASELINES, seed=1)),
         dataclasses.replace(PROTOCOL, linear_evaluation=dataclasses.replace(EVALUATION, seed=1)),
     ):
-        pretraining = files.read_json(f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
+        pretraining = read_record(PretrainingRecord, f"{inputs.encoder_dir}/{artifact_files.PRETRAINING_FILE}")
         nothing = images.LabelledImages(*[np.array(["a"])] * 3, None, np.array([0]))
         found.add(comparison._work_directory(inputs, protocol, pretraining, nothing, nothing))
     assert len(found) == 3

@@ -50,6 +50,24 @@ def test_another_file_is_one_error_that_names_file_and_field(tmp_path, change, s
         record_files.read_record(Found, str(path))
 
 
+def test_a_published_file_without_a_version_counts_as_version_1(tmp_path):
+    @record_files.record(version=1, is_published=True)
+    class Published:
+        name: str
+
+    (tmp_path / "old.json").write_text('{"name": "encoder"}')
+    assert record_files.read_record(Published, str(tmp_path / "old.json")) == Published(name="encoder")
+    record_files.write_record(str(tmp_path / "new.json"), Published(name="encoder"))
+    assert json.loads((tmp_path / "new.json").read_text()) == {"format_version": 1, "name": "encoder"}
+
+
+def test_a_number_that_json_does_not_know_is_refused(tmp_path):
+    share = Share(fraction=float("nan"), accuracies=())
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        record_files.write_record(str(tmp_path / "found.json"), Found(shares=(share,), by_name={}))
+    assert not (tmp_path / "found.json").exists()
+
+
 @pytest.mark.parametrize(("text", "sentence"), [("{", "expected JSON"), ("[]", "expected a JSON object, found list")])
 def test_what_is_no_object_is_refused(tmp_path, text, sentence):
     (tmp_path / "found.json").write_text(text)

@@ -1,6 +1,5 @@
 """A small real SavedModel with the signatures of the contracts."""
 
-import json
 import pathlib
 
 import numpy as np
@@ -16,6 +15,9 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
     import tensorflow as tf
 
     from components.contracts import signatures
+    from components.contracts.images import ImageConfig
+    from components.contracts.record_files import write_record
+    from tests.components.example_records import model_facts
 
     generator = np.random.default_rng(seed)
 
@@ -68,10 +70,10 @@ def save_model(folder: pathlib.Path, seed: int, content_digest: str) -> pathlib.
             signatures.CLASSIFY: module.classify,
         },
     )
-    facts = {"content_digest": content_digest, "class_names": CLASSES, "dimensions": 8}
+    facts = model_facts(content_digest, tuple(CLASSES), 8, ImageConfig(size_px=SIZE_PX))
     (folder / "assets.extra").mkdir()
     (folder / signatures.ENCODER_FILE).write_bytes(b"a Keras file")
-    (folder / signatures.MODEL_FACTS_FILE).write_text(json.dumps(facts))
+    write_record(str(folder / signatures.MODEL_FACTS_FILE), facts)
     pixels = generator.integers(0, 256, (3, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
     images = [tf.io.encode_png(image).numpy() for image in pixels]
     np.savez(

@@ -1,7 +1,11 @@
 """A push of a folder that looks like a SavedModel."""
 
 from components.contracts import signatures
+from components.contracts.images import ImageConfig
 from components.export import publishing, registry
+from components.export.image_files import Decoding
+
+DECODING = Decoding(image=ImageConfig(size_px=24), ingestion={})
 
 
 def push(root, model, digest=None, lock_timeout_seconds=30, span=None, blessing=None):
@@ -11,7 +15,7 @@ def push(root, model, digest=None, lock_timeout_seconds=30, span=None, blessing=
         model,
         content_digest=digest or f"digest of {model.name}",
         source=f"/runs/{model.name}",
-        decoding={"image": {"size_px": 24}},
+        decoding=DECODING,
         span=span,
         blessing=blessing,
         describe=lambda number: {

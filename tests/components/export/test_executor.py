@@ -1,5 +1,6 @@
 """The Pusher's executor on real artifacts and a real SavedModel."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -15,7 +16,8 @@ from components.contracts.code_digest import code_digest
 from components.contracts.evidence import Check, CheckName, FeatureKind, SplitCounts, SplitUse, Verdict
 from components.contracts.images import ImageConfig
 from components.contracts.ingestion_record import IngestionSummary
-from components.contracts.record_files import write_record
+from components.contracts.push_record import PushRecord
+from components.contracts.record_files import read_record, record_to_mapping, write_record
 from components.export import registry
 from components.export.component import Pusher
 from components.export.config import ExportConfig, KubeflowRegistryConfig
@@ -23,6 +25,7 @@ from components.export.executor import Executor
 from components.export.kubeflow_registry import ModelRegistryError
 from components.ingestion.config import IngestionConfig
 from tests.components.evidence_records import make_features, make_fraction, make_probe, make_verdict
+from tests.components.example_records import PLAN, PRETRAINING
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 
@@ -45,12 +48,12 @@ INGESTION = IngestionSummary(
     near_duplicates=0,
     gray_fraction=0.0,
 )
-PRETRAINING = {
-    "settings": {"method": "byol", "total_steps": 70},
-    "config": {"epochs": 7},
-    "tuned": {"learning_rate": 0.00123},
-    "history": [{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 0.25}],
-}
+TRAINED = dataclasses.replace(
+    PRETRAINING,
+    plan=dataclasses.replace(PLAN, method="byol", total_steps=70),
+    config={"epochs": 7},
+    tuned={"learning_rate": 0.00123},
+)
 PROBE = make_probe(
     counts=SplitCounts(train=900, test=332),
     features={
@@ -104,7 +107,7 @@ class Workplace:
             "pretrained_model": (
                 standard_artifacts.Model,
                 f"Format-Serving/{artifact_files.PRETRAINING_FILE}",
-                PRETRAINING,
+                record_to_mapping(TRAINED),
             ),
         }
         examples = standard_artifacts.Examples()
@@ -144,7 +147,7 @@ class Workplace:
         }
         pushed.uri = str(self.root / "pushed" / str(self._runs))
         Executor().Do(inputs, {"pushed_model": [pushed]}, dict(pusher.exec_properties))
-        return pushed, json.loads(pathlib.Path(pushed.uri, artifact_files.PUSH_FILE).read_text())
+        return pushed, read_record(PushRecord, f"{pushed.uri}/{artifact_files.PUSH_FILE}")
 
 
 @pytest.fixture
@@ -155,8 +158,9 @@ def workplace(tmp_path, saved_models):
 def test_a_blessed_model_is_pushed_as_it_was_evaluated(workplace):
     pushed, outcome = workplace.push(DIGEST, "blessed")
     version = workplace.registry / "image-encoder" / "1"
-    assert outcome["pushed"] and outcome["is_new"] and outcome["is_in_use"]
-    assert (outcome["version"], outcome["content_digest"], outcome["directory"]) == (1, DIGEST, str(version))
+    registered = outcome.registered
+    assert registered.is_new and registered.is_in_use
+    assert (registered.version, registered.content_digest, registered.directory) == (1, DIGEST, str(version))
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_destination") == str(version)
     assert pushed.get_string_custom_property("pushed_version") == "1"
@@ -178,7 +182,7 @@ def test_a_blessed_model_is_pushed_as_it_was_evaluated(workplace):
 def test_a_refused_model_is_not_pushed_and_the_reason_is_kept(workplace):
     reason = "accuracy 0.90 is 0.05 below min_accuracy 0.95"
     pushed, outcome = workplace.push(DIGEST, "not blessed", reason)
-    assert (outcome["pushed"], outcome["reason"]) == (False, reason)
+    assert (outcome.registered, outcome.reason) == (None, reason)
     assert pushed.get_int_custom_property("pushed") == 0
     assert not pushed.get_string_custom_property("pushed_destination")
     assert not workplace.registry.exists()
@@ -187,31 +191,31 @@ def test_a_refused_model_is_not_pushed_and_the_reason_is_kept(workplace):
 def test_the_same_model_is_pushed_once(workplace):
     workplace.push(DIGEST, "blessed")
     _, again = workplace.push(DIGEST, "blessed")
-    assert (again["version"], again["is_new"]) == (1, False)
+    assert (again.registered.version, again.registered.is_new) == (1, False)
     _, other = workplace.push(OTHER_DIGEST, "blessed")
-    assert (other["version"], other["is_new"]) == (2, True)
+    assert (other.registered.version, other.registered.is_new) == (2, True)
     aliases = registry.read_index(workplace.registry, "image-encoder").aliases
     assert aliases == {"blessed": 2, "previous": 1}
 
 
 def test_a_model_of_an_older_span_that_was_judged_before_a_newer_was_pushed_stays_out(workplace):
     _, newer = workplace.push(DIGEST, "blessed", span=13)
-    assert newer["is_in_use"]
+    assert newer.registered.is_in_use
     pushed, outcome = workplace.push(OTHER_DIGEST, "blessed", span=12)
     assert pushed.get_int_custom_property("pushed") == 0
-    assert (outcome["pushed"], outcome["message"]) == (False, "nothing pushed: not blessed")
-    assert "in use, was made from span 13: a model of span 12 does not replace it" in outcome["reason"]
+    assert (outcome.registered, outcome.message) == (None, "nothing pushed: not blessed")
+    assert "in use, was made from span 13: a model of span 12 does not replace it" in outcome.reason
     [version] = registry.read_index(workplace.registry, "image-encoder").versions
     assert (version.content_digest, version.span) == (DIGEST, 13)
     _, newest = workplace.push(OTHER_DIGEST, "blessed", span=14)
-    assert newest["version"] == 2
+    assert newest.registered.version == 2
 
 
 def test_an_unchanged_model_whose_push_was_lost_is_pushed_now(workplace):
     _, outcome = workplace.push(DIGEST, "unchanged", "this model is in use")
-    assert (outcome["version"], outcome["is_new"]) == (1, True)
+    assert (outcome.registered.version, outcome.registered.is_new) == (1, True)
     _, again = workplace.push(DIGEST, "unchanged", "this model is in use")
-    assert (again["version"], again["is_new"]) == (1, False)
+    assert (again.registered.version, again.registered.is_new) == (1, False)
 
 
 def test_the_model_card_says_why(workplace):
@@ -234,8 +238,8 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
     workplace.push(DIGEST, "blessed", span=12)
     version = workplace.registry / "image-encoder" / "1"
     record = json.loads((version / signatures.RECORD_FILE).read_text())
-    assert record["data"]["records"] == {"train": 900, "test": 332} and record["data"]["span"] == 12
-    assert record["pretraining"]["last_epoch"] == {"epoch": 2, "loss": 0.25} and "history" not in record["pretraining"]
+    assert record["data"]["records"] == {"train": 900, "test": 332} and record["span"] == 12
+    assert record["pretraining"]["history"] == configuration.to_mapping(TRAINED.history[-1:])
     assert record["settings"] == {"pretraining": {"epochs": 7}}
     assert record["pretraining"]["tuned"] == {"learning_rate": 0.00123}
     assert record["results"] == json.loads(configuration.to_json(PROBE)) and record["verdict"]["verdict"] == "blessed"
@@ -279,8 +283,8 @@ def test_a_server_learns_of_the_version(workplace, model_registry, has_folder):
     if not has_folder:
         place = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving")
         assert not workplace.registry.exists()
-    assert [artifact["uri"] for artifact in model_registry.artifacts] == [str(place)] == [outcome["directory"]]
-    assert (outcome["version"], outcome["server"]) == (1, model_registry.url)
+    assert [artifact["uri"] for artifact in model_registry.artifacts] == [str(place)] == [outcome.registered.directory]
+    assert (outcome.registered.version, outcome.registered.server) == (1, model_registry.url)
     assert pushed.get_string_custom_property("pushed_destination") == str(place)
     [version] = model_registry.versions
     found = {name: value for name, value in version["customProperties"].items()}
@@ -298,7 +302,7 @@ def test_what_a_server_missed_the_next_run_makes_up_for(workplace, model_registr
     with pytest.raises(ModelRegistryError, match="the next run makes up for it"):
         workplace.push(DIGEST, "blessed")
     _, outcome = workplace.push(DIGEST, "unchanged", "this model is in use")
-    assert (outcome["version"], outcome["is_new"], len(model_registry.versions)) == (1, False, 1)
+    assert (outcome.registered.version, outcome.registered.is_new, len(model_registry.versions)) == (1, False, 1)
 
 
 def test_a_model_without_identity_is_refused(workplace, monkeypatch):
@@ -318,7 +322,7 @@ def test_a_saved_model_with_another_identity_is_refused(workplace):
     facts = pathlib.Path(workplace.model(DIGEST).uri, "Format-Serving", signatures.MODEL_FACTS_FILE)
     workplace.model = lambda digest, span: model
     model = Workplace.model(workplace, DIGEST)
-    facts.write_text(json.dumps({"content_digest": OTHER_DIGEST}))
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "content_digest": OTHER_DIGEST}))
     with pytest.raises(ValueError, match=f"evaluated as {DIGEST}, but the SavedModel in it is {OTHER_DIGEST}"):
         workplace.push(DIGEST, "blessed")
     assert not workplace.registry.exists()

@@ -13,10 +13,10 @@ import time
 import pytest
 
 from components.contracts import signatures
+from components.contracts.folder_lock import FolderBusyError, folder_lock
 from components.export import durable_files, publishing, registry
-from components.export.locking import FolderBusyError, folder_lock
 
-from .pushing import push
+from .pushing import DECODING, push
 
 
 def rollback(root):
@@ -100,7 +100,7 @@ def test_rollback_publishes_the_old_content_under_a_higher_number(root, models):
     push(root, models["two"])
     version = rollback(root)
     assert (version.number, version.content_digest, version.republished_from) == (3, "digest of one", 1)
-    assert version.decoding == {"image": {"size_px": 24}}
+    assert version.decoding == DECODING
     assert (root / "encoder" / "3" / "saved_model.pb").read_bytes() == (models["one"] / "saved_model.pb").read_bytes()
     assert registry.is_intact(root, "encoder", version)
     assert "carries the content of version 1" in (root / "encoder" / "3" / registry.MODEL_CARD_FILE).read_text()
@@ -151,23 +151,28 @@ def test_a_failed_copy_leaves_nothing(root, models, monkeypatch):
     monkeypatch.setattr(durable_files, "publish_folder", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
         push(root, models["two"])
-    assert not list((root / "encoder").glob(".incoming*"))
+    assert not list((root / "encoder").glob(".*.partial"))
     assert len(registry.read_index(root, "encoder").versions) == 1
 
 
 def test_the_lock_times_out_with_a_clear_sentence(root, models):
-    with folder_lock(root / "encoder", 1), pytest.raises(FolderBusyError, match=r"locked by another push for 0\.2 s"):
+    with (
+        folder_lock(root / "encoder", 1),
+        pytest.raises(FolderBusyError, match=r"another process has locked .* for 0\.2 s"),
+    ):
         push(root, models["one"], lock_timeout_seconds=0.2)
 
 
 _PUSHER = """
 import pathlib, sys
+from components.contracts.images import ImageConfig
+from components.export.image_files import Decoding
 from components.contracts import signatures
 from components.export import publishing, registry
 for model in sys.argv[2:]:
     path = pathlib.Path(model)
     publishing.push(pathlib.Path(sys.argv[1]), "encoder", path, content_digest="digest of " + path.name, source=model,
-                    decoding=dict(), span=None, blessing=None,
+                    decoding=Decoding(image=ImageConfig(), ingestion=dict()), span=None, blessing=None,
                     describe=lambda number: dict.fromkeys([registry.MODEL_CARD_FILE, signatures.RECORD_FILE], "text"),
                     lock_timeout_seconds=60)
 """
@@ -250,7 +255,7 @@ def test_a_push_killed_anywhere_is_finished_by_the_next(root, models, module, fu
     assert (again.version.number, again.is_in_use) == (2, True)
     assert registry.read_index(root, "encoder").aliases == {"blessed": 2, "previous": 1}
     assert registry.is_intact(root, "encoder", again.version)
-    assert not list((root / "encoder").glob(".incoming*"))
+    assert not list((root / "encoder").glob(".*.partial"))
 
 
 def test_a_push_killed_before_the_index_is_completed_by_another_push(root, models):

@@ -1,5 +1,7 @@
 """What a registry holds is found by number and alias, and what it does not hold is answered with what there is."""
 
+import json
+
 import pytest
 
 from components.export import registry
@@ -44,5 +46,25 @@ def test_a_broken_index_is_named(root, models):
     push(root, models["one"])
     (root / "encoder" / registry.INDEX_FILE).write_text("{}")
     for use in (lambda: registry.read_index(root, "encoder"), lambda: push(root, models["two"])):
-        with pytest.raises(registry.RegistryError, match=r"registry\.json is not the index of a registry"):
+        with pytest.raises(registry.RegistryError, match=r"registry\.json: versions: required, but missing"):
             use()
+
+
+def test_a_registry_from_before_files_had_versions_is_read_and_pushed_to(root, models):
+    version = push(root, models["one"]).version
+    for name in (registry.INDEX_FILE, f"1/{registry.VERSION_FILE}"):
+        path = root / "encoder" / name
+        content = json.loads(path.read_text())
+        assert content.pop("format_version") == 1
+        path.write_text(json.dumps(content))
+    assert registry.find_version(root, "encoder", "blessed") == version
+    assert push(root, models["two"]).version.number == 2
+    assert registry.find_version(root, "encoder", "previous") == version
+
+
+def test_a_registry_of_a_newer_project_is_named(root, models):
+    push(root, models["one"])
+    path = root / "encoder" / registry.INDEX_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format_version": 2}))
+    with pytest.raises(registry.RegistryError, match=r"registry\.json: format_version: expected 1, found 2"):
+        registry.read_index(root, "encoder")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from components.contracts import signatures
+from components.contracts.images import ImageConfig
 from components.export import durable_files, publishing, registry, verification
+from components.export.image_files import Decoding
 
 DIGEST = "a" * 64
 
@@ -21,7 +23,7 @@ def root(tmp_path, saved_models):
         saved_models[DIGEST],
         content_digest=DIGEST,
         source="test",
-        decoding={},
+        decoding=Decoding(image=ImageConfig(), ingestion={}),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: "card"},

@@ -1,7 +1,6 @@
 """The served model answers as the measured one did, and needs nothing but TensorFlow."""
 
 import dataclasses
-import json
 import pathlib
 import subprocess
 import sys
@@ -12,6 +11,8 @@ import pytest
 import tensorflow as tf
 
 from components.contracts import artifact_files, signatures
+from components.contracts.model_facts import ModelFacts
+from components.contracts.record_files import read_record
 from components.features import extraction
 from components.linear_evaluation import saved_model
 from components.linear_evaluation.logistic_regression import LinearHead
@@ -197,10 +198,10 @@ def test_a_bad_image_in_a_batch_is_named_by_its_index(exported, name):
 def test_leftovers_are_gone_and_facts_are_there(parts, exported):
     directory, digest = exported
     assert not (directory / "variables" / "leftover").exists()
-    facts = json.loads((directory / signatures.MODEL_FACTS_FILE).read_text())
-    assert facts[signatures.CONTENT_DIGEST] == digest == parts.content_digest()
-    assert facts[signatures.CLASS_NAMES] == list(CLASSES) and facts[signatures.DIMENSIONS] == 16
-    assert facts["image"] == {"size_px": 12, "color": "gray", "center_crop_fraction": 1.0}
+    facts = read_record(ModelFacts, str(directory / signatures.MODEL_FACTS_FILE))
+    assert facts.content_digest == digest == parts.content_digest()
+    assert facts.class_names == tuple(CLASSES) and facts.dimensions == 16
+    assert facts.image == IMAGE_CONFIG
 
 
 def test_the_digest_is_of_content_alone(parts, workplace, tmp_path):

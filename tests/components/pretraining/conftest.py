@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import pathlib
 
 import cv2
@@ -10,7 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.contracts import records
+from components.contracts import artifact_files, records
+from components.contracts.record_files import write_record
+from components.contracts.views_record import ViewsRecord
 
 SIZE_PX = 16
 
@@ -71,15 +72,15 @@ def write_views(
         for index in range(num_train, num_train + num_eval):
             image = draw_image(index, channels)
             writer.write(example(digest_of(image), [encode(image)], str(index % 4)))
-    summary = {
-        "content_digest": f"{num_train} images, {views_per_image} views",
-        "records": {"train": num_train, "eval": num_eval},
-        "bytes": 1,
-        "views_per_image": views_per_image,
-        "size_px": SIZE_PX,
-        "channels": channels,
-    }
-    (uri / "views_summary.json").write_text(json.dumps(summary))
+    summary = ViewsRecord(
+        content_digest=f"{num_train} images, {views_per_image} views",
+        images={"train": num_train, "eval": num_eval},
+        bytes=1,
+        views_per_image=views_per_image,
+        size_px=SIZE_PX,
+        channels=channels,
+    )
+    write_record(f"{uri}/{artifact_files.VIEWS_SUMMARY_FILE}", summary)
     return Views(str(uri), num_train, images)
 
 

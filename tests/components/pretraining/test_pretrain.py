@@ -1,5 +1,6 @@
 """A whole pretraining on small drawn images: what it writes, and that being killed changes nothing."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -19,9 +20,12 @@ import pytest
 
 from components.contracts import artifact_files, configuration
 from components.contracts.images import Color, ImageConfig
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import read_record
 from components.pretraining import checkpoints, devices, pretrain
 from components.pretraining.config import PretrainingConfig
 from components.simclr.encoders.encoder import weights_digest
+from tests.components.example_records import VIEWS
 
 from .tasks import task_of
 
@@ -45,17 +49,16 @@ def load(folder: pathlib.Path, name: str) -> keras.Model:
 
 def test_describes_the_run(finished, settings):
     folder, description = finished
-    assert json.loads((folder / "model" / artifact_files.PRETRAINING_FILE).read_text()) == description
-    assert description["settings"]["total_steps"] == 8  # 40 images, batches of 16: two whole ones, four epochs
-    assert description["settings"]["negatives_per_anchor"] == 30
-    assert description["settings"]["chance_loss"] == pytest.approx(math.log(31))
-    assert description["config"] == configuration.to_mapping(config_of(settings()))
-    assert description["resumed_from_steps"] == []
-    assert [entry["epoch"] for entry in description["history"]] == [1, 2, 3, 4]
-    assert [("knn" in entry) for entry in description["history"]] == [False, True, False, True]
-    wanted = {"loss", "chance", "top1", "top5", "lr", "alignment", "uniformity", "std", "effective_rank"}
-    assert all(wanted <= entry.keys() for entry in description["history"])
-    assert description["history"][-1]["loss"] < description["history"][0]["loss"]
+    assert read_record(PretrainingRecord, str(folder / "model" / artifact_files.PRETRAINING_FILE)) == description
+    assert description.plan.total_steps == 8  # 40 images, batches of 16: two whole ones, four epochs
+    assert description.plan.negatives_per_anchor == 30
+    assert description.plan.chance_loss == pytest.approx(math.log(31))
+    assert description.config == configuration.to_mapping(config_of(settings()))
+    assert description.resumed_from_steps == ()
+    assert [epoch.epoch for epoch in description.history] == [1, 2, 3, 4]
+    assert [epoch.knn is not None for epoch in description.history] == [False, True, False, True]
+    assert all(epoch.top5 >= epoch.top1 >= 0 and epoch.learning_rate > 0 for epoch in description.history)
+    assert description.history[-1].loss < description.history[0].loss
 
 
 def test_writes_models_of_the_promised_shapes(finished):
@@ -69,11 +72,11 @@ def test_writes_models_of_the_promised_shapes(finished):
             artifact_files.PROJECTION_HEAD_FILE,
         )
     )
-    width = description["settings"]["representation_width"]
+    width = description.plan.representation_width
     representations = encoder.predict(pixels, verbose=0)
     assert representations.shape == initial.predict(pixels, verbose=0).shape == (3, width)
     assert head.predict(representations, verbose=0).shape == (3, 16)
-    assert description["weights_digest"] == weights_digest(encoder, head)
+    assert description.weights_digest == weights_digest(encoder, head)
     assert weights_digest(encoder) != weights_digest(initial)
 
 
@@ -81,7 +84,7 @@ def test_kept_head_layers_are_the_end_of_both_encoders(views, settings, tmp_path
     head = {"layers": 3, "hidden_width": 32, "output_width": 16, "kept_layers": 1}
     config = config_of(settings(epochs=2, projection_head=head))
     description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
-    assert description["settings"]["representation_width"] == 32
+    assert description.plan.representation_width == 32
     encoder, initial, rest = (
         load(tmp_path, name)
         for name in (
@@ -131,23 +134,23 @@ def test_finished_run_exports_again_without_training(finished, views, settings, 
     folder, description = finished
     with caplog.at_level(logging.INFO):
         again = pretrain.pretrain(config_of(settings()), IMAGE, task_of(views, folder))
-    assert again["weights_digest"] == description["weights_digest"]
-    assert again["resumed_from_steps"] == [8]
-    assert again["history"] == description["history"]
+    assert again.weights_digest == description.weights_digest
+    assert again.resumed_from_steps == (8,)
+    assert again.history == description.history
     first = next(record.getMessage() for record in caplog.records if record.name.startswith("components."))
     assert "peak learning rate" in first and "16 images and 32 views per step, 30 negatives" in first
     assert "8 steps" in first and "chance loss 3.434" in first
 
 
 def test_checkpoint_directory_depends_on_all_that_decides(views, settings, tmp_path):
-    task, summary = task_of(views, tmp_path), {artifact_files.CONTENT_DIGEST: "a"}
+    task, summary = task_of(views, tmp_path), dataclasses.replace(VIEWS, content_digest="a")
     config = config_of(settings())
     first = pretrain.checkpoint_directory(config, task, summary)
     moved = task_of(views, tmp_path)
     assert first == pretrain.checkpoint_directory(config, moved, summary)
     others = [
         pretrain.checkpoint_directory(config_of(settings(seed=1)), task, summary),
-        pretrain.checkpoint_directory(config, task, {artifact_files.CONTENT_DIGEST: "b"}),
+        pretrain.checkpoint_directory(config, task, dataclasses.replace(VIEWS, content_digest="b")),
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "mean": np.array([1.0])}), summary),
         pretrain.checkpoint_directory(config, pretrain.Task(**{**vars(task), "code_digest": "other"}), summary),
     ]
@@ -164,15 +167,13 @@ def test_a_run_starts_from_an_earlier_encoder(finished, views, settings, tmp_pat
     encoder = {"architecture": "small_cnn", "width_multiplier": 0.25, "initial_weights": str(path)}
     config = config_of(settings(epochs=2, encoder=encoder))
     description = pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))
-    assert description["config"]["encoder"]["initial_weights_digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    initial, earlier = (
-        load(tmp_path, artifact_files.INITIAL_ENCODER_FILE),
-        load(finished[0], artifact_files.ENCODER_FILE),
-    )
+    assert description.config["encoder"]["initial_weights_digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    initial = load(tmp_path, artifact_files.INITIAL_ENCODER_FILE)
+    earlier = load(finished[0], artifact_files.ENCODER_FILE)
     for found, expected in zip(initial.trainable_variables, earlier.trainable_variables, strict=True):
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
-    assert description["initial_encoder_digest"] == weights_digest(initial)
-    assert description["history"][0]["loss"] < finished[1]["history"][0]["loss"]
+    assert description.initial_encoder_digest == weights_digest(initial)
+    assert description.history[0].loss < finished[1].history[0].loss
     with pytest.raises(ValueError, match="the file was changed since"):
         stale = {**encoder, "initial_weights_digest": "0" * 64}
         pretrain.pretrain(config_of(settings(encoder=stale)), IMAGE, task_of(views, tmp_path))
@@ -182,7 +183,7 @@ def test_crops_in_training_where_images_are_stored_whole(uncropped_views, settin
     crop = {"area_min": 0.5, "area_max": 1.0, "aspect_min": 0.9, "aspect_max": 1.1}
     config = config_of(settings(epochs=2, crop=crop))
     description = pretrain.pretrain(config, IMAGE, task_of(uncropped_views, tmp_path))
-    assert len(description["history"]) == 2
+    assert len(description.history) == 2
 
 
 def test_missing_gpu_is_said_at_once(views, settings, tmp_path):
@@ -236,10 +237,9 @@ def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
     assert not (tmp_path / "killed" / "model" / artifact_files.PRETRAINING_FILE).exists()
     assert result(start(views, run, tmp_path / "killed")) == digest
     described = [
-        json.loads((tmp_path / name / "model" / artifact_files.PRETRAINING_FILE).read_text())
+        read_record(PretrainingRecord, str(tmp_path / name / "model" / artifact_files.PRETRAINING_FILE))
         for name in ("whole", "killed")
     ]
-    assert 14 <= described[1]["resumed_from_steps"][0] < 120
-    assert described[0]["history"] == described[1]["history"]
-    folder = pathlib.Path(described[1]["checkpoint_directory"])
-    assert checkpoints.load_latest(str(folder)).step == 120
+    assert 14 <= described[1].resumed_from_steps[0] < 120
+    assert described[0].history == described[1].history
+    assert checkpoints.load_latest(described[1].checkpoint_directory).step == 120

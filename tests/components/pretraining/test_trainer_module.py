@@ -1,6 +1,5 @@
 """run_fn through TFX's own Trainer executor, on a real transform graph."""
 
-import json
 import pathlib
 
 import numpy as np
@@ -11,6 +10,8 @@ from tfx.types.artifact_utils import encode_split_names
 from tfx.utils import proto_utils
 
 from components.contracts import artifact_files, configuration, records
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import read_record
 from components.pretraining import executor, pretrain
 from components.pretraining.config import PretrainingConfig
 
@@ -48,10 +49,10 @@ def test_the_trainer_writes_the_promised_files(views, transform_graph, settings,
         artifact_files.PRETRAINING_FILE,
         artifact_files.VIEW_GRID_FILE,
     }
-    description = json.loads((folder / artifact_files.PRETRAINING_FILE).read_text())
-    assert description["channel_mean"] == pytest.approx([np.mean(PIXELS)], abs=0.01)
-    assert description["channel_std"] == pytest.approx([np.std(PIXELS)], abs=0.01)
-    checkpoints = pathlib.Path(description["checkpoint_directory"])
+    description = read_record(PretrainingRecord, str(folder / artifact_files.PRETRAINING_FILE))
+    assert description.channel_mean == pytest.approx([np.mean(PIXELS)], abs=0.01)
+    assert description.channel_std == pytest.approx([np.std(PIXELS)], abs=0.01)
+    checkpoints = pathlib.Path(description.checkpoint_directory)
     assert checkpoints.parent == tmp_path / "checkpoints"
     assert list(checkpoints.glob("checkpoint-*.npz"))
 
@@ -61,11 +62,14 @@ def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_
     run = settings(epochs=2)
     run_trainer(views, transform_graph, run, tmp_path, execution=1)
     again, other = (
-        json.loads((run_trainer(views, transform_graph, s, tmp_path, n) / artifact_files.PRETRAINING_FILE).read_text())
-        for n, s in ((2, run), (3, {**run, "seed": 5}))
+        read_record(PretrainingRecord, f"{folder}/{artifact_files.PRETRAINING_FILE}")
+        for folder in (
+            run_trainer(views, transform_graph, run, tmp_path, execution=2),
+            run_trainer(views, transform_graph, {**run, "seed": 5}, tmp_path, execution=3),
+        )
     )
-    assert again["resumed_from_steps"] == [4]
-    assert other["resumed_from_steps"] == []
+    assert again.resumed_from_steps == (4,)
+    assert other.resumed_from_steps == ()
 
 
 def test_split_dir():

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from components.contracts import configuration
-from components.contracts import pretraining_record as record
 from components.contracts.progress import LOGGER_NAME
 from components.pretraining import checkpoints, dataset, devices, plan, training
 from components.pretraining.config import PretrainingConfig
@@ -122,10 +121,10 @@ def test_goes_on_where_it_was_cut(views, settings, tmp_path):
     progress, _ = run.train()
     assert progress.step == 8
     assert progress.resumed_from == [3]
-    assert [entry[record.EPOCH] for entry in progress.history] == [1, 2, 3, 4]
+    assert [entry.epoch for entry in progress.history] == [1, 2, 3, 4]
     assert progress.unfinished == []
     assert progress.seconds > 0
-    assert checkpoints.load_latest(run.folder).state["history"] == progress.history
+    assert checkpoints.load_latest(run.folder).state["history"] == configuration.to_mapping(progress.history)
 
 
 def test_the_running_epoch_is_part_of_a_checkpoint(views, settings, tmp_path):
@@ -140,7 +139,7 @@ def test_the_running_epoch_is_part_of_a_checkpoint(views, settings, tmp_path):
     assert saved.step == 3
     assert len(saved.state["unfinished"]) == 1
     for entry, other in zip(cut.train()[0].history, expected, strict=True):
-        assert entry[record.LOSS] == pytest.approx(other[record.LOSS], rel=1e-3)
+        assert entry.loss == pytest.approx(other.loss, rel=1e-3)
 
 
 def test_checkpoints_by_time(views, settings, tmp_path):
@@ -154,15 +153,15 @@ def test_checkpoints_by_time(views, settings, tmp_path):
 def test_watches_labels_of_eval_only(views, settings, tmp_path):
     run = Run(views, settings(epochs=12), tmp_path)
     progress, speed = run.train()
-    measured = [entry[record.KNN] for entry in progress.history if record.KNN in entry]
+    measured = [epoch.knn for epoch in progress.history if epoch.knn is not None]
     assert len(measured) == 6
     assert measured[-1] > 0.4  # four kinds of stripes
     assert speed.images_per_second > 0
     assert 0 <= speed.input_wait_fraction <= 1
     for entry in progress.history:
-        assert 0 <= entry[record.ALIGNMENT] <= 4
-        assert entry[record.UNIFORMITY] < 0
-        assert entry[record.CHANCE] == pytest.approx(np.log(31))
+        assert 0 <= entry.alignment <= 4
+        assert entry.uniformity < 0
+        assert entry.chance == pytest.approx(np.log(31))
 
 
 def test_reports_progress(views, settings, tmp_path, caplog):
@@ -217,13 +216,13 @@ def test_healthy_run_is_not_stopped_by_the_defaults(views, settings, tmp_path, m
     progress, _ = run.train()
     assert len(progress.history) == 15
     last = progress.history[-1]
-    assert last[record.EFFECTIVE_RANK] > 3
-    assert last[record.KNN] > 0.4  # four kinds of stripes
+    assert last.effective_rank > 3
+    assert last.knn > 0.4  # four kinds of stripes
     if method == "byol":
-        assert not {record.TOP1, record.TOP5, record.CHANCE} & last.keys()
+        assert (last.top1, last.top5, last.chance) == (None, None, None)
     else:
-        assert last[record.TOP1] > 0.15  # guessing finds one in 31, or in 33
-        assert last[record.CHANCE] == pytest.approx(np.log({"simclr": 31, "moco": 33}[method]))
+        assert last.top1 > 0.15  # guessing finds one in 31, or in 33
+        assert last.chance == pytest.approx(np.log({"simclr": 31, "moco": 33}[method]))
 
 
 @pytest.mark.parametrize("name", pipeline_config.named_configs())
@@ -243,8 +242,8 @@ def test_healthy_run_of_each_preset_is_not_stopped(views, colored_views, setting
     run = settings(epochs=20, augmentation={"preset": preset.value}, watch={"every_epochs": 20}, optimizer=optimizer)
     history = Run(views if is_gray else colored_views, run, tmp_path, 1 if is_gray else 3).train()[0].history
     assert len(history) == 20
-    assert history[-1][record.LOSS] < 0.8 * history[0][record.LOSS]
-    assert history[-1][record.TOP1] > 3 * np.exp(-history[-1][record.CHANCE])  # at a low temperature it learns first
+    assert history[-1].loss < 0.8 * history[0].loss
+    assert history[-1].top1 > 3 * np.exp(-history[-1].chance)  # at a low temperature it learns first
 
 
 def test_resumed_equals_uninterrupted(views, settings, tmp_path):

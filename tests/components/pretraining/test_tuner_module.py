@@ -11,6 +11,9 @@ from tfx.utils import proto_utils
 
 from components.contracts import artifact_files, configuration, records
 from components.contracts.configuration import ConfigError
+from components.contracts.pretraining_record import PretrainingRecord
+from components.contracts.record_files import read_record
+from components.contracts.tuning_record import TuningRecord
 from components.pretraining import executor, tuner_executor
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.tuner_component import Tuner
@@ -67,7 +70,7 @@ def tuned(examples, pretraining, transform_graph, tmp_path_factory):
     return root, outputs
 
 
-def run_trainer(tuned, examples, pretraining, transform_graph, execution: int) -> dict:
+def run_trainer(tuned, examples, pretraining, transform_graph, execution: int) -> PretrainingRecord:
     root, outputs = tuned
     model, model_run = standard_artifacts.Model(), standard_artifacts.ModelRun()
     model.uri, model_run.uri = (str(root / "Trainer" / name / str(execution)) for name in ("model", "model_run"))
@@ -80,21 +83,21 @@ def run_trainer(tuned, examples, pretraining, transform_graph, execution: int) -
         {"model": [model], "model_run": [model_run]},
         parameters(run_fn="components.pretraining.trainer_module.run_fn", config=configuration.to_json(pretraining)),
     )
-    return json.loads(pathlib.Path(model.uri, "Format-Serving", artifact_files.PRETRAINING_FILE).read_text())
+    return read_record(PretrainingRecord, f"{model.uri}/Format-Serving/{artifact_files.PRETRAINING_FILE}")
 
 
 def test_every_trial_is_written_down_and_checkpoints_are_below_the_root(tuned):
     root, outputs = tuned
     results = pathlib.Path(outputs["tuner_results"].uri)
-    record = json.loads((results / artifact_files.TUNING_FILE).read_text())
-    assert [trial["trial"] for trial in record["trials"]] == [1, 2]
-    assert {pathlib.Path(folder).parent for folder in record["checkpoint_directories"]} == {root / "checkpoints"}
+    record = read_record(TuningRecord, str(results / artifact_files.TUNING_FILE))
+    assert [trial.trial for trial in record.trials] == [1, 2]
+    assert {pathlib.Path(folder).parent for folder in record.checkpoint_directories} == {root / "checkpoints"}
     assert outputs["tuner_results"].get_float_custom_property(artifact_files.SECONDS) > 0
     # TFX's own table, best first.
     table = json.loads((results / "tuner_results.json").read_text())
-    assert table[0]["score"] == max(trial["knn"] for trial in record["trials"])
+    assert table[0]["score"] == max(trial.knn for trial in record.trials)
     [best] = pathlib.Path(outputs["best_hyperparameters"].uri).iterdir()
-    assert json.loads(best.read_text())["values"] == record["trials"][record["best"] - 1]["values"]
+    assert json.loads(best.read_text())["values"] == record.trials[record.best - 1].values
 
 
 def test_the_trainer_trains_with_what_was_found_and_records_it(tuned, examples, pretraining, transform_graph):
@@ -103,11 +106,11 @@ def test_the_trainer_trains_with_what_was_found_and_records_it(tuned, examples, 
     found["values"].update(temperature=0.37, batch_size=20)  # neither is the config's own
     best.write_text(json.dumps(found))
     description = run_trainer(tuned, examples, pretraining, transform_graph, execution=6)
-    assert description["tuned"] == found["values"]
-    assert description["config"]["loss"]["temperature"] == 0.37
-    assert description["config"]["optimizer"]["learning_rate"] == found["values"]["learning_rate"]
-    assert description["settings"]["steps_per_epoch"] == 40 // 20
-    assert description["config"]["epochs"] == 2
+    assert description.tuned == found["values"]
+    assert description.config["loss"]["temperature"] == 0.37
+    assert description.config["optimizer"]["learning_rate"] == found["values"]["learning_rate"]
+    assert description.plan.steps_per_epoch == 40 // 20
+    assert description.config["epochs"] == 2
 
     found["values"]["temperature"] = -1.0
     best.write_text(json.dumps(found))

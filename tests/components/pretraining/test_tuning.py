@@ -55,7 +55,7 @@ def trained(monkeypatch):
 
 def test_the_first_trial_has_the_own_values_and_the_others_lie_around_them(found):
     _, record = found
-    own, other = (trial["values"] for trial in record["trials"])
+    own, other = (trial.values for trial in record.trials)
     assert own == {
         "temperature": 0.1,
         "augmentation_strength": 1.0,
@@ -72,28 +72,28 @@ def test_the_first_trial_has_the_own_values_and_the_others_lie_around_them(found
 
 def test_a_trial_is_worth_the_mean_of_its_trainings_and_the_best_is_taken(found):
     _, record = found
-    assert (record["epochs"], record["executions"], record["eval_images"]) == (2, 2, 24)
-    for trial in record["trials"]:
-        assert len(trial["knns"]) == 2
-        assert trial["knn"] == pytest.approx(statistics.mean(trial["knns"]))
-        assert trial["failure"] is None
-        assert trial["seconds"] > 0
-    scores = [trial["knn"] for trial in record["trials"]]
-    assert record["best"] == 1 + scores.index(max(scores))
+    assert (record.epochs, record.executions, record.eval_images) == (2, 2, 24)
+    for trial in record.trials:
+        assert len(trial.knns) == 2
+        assert trial.knn == pytest.approx(statistics.mean(trial.knns))
+        assert trial.failure is None
+        assert trial.seconds > 0
+    scores = [trial.knn for trial in record.trials]
+    assert record.best == 1 + scores.index(max(scores))
 
 
 def test_trials_are_ordinary_trainings_on_the_eval_split(found, views, settings, tmp_path):
     _, record = found
-    trial = record["trials"][1]
+    trial = record.trials[1]
     config = configuration.from_mapping(PretrainingConfig, settings(), "test")
-    config = hyperparameters.shortened(hyperparameters.apply(config, trial["values"], "x"), 2, execution=1)
-    assert pretrain.pretrain(config, IMAGE, task_of(views, tmp_path))["history"][-1]["knn"] == trial["knns"][1]
+    config = hyperparameters.shortened(hyperparameters.apply(config, trial.values, "x"), 2, execution=1)
+    assert pretrain.pretrain(config, IMAGE, task_of(views, tmp_path)).history[-1].knn == trial.knns[1]
 
 
 def test_of_a_finished_training_only_the_result_is_kept(found):
     root, record = found
     folders = {str(path) for path in (root / "checkpoints").iterdir()}
-    assert folders == set(record["checkpoint_directories"])
+    assert folders == set(record.checkpoint_directories)
     assert len(folders) == 4
     assert all([path.name for path in pathlib.Path(folder).iterdir()] == ["trial.json"] for folder in folders)
 
@@ -107,8 +107,8 @@ def test_finished_trials_are_not_trained_again(search, found, trained):
 def test_another_seed_tries_other_values(search, found, tmp_path):
     _, record = found
     other = search(tmp_path, {"epochs": 1, "seed": 1, "max_trials": 2}).record()
-    assert other["trials"][0]["values"] == record["trials"][0]["values"]
-    assert other["trials"][1]["values"] != record["trials"][1]["values"]
+    assert other.trials[0].values == record.trials[0].values
+    assert other.trials[1].values != record.trials[1].values
 
 
 def test_a_killed_search_goes_on_where_it_was(search, trained, monkeypatch, tmp_path):
@@ -135,8 +135,8 @@ def test_a_killed_search_goes_on_where_it_was(search, trained, monkeypatch, tmp_
     goes_on = search(tmp_path / "killed", settings).record()
     assert len(trained) == 2
     assert len(steps) == 1 + 4
-    assert [trial["values"] for trial in goes_on["trials"]] == [trial["values"] for trial in whole["trials"]]
-    assert [trial["knn"] for trial in goes_on["trials"]] == [trial["knn"] for trial in whole["trials"]]
+    assert [trial.values for trial in goes_on.trials] == [trial.values for trial in whole.trials]
+    assert [trial.knn for trial in goes_on.trials] == [trial.knn for trial in whole.trials]
 
 
 def test_a_trial_that_blows_up_fails_and_the_search_goes_on(search, tmp_path):
@@ -145,14 +145,14 @@ def test_a_trial_that_blows_up_fails_and_the_search_goes_on(search, tmp_path):
     settings = {"epochs": 20, **ONLY_LEARNING_RATE, "learning_rate": [1.0, 1000.0]}
     patient = {"chance_fraction": 1.0, "min_std_fraction": 0.0, "min_effective_rank": 0.0}
     record = search(tmp_path, settings, optimizer=diverging, watch=patient, epochs=20).record()
-    failed = [trial for trial in record["trials"] if trial["failure"]]
-    assert failed and len(record["trials"]) == 3
+    failed = [trial for trial in record.trials if trial.failure]
+    assert failed and len(record.trials) == 3
     for trial in failed:
-        assert "is not finite" in trial["failure"]
-        assert (trial["knn"], trial["knns"]) == (None, [None])
-        assert trial["seconds"] > 0
-        assert trial["trial"] != record["best"]
-    assert record["trials"][0]["failure"] is None
+        assert "is not finite" in trial.failure
+        assert (trial.knn, trial.knns) == (None, (None,))
+        assert trial.seconds > 0
+        assert trial.trial != record.best
+    assert record.trials[0].failure is None
 
 
 def test_a_search_in_which_every_trial_fails_is_an_error_that_says_so(search, trained, tmp_path):
@@ -182,4 +182,4 @@ def test_a_batch_larger_than_the_train_split_is_refused_before_any_trial(search,
 def test_a_head_as_wide_as_the_representation_is_tuned_around_that(search, tmp_path):
     head = {"layers": 2, "output_width": 16}
     record = search(tmp_path, {"max_trials": 1, "epochs": 1}, projection_head=head).record()
-    assert record["trials"][0]["values"]["head_width"] == 512  # 4 x 4 places of 32 channels
+    assert record.trials[0].values["head_width"] == 512  # 4 x 4 places of 32 channels

@@ -31,4 +31,4 @@ if __name__ == "__main__":
             output_dir=asked["folder"] + "/model",
         ),
     )
-    sys.stdout.write(description["weights_digest"])
+    sys.stdout.write(description.weights_digest)

@@ -2,15 +2,14 @@
 
 import dataclasses
 import io
-import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from components.contracts import drift_record, push_record, tuning_record, window_record
 from components.contracts.baseline_record import BaselinesReport, ClassifierKind, MethodResult
 from components.contracts.configuration import from_mapping
+from components.contracts.drift_record import Comparison, DriftRecord, Measure
 from components.contracts.evidence import (
     Calibration,
     CalibrationBin,
@@ -26,10 +25,14 @@ from components.contracts.evidence import (
     VerdictReport,
 )
 from components.contracts.ingestion_record import IngestionSummary, QuarantineEntry
+from components.contracts.push_record import PushRecord
 from components.contracts.stored_predictions import Pictures, StoredPredictions
+from components.contracts.tuning_record import Trial, TuningRecord
+from components.contracts.window_record import SpanImages, WindowRecord
 from components.report.run_record import RunRecord, Trace
 from tests.components import evidence_records
 from tests.components.evidence_records import make_entry, make_features, make_fraction, with_encoder
+from tests.components.example_records import PRETRAINING, VIEWS
 
 HOSTILE = '<script>alert("x")</script>'
 CLASSES = ("cat", "dog", HOSTILE)
@@ -115,32 +118,6 @@ def make_predictions(predicted: np.ndarray = PREDICTED) -> StoredPredictions:
     )
 
 
-def make_pretraining() -> dict:
-    history = [
-        {
-            "loss": 3.4 - 0.2 * epoch,
-            "top1": 0.1 * epoch,
-            "top5": 0.15 * epoch,
-            "alignment": 1.0 / (epoch + 1),
-            "uniformity": -0.5 * epoch,
-            "std": 0.2,
-            "effective_rank": 2.0 + epoch,
-            "lr": 0.1,
-            **({"knn": 0.5} if epoch == 4 else {}),
-        }
-        for epoch in range(5)
-    ]
-    settings = {
-        "method": "simclr",
-        "chance_loss": math.log(31),
-        "total_steps": 20,
-        "images_per_step": 16,
-        "learning_rate": 0.3,
-    }
-    speed = {"seconds": 95.0, "images_per_second": 3.4, "resumed_from_steps": [8]}
-    return {"history": history, "settings": settings, "tuned": None, **speed}
-
-
 def make_verdict() -> VerdictReport:
     checks = (
         Check(name=CheckName.MIN_ACCURACY, value=0.8333, threshold=0.9, passed=False, text="accuracy is too low"),
@@ -182,25 +159,24 @@ def make_ingestion() -> IngestionSummary:
     return from_mapping(IngestionSummary, values, "test")
 
 
-def make_drift() -> dict:
-    return {
-        drift_record.SPAN: 4,
-        drift_record.BASELINE_SPAN: 3,
-        drift_record.ACCEPTED: False,
-        drift_record.NOTES: ["split test is not compared: 12 images before"],
-        drift_record.COMPARISONS: [
-            {
-                drift_record.SPLIT: "train",
-                drift_record.FEATURE: "pixel_mean",
-                drift_record.MEASURE: drift_record.DIVERGENCE,
-                drift_record.DISTANCE: 0.31254,
-                drift_record.LIMIT: 0.2,
-                drift_record.BEFORE: "120.1 ± 9",
-                drift_record.NOW: "90.2 ± 8",
-                drift_record.DRIFTED: True,
-            }
-        ],
-    }
+def make_drift() -> DriftRecord:
+    return DriftRecord(
+        span=4,
+        baseline_span=3,
+        is_accepted=False,
+        notes=("split test is not compared: 12 images before",),
+        comparisons=(
+            Comparison(
+                split="train",
+                feature="pixel_mean",
+                measure=Measure.DIVERGENCE,
+                distance=0.31254,
+                limit=0.2,
+                before="120.1 ± 9",
+                now="90.2 ± 8",
+            ),
+        ),
+    )
 
 
 def make_baselines() -> BaselinesReport:
@@ -233,42 +209,39 @@ def make_baselines() -> BaselinesReport:
     )
 
 
-def make_window() -> dict:
-    return {
-        window_record.SPANS: [
-            {window_record.SPAN: 4, window_record.RECORDS: {"train": 60, "test": 12}},
-            {window_record.SPAN: 3, window_record.RECORDS: {"train": 41, "unlabeled": 7}},
-        ],
-        window_record.RECORDS: {"train": 101, "test": 12, "unlabeled": 7},
-        window_record.ALSO_IN_TEST: 5,
-        window_record.GROUP_IN_TEST: 3,
-        window_record.DUPLICATES: 19,
-        window_record.LABEL_CONFLICTS: 2,
-    }
+def make_window() -> WindowRecord:
+    return WindowRecord(
+        spans=(
+            SpanImages(span=4, images={"train": 60, "test": 12}),
+            SpanImages(span=3, images={"train": 41, "unlabeled": 7}),
+        ),
+        images={"train": 101, "test": 12, "unlabeled": 7},
+        also_in_test=5,
+        group_in_test=3,
+        duplicates=19,
+        label_conflicts=2,
+    )
 
 
-def make_tuning() -> dict:
-    def trial(number: int, temperature: float, knn: float | None, failure: str | None = None) -> dict:
-        return {
-            tuning_record.TRIAL: number,
-            tuning_record.VALUES: {"temperature": temperature, "batch_size": 256},
-            tuning_record.KNN: knn,
-            tuning_record.KNNS: [knn],
-            tuning_record.SECONDS: 61.0,
-            tuning_record.FAILURE: failure,
-        }
+def make_tuning() -> TuningRecord:
+    def trial(number: int, temperature: float, knn: float | None, failure: str | None = None) -> Trial:
+        return Trial(
+            trial=number,
+            values={"temperature": temperature, "batch_size": 256},
+            knn=knn,
+            knns=(knn,),
+            seconds=61.0,
+            failure=failure,
+        )
 
-    return {
-        tuning_record.TRIALS: [
-            trial(1, 0.2, 0.8),
-            trial(2, 0.31416, 0.9),
-            trial(3, 0.1, None, f"it {HOSTILE} blew up"),
-        ],
-        tuning_record.BEST: 2,
-        tuning_record.EPOCHS: 20,
-        tuning_record.EXECUTIONS: 1,
-        tuning_record.EVAL_IMAGES: 100,
-    }
+    return TuningRecord(
+        trials=(trial(1, 0.2, 0.8), trial(2, 0.31416, 0.9), trial(3, 0.1, None, f"it {HOSTILE} blew up")),
+        best=2,
+        epochs=20,
+        executions=1,
+        eval_images=100,
+        checkpoint_directories=("/checkpoints/1", "/checkpoints/2", "/checkpoints/3"),
+    )
 
 
 def make_trace() -> Trace:
@@ -300,8 +273,8 @@ def make_record() -> RunRecord:
         probe=make_probe(),
         predictions=make_predictions(),
         trace=make_trace(),
-        push={push_record.PUSHED: False},
-        pretraining=make_pretraining(),
+        push=PushRecord(verdict=Verdict.NOT_BLESSED, reason="", message="nothing pushed", seconds=0.1, registered=None),
+        pretraining=PRETRAINING,
         view_grid=make_view_grid(),
         ingestion=make_ingestion(),
         quarantine=tuple(quarantine),
@@ -309,7 +282,7 @@ def make_record() -> RunRecord:
         window=make_window(),
         baselines=make_baselines(),
         tuning=make_tuning(),
-        views={"records": {"train": 60, "eval": 6}, "views_per_image": 4, "size_px": 8, "channels": 3, "bytes": 12000},
+        views=VIEWS,
     )
 
 
@@ -323,7 +296,7 @@ def make_earlier_record() -> RunRecord:
     ingestion = dataclasses.replace(
         record.ingestion, content_digest="0" * 64, records={"train": 50, "test": 12}, refused={}
     )
-    pretraining = {**record.pretraining, "history": record.pretraining["history"][:3]}
+    pretraining = dataclasses.replace(record.pretraining, history=record.pretraining.history[:3])
     settings = {"pipeline_name": "small", "image": {"size_px": 8}, "gate": {"min_accuracy": 0.5}, "old": 1}
     trace = dataclasses.replace(
         record.trace, run="20251231-120000", settings=settings, code_digests={"ingestion": "2" * 64}

@@ -140,7 +140,8 @@ def test_models_without_an_image_in_common_are_told_apart_by_nothing(record, ear
 def test_curves_of_both_are_drawn_in_one_chart(record, earlier_record):
     curves = {heading: str(chart) for heading, chart, _ in compare(earlier_record, record).curves}
     assert curves["Loss"].count("<path") == 2 and ">A</text>" in curves["Loss"]
-    byol = {**record.pretraining, "settings": {**record.pretraining["settings"], "method": "byol"}}
+    plan = dataclasses.replace(record.pretraining.plan, method="byol")
+    byol = dataclasses.replace(record.pretraining, plan=plan)
     mixed = compare(earlier_record, dataclasses.replace(record, pretraining=byol))
     assert "Loss" not in [heading for heading, _, _ in mixed.curves]
 

@@ -50,6 +50,9 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
     model = tmp_path / "pretrained_model" / "Format-Serving"
     model.mkdir()
     for path, content in (
+        (tmp_path / "examples" / artifact_files.INGESTION_SUMMARY_FILE, record.ingestion),
+        (tmp_path / "probe_report" / artifact_files.PROBE_FILE, record.probe),
+        (tmp_path / "blessing" / artifact_files.VERDICT_FILE, record.verdict),
         (tmp_path / "drift" / artifact_files.DRIFT_FILE, record.drift),
         (tmp_path / "window" / artifact_files.WINDOW_FILE, record.window),
         (tmp_path / "views" / artifact_files.VIEWS_SUMMARY_FILE, record.views),
@@ -57,10 +60,7 @@ def make_inputs(tmp_path: pathlib.Path, record: RunRecord) -> dict[str, types.Ar
         (model / artifact_files.PRETRAINING_FILE, record.pretraining),
         (tmp_path / "pushed_model" / artifact_files.PUSH_FILE, record.push),
     ):
-        path.write_text(json.dumps(content))
-    write_record(str(tmp_path / "probe_report" / artifact_files.PROBE_FILE), record.probe)
-    write_record(str(tmp_path / "blessing" / artifact_files.VERDICT_FILE), record.verdict)
-    write_record(str(tmp_path / "examples" / artifact_files.INGESTION_SUMMARY_FILE), record.ingestion)
+        write_record(str(path), content)
     lines = "".join(json.dumps(dataclasses.asdict(entry)) + "\n" for entry in record.quarantine)
     (tmp_path / "examples" / artifact_files.QUARANTINE_FILE).write_text(lines)
     (model / artifact_files.VIEW_GRID_FILE).write_bytes(record.view_grid)
@@ -115,6 +115,12 @@ def test_a_later_run_is_compared_with_the_one_whose_model_is_in_use(inputs, tmp_
     before, _ = write_report(earlier, tmp_path / "earlier" / "report")
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
     assert "Wrong before, right now: 2" in page
+    trained = tmp_path / "earlier" / "pretrained_model" / "Format-Serving" / artifact_files.PRETRAINING_FILE
+    content = trained.read_text()
+    trained.write_text('{"history": [], "settings": {}}')  # as before files had versions
+    _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")
+    assert "Wrong before, right now" not in page and "or its files are gone or of another version" not in page
+    trained.write_text(content)
     probe = tmp_path / "earlier" / "probe_report" / artifact_files.PROBE_FILE
     probe.write_text(json.dumps({"as": "another version of the code writes it"}))
     _, page = write_report({**inputs, "baseline_report": before}, tmp_path / "report")

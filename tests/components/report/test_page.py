@@ -14,8 +14,8 @@ import sys
 import numpy as np
 import pytest
 
-from components.contracts import drift_record
 from components.contracts.evidence import Check, CheckName, FeatureKind, Verdict
+from components.contracts.push_record import RegisteredVersion
 from components.report.config import ReportConfig
 from components.report.page import render_comparison, render_page
 from tests.components.evidence_records import make_entry, with_encoder
@@ -95,14 +95,24 @@ def test_each_verdict_has_its_dress(record, verdict, style, heading):
 @pytest.mark.parametrize(
     ("push", "sentence"),
     [
-        ({"pushed": True, "is_new": True, "is_in_use": True}, "Pushed as enc version 7."),
-        ({"pushed": True, "is_new": False, "is_in_use": True}, "Already in the registry as enc version 7."),
-        ({"pushed": True, "is_new": False, "is_in_use": False}, "another version is in use since a rollback"),
+        ({"is_new": True, "is_in_use": True}, "Pushed as enc version 7."),
+        ({"is_new": False, "is_in_use": True}, "Already in the registry as enc version 7."),
+        ({"is_new": False, "is_in_use": False}, "another version is in use since a rollback"),
     ],
 )
 def test_the_page_says_what_became_of_the_model(record, push, sentence):
-    named = {**push, "model_name": "enc", "version": 7}
-    assert Page(render_page(dataclasses.replace(record, push=named), ReportConfig(), None)).says(sentence)
+    version = RegisteredVersion(
+        **push,
+        model_name="enc",
+        version=7,
+        content_digest="c" * 64,
+        files_digest=None,
+        directory="/registry/enc/7",
+        source="/m",
+        server=None,
+    )
+    pushed = dataclasses.replace(record, push=dataclasses.replace(record.push, registered=version))
+    assert Page(render_page(pushed, ReportConfig(), None)).says(sentence)
 
 
 def test_the_numbers_of_the_probe_are_there(page):
@@ -204,7 +214,7 @@ def test_the_trials_of_the_tuner_are_told(page, record):
     assert page.says('3 0.1 256 1 min 1 s failed: it <script>alert("x")</script> blew up')
     assert page.says("a training of 20 epochs, judged by kNN among 100 held-out images")
     assert page.says("One standard error of so few images is 3.0 %")
-    pretraining = {**record.pretraining, "tuned": {"temperature": 0.31416}}
+    pretraining = dataclasses.replace(record.pretraining, tuned={"temperature": 0.31416})
     tuned = Page(render_page(dataclasses.replace(record, pretraining=pretraining, tuning=None), ReportConfig(), None))
     assert tuned.says("temperature, from the Tuner 0.3142")
     assert "Trials of the Tuner" not in tuned.content
@@ -212,12 +222,11 @@ def test_the_trials_of_the_tuner_are_told(page, record):
 
 def test_a_method_without_chance_is_drawn_and_told(record):
     """BYOL has neither a chance loss nor top-1 and top-5."""
-    history = [
-        {key: value for key, value in entry.items() if key not in ("chance", "top1", "top5")}
-        for entry in record.pretraining["history"]
-    ]
-    settings = {**record.pretraining["settings"], "method": "byol", "chance_loss": None, "momentum": 0.99}
-    pretraining = {**record.pretraining, "history": history, "settings": settings}
+    history = tuple(
+        dataclasses.replace(epoch, chance=None, top1=None, top5=None) for epoch in record.pretraining.history
+    )
+    plan = dataclasses.replace(record.pretraining.plan, method="byol", chance_loss=None, momentum=0.99)
+    pretraining = dataclasses.replace(record.pretraining, history=history, plan=plan)
     page = Page(render_page(dataclasses.replace(record, pretraining=pretraining), ReportConfig(), None))
     assert page.says("method byol", "momentum of the following weights, at first 0.99")
     assert page.says("It has no chance value")
@@ -243,9 +252,9 @@ def test_the_window_is_told_span_by_span(page):
 def test_drift_is_told_with_its_limit(page, record):
     assert page.says("Span 4 beside span 3", "train pixel mean 120.1 ± 9 90.2 ± 8 0.3125 0.2 drifted")
     assert page.says("split test is not compared: 12 images before")
-    accepted = dataclasses.replace(record, drift={**record.drift, drift_record.ACCEPTED: True})
+    accepted = dataclasses.replace(record, drift=dataclasses.replace(record.drift, is_accepted=True))
     assert Page(render_page(accepted, ReportConfig(), None)).says("0.3125 0.2 drifted, accepted")
-    first = {**record.drift, drift_record.BASELINE_SPAN: None, drift_record.COMPARISONS: []}
+    first = dataclasses.replace(record.drift, baseline_span=None, comparisons=())
     shown = Page(render_page(dataclasses.replace(record, drift=first), ReportConfig(), None))
     assert shown.says("Drift from span to span split test is not compared")
 

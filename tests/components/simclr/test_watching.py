@@ -1,12 +1,15 @@
 """Measures on cases that are worked out by hand, and each reason for which a run is stopped."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
+from components.contracts.pretraining_record import Epoch
 from components.simclr import watching
 from components.simclr.config import WatchConfig
+from tests.components.example_records import EPOCH
 
 CHANCE = math.log(511)
 
@@ -63,11 +66,11 @@ def test_knn_equals_a_loop():
     assert watching.knn_accuracy(rows, labels, 5, 0.2) == pytest.approx(right / 40)
 
 
-def epochs(count: int, **values) -> list[dict]:
-    return [{"loss": 3.0, "top1": 0.5, "std": 0.1, "effective_rank": 20.0, **values} for _ in range(count)]
+def epochs(count: int, **values) -> list[Epoch]:
+    return [dataclasses.replace(EPOCH, **values)] * count
 
 
-def judge(history: list[dict], warmup_epochs: float = 2.0) -> bool:
+def judge(history: list[Epoch], warmup_epochs: float = 2.0) -> bool:
     """True if the run may go on; the errors of a lost run pass through."""
     watching.judge(WatchConfig(window_epochs=3), history, watching.Chance(CHANCE, "log(2N - 1)"), 64, warmup_epochs)
     return True
@@ -92,10 +95,10 @@ def test_chance_is_the_methods_own():
     stuck = epochs(6, loss=math.log(4097), top1=0.0)
     with pytest.raises(watching.StuckAtChance, match=r"log\(Q \+ 1\) = 8\.318"):
         watching.judge(WatchConfig(), stuck, watching.Chance(math.log(4097), "log(Q + 1)"), 64, 0)
-    without = [{name: epoch[name] for name in ("loss", "std", "effective_rank")} for epoch in stuck]
+    without = epochs(6, loss=math.log(4097), chance=None, top1=None, top5=None)
     watching.judge(WatchConfig(), without, None, 64, 0)
     with pytest.raises(watching.Collapsed):
-        watching.judge(WatchConfig(), [{**epoch, "std": 0.0} for epoch in without], None, 64, 0)
+        watching.judge(WatchConfig(), [dataclasses.replace(epoch, std=0.0) for epoch in without], None, 64, 0)
 
 
 @pytest.mark.parametrize("kind", BAD)

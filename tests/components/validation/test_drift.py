@@ -1,6 +1,5 @@
 """A span held against the one before it: statistics to distances to a stopped run, with TFX's own step in between."""
 
-import json
 import pathlib
 
 import numpy as np
@@ -10,7 +9,9 @@ import tensorflow_data_validation as tfdv
 from tfx.types import Channel, standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifact_files, artifacts, configuration, drift_record, records
+from components.contracts import artifact_files, artifacts, configuration, records
+from components.contracts.drift_record import DriftRecord
+from components.contracts.record_files import read_record
 from components.validation import anomaly_gate_executor, drift_executor, statistics_resolver
 from components.validation.component import DistributionValidator
 from components.validation.config import ValidationConfig
@@ -67,7 +68,7 @@ def compare(folder, current, before=None, accepted=None, config=CONFIG):
     inputs = {"statistics": [current], "baseline_statistics": [before] if before else []}
     inputs["accepted_statistics"] = [accepted] if accepted else []
     drift_executor.Executor().Do(inputs, {"anomalies": [found]}, {artifact_files.CONFIG: configuration.to_json(config)})
-    return found, json.loads((folder / artifact_files.DRIFT_FILE).read_text())
+    return found, read_record(DriftRecord, str(folder / artifact_files.DRIFT_FILE))
 
 
 def judge(folder, statistics, drift):
@@ -80,17 +81,13 @@ def judge(folder, statistics, drift):
 
 
 def by_feature(record, split="train"):
-    return {
-        comparison[drift_record.FEATURE]: comparison
-        for comparison in record[drift_record.COMPARISONS]
-        if comparison[drift_record.SPLIT] == split
-    }
+    return {comparison.feature: comparison for comparison in record.comparisons if comparison.split == split}
 
 
 def test_the_first_span_passes_and_says_that_nothing_was_compared(spans, tmp_path):
     found, record = compare(tmp_path / "drift", spans["first"])
-    assert record[drift_record.NOTES] == ["span 1 has no span before it, so there is nothing to compare with"]
-    assert (record[drift_record.BASELINE_SPAN], record[drift_record.COMPARISONS]) == (None, [])
+    assert record.notes == ("span 1 has no span before it, so there is nothing to compare with",)
+    assert (record.baseline_span, record.comparisons) == (None, ())
     clearance = judge(tmp_path, spans["first"], found)
     assert artifacts.data_span(clearance) == 1
     assert clearance.get_string_custom_property(artifact_files.CONTENT_DIGEST) == "content 1"
@@ -100,17 +97,17 @@ def test_a_span_like_the_one_before_passes(spans, tmp_path):
     found, record = compare(tmp_path / "drift", spans["same"], spans["first"])
     compared = by_feature(record)
     assert set(compared) == set(records.STATISTICS_FEATURES)
-    assert not any(comparison[drift_record.DRIFTED] for comparison in compared.values())
-    assert compared[records.HEIGHT][drift_record.DISTANCE] == 0
-    assert 0 < compared[records.PIXEL_MEAN][drift_record.DISTANCE] < 0.1
+    assert not any(comparison.has_drifted for comparison in compared.values())
+    assert compared[records.HEIGHT].distance == 0
+    assert 0 < compared[records.PIXEL_MEAN].distance < 0.1
     judge(tmp_path, spans["same"], found)
 
 
 def test_another_mixture_of_classes_stops_the_run(spans, tmp_path):
     found, record = compare(tmp_path / "drift", spans["labels"], spans["first"])
     labels = by_feature(record)[records.LABEL]
-    assert labels[drift_record.DISTANCE] == pytest.approx(0.3)
-    assert [name for name, comparison in by_feature(record).items() if comparison[drift_record.DRIFTED]] == ["label"]
+    assert labels.distance == pytest.approx(0.3)
+    assert [name for name, comparison in by_feature(record).items() if comparison.has_drifted] == ["label"]
     message = (
         r"1 anomaly .* feature label drifted: class (cat 80.0%|dog 20.0%) in span 2, class (cat|dog) 50.0% in span 1 "
         r".*0\.300, validation\.max_label_drift is 0\.2\).*simclr schema accept"
@@ -122,7 +119,7 @@ def test_another_mixture_of_classes_stops_the_run(spans, tmp_path):
 
 def test_darker_images_stop_the_run_labelled_or_not(spans, tmp_path):
     found, record = compare(tmp_path / "drift", spans["dark"], spans["first"])
-    assert by_feature(record)[records.PIXEL_MEAN][drift_record.DISTANCE] > 0.5
+    assert by_feature(record)[records.PIXEL_MEAN].distance > 0.5
     with pytest.raises(
         anomaly_gate_executor.AnomaliesFoundError, match=r"pixel_mean drifted: 79.96 ± 10 in span 2, 119.6"
     ):
@@ -135,12 +132,12 @@ def test_darker_images_stop_the_run_labelled_or_not(spans, tmp_path):
 
 def test_splits_too_small_to_tell_are_named_and_not_compared(spans, tmp_path):
     _, record = compare(tmp_path / "drift", spans["same"], spans["first"])
-    assert {comparison[drift_record.SPLIT] for comparison in record[drift_record.COMPARISONS]} == {"train"}
-    [note] = record[drift_record.NOTES]
+    assert {comparison.split for comparison in record.comparisons} == {"train"}
+    [note] = record.notes
     assert note.startswith("split test is not compared: 40 images before and 40 now")
     few = ValidationConfig(min_drift_images=1000)
     _, record = compare(tmp_path / "none", spans["dark"], spans["first"], config=few)
-    assert (len(record[drift_record.NOTES]), record[drift_record.COMPARISONS]) == (2, [])
+    assert (len(record.notes), record.comparisons) == (2, ())
 
 
 def test_limits_can_be_moved_and_switched_off(spans, tmp_path):
@@ -149,13 +146,13 @@ def test_limits_can_be_moved_and_switched_off(spans, tmp_path):
     assert list(by_feature(record)) == [records.LABEL]
     judge(tmp_path, spans["labels"], found)
     neither = ValidationConfig(max_label_drift=None, max_image_drift=None, min_drift_images=150)
-    assert compare(tmp_path / "none", spans["dark"], spans["first"], config=neither)[1][drift_record.COMPARISONS] == []
+    assert compare(tmp_path / "none", spans["dark"], spans["first"], config=neither)[1].comparisons == ()
 
 
 def test_a_drift_that_a_person_accepted_is_shown_and_passes(spans, tmp_path):
     found, record = compare(tmp_path / "drift", spans["dark"], spans["first"], accepted=spans["dark"])
-    assert record[drift_record.ACCEPTED]
-    assert by_feature(record)[records.PIXEL_MEAN][drift_record.DRIFTED]
+    assert record.is_accepted
+    assert by_feature(record)[records.PIXEL_MEAN].has_drifted
     judge(tmp_path, spans["dark"], found)
 
 

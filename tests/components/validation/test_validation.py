@@ -1,6 +1,5 @@
 """Statistics to schema to anomalies to a stopped run, with TFX's own steps in between."""
 
-import json
 import pathlib
 
 import pandas as pd
@@ -12,7 +11,9 @@ from tfx.components.example_validator import executor as validator_executor
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
 
-from components.contracts import artifact_files, artifacts, drift_record, records
+from components.contracts import artifact_files, artifacts, records
+from components.contracts.drift_record import DriftRecord
+from components.contracts.record_files import write_record
 from components.validation import anomalies, anomaly_gate_executor, schema_executor, schema_resolver
 
 _SPLITS = ["train", "test", "unlabeled"]
@@ -61,8 +62,8 @@ def _judge(found, folder):
     )
     clearance.uri, drift.uri = str(folder), str(folder)
     folder.mkdir()
-    record = {drift_record.ACCEPTED: False, drift_record.SPAN: 0, drift_record.BASELINE_SPAN: None}
-    (folder / artifact_files.DRIFT_FILE).write_text(json.dumps({**record, drift_record.COMPARISONS: []}))
+    record = DriftRecord(span=0, baseline_span=None, is_accepted=False, notes=(), comparisons=())
+    write_record(str(folder / artifact_files.DRIFT_FILE), record)
     inputs = {"anomalies": [found], "drift": [drift], "statistics": [statistics]}
     anomaly_gate_executor.Executor().Do(inputs, {"clearance": [clearance]}, {})
     return clearance

@@ -1,7 +1,6 @@
 """Three spans ingested for real, made one data set, and read by each step that learns from it or measures with it."""
 
 import csv
-import json
 import pathlib
 
 import numpy as np
@@ -15,8 +14,10 @@ from tfx.utils import proto_utils
 
 from components.augmentation import executor as view_gen_executor
 from components.augmentation.config import ViewsConfig
-from components.contracts import artifact_files, artifacts, configuration, records, window_record
+from components.contracts import artifact_files, artifacts, configuration, records
 from components.contracts.images import Color, ImageConfig
+from components.contracts.record_files import read_record
+from components.contracts.window_record import WindowRecord
 from components.features import extraction
 from components.ingestion import executor as ingestion_executor
 from components.ingestion.config import IngestionConfig
@@ -126,14 +127,14 @@ def test_every_image_is_there_once_and_on_one_side(window):
 
 
 def test_the_record_says_what_was_left_out_of_which_span(window):
-    record = json.loads(pathlib.Path(window.uri, artifact_files.WINDOW_FILE).read_text())
-    assert [span[window_record.SPAN] for span in record[window_record.SPANS]] == [3, 2, 1]
-    assert record[window_record.RECORDS] == {"train": 28, "test": 12, "unlabeled": 4}
+    record = read_record(WindowRecord, f"{window.uri}/{artifact_files.WINDOW_FILE}")
+    assert [span.span for span in record.spans] == [3, 2, 1]
+    assert record.images == {"train": 28, "test": 12, "unlabeled": 4}
     # 0 and 2 of span 2, 24 of span 1 and 1 of span 3.
-    assert record[window_record.ALSO_IN_TEST] == 4
+    assert record.also_in_test == 4
     given = sum(len(numbers) for splits in SPANS.values() for numbers in splits.values())
-    assert record[window_record.DUPLICATES] == given - IMAGES - 4
-    assert record[window_record.LABEL_CONFLICTS] == 0
+    assert record.duplicates == given - IMAGES - 4
+    assert record.label_conflicts == 0
     assert window.get_int_custom_property("records_train") == 28
     assert artifacts.data_span(window) == 3
     assert window.get_float_custom_property(artifact_files.SECONDS) > 0

@@ -1,5 +1,6 @@
 """`simclr transfer segmentation` on a pushed version, from the command line to the numbers."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from components.contracts import configuration, signatures
 from components.contracts.images import Color, ImageConfig
+from components.contracts.record_files import record_to_mapping
 from components.export import publishing, registry
 from components.export.image_files import decoding_settings
 from components.ingestion.config import IngestionConfig
@@ -18,6 +20,7 @@ from components.preprocessing import image_preparation
 from components.simclr.config import Architecture, EncoderConfig, ProjectionHeadConfig
 from components.simclr.encoders.models import build_models
 from pipeline import cli
+from tests.components.example_records import version_record
 
 IMAGE = ImageConfig(size_px=16, color=Color.GRAY, center_crop_fraction=1.0)
 ENCODER = EncoderConfig(architecture=Architecture.SMALL_CNN, width_multiplier=0.25)
@@ -37,7 +40,8 @@ def model(tmp_path_factory):
     root = tmp_path_factory.mktemp("registry")
     parts = saved_model.ServedParts(encoder, head, linear, mean, std, ["a", "b"], IMAGE)
     digest = saved_model.export(parts, golden, str(root / "exported"))
-    record = {"settings": {"pretraining": {"encoder": configuration.to_mapping(ENCODER)}}}
+    settings = {"pretraining": {"encoder": configuration.to_mapping(ENCODER)}}
+    record = record_to_mapping(dataclasses.replace(version_record("20260101-1"), settings=settings))
     publishing.push(
         root,
         "encoder",
@@ -47,7 +51,10 @@ def model(tmp_path_factory):
         decoding=decoding_settings(IngestionConfig(), IMAGE),
         span=None,
         blessing=None,
-        describe=lambda number: {registry.MODEL_CARD_FILE: "card", signatures.RECORD_FILE: json.dumps(record)},
+        describe=lambda number: {
+            registry.MODEL_CARD_FILE: "card",
+            signatures.RECORD_FILE: json.dumps(record_to_mapping(record)),
+        },
         lock_timeout_seconds=5,
     )
     return root / "encoder"

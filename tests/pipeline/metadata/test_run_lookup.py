@@ -8,9 +8,13 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts import artifact_files, signatures
+from components.contracts.images import ImageConfig
+from components.contracts.record_files import record_to_mapping
 from components.export import publishing, registry
+from components.export.image_files import Decoding
 from pipeline import cli
 from pipeline.metadata.run_lookup import NoSuchRunError, report_folder
+from tests.components.example_records import version_record
 
 
 class Workdir:
@@ -72,10 +76,10 @@ def push(workdir: pathlib.Path, model: str, digest: str, run: str) -> None:
         source,
         content_digest=digest * 64,
         source=str(source),
-        decoding={},
+        decoding=Decoding(image=ImageConfig(), ingestion={}),
         span=None,
         blessing=f"/blessings/{digest}",
-        describe=lambda _: {signatures.RECORD_FILE: json.dumps({"run": run})},
+        describe=lambda _: {signatures.RECORD_FILE: json.dumps(record_to_mapping(version_record(run)))},
         lock_timeout_seconds=5,
     )
 
@@ -123,6 +127,10 @@ def test_a_version_names_the_run_that_pushed_it(workdir):
         report_folder("2", workdir)
     with pytest.raises(registry.RegistryError):
         report_folder("encoder:9", workdir)
+    old = workdir / "registry" / "encoder" / "1" / signatures.RECORD_FILE
+    old.write_text('{"run": "20260101-1", "settings": {}}')  # as before files had versions
+    with pytest.raises(registry.RegistryError, match=r"1/assets\.extra/record\.json: format_version: expected 1"):
+        report_folder("encoder:1", workdir)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ import pytest
 
 from components.contracts import configuration, signatures
 from components.contracts.configuration import ConfigError
+from components.contracts.images import ImageConfig
 from components.export import publishing, registry
+from components.export.image_files import Decoding
 from components.pretraining.config import PretrainingConfig
 from components.simclr.config import EncoderConfig
 from pipeline import config as pipeline_config
@@ -27,7 +29,7 @@ def push(root: pathlib.Path, folder: pathlib.Path, content: str) -> None:
         folder,
         content_digest=content,
         source="test",
-        decoding={},
+        decoding=Decoding(image=ImageConfig(), ingestion={}),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: "card"},

@@ -1,6 +1,6 @@
 """A lock for one folder, shared by threads, processes and hosts that mount it.
 
-The lock is ``flock`` on a file, so the system frees it when its holder dies, also by SIGKILL.
+The lock is ``flock`` on a file, so the system frees it when its holder dies, even by SIGKILL.
 """
 
 import contextlib
@@ -15,16 +15,16 @@ _POLL_SECONDS = 0.05
 
 
 class FolderBusyError(RuntimeError):
-    """Somebody else held the lock of a folder for longer than the caller was willing to wait."""
+    """Another holder did not release the lock of a folder in time."""
 
 
 @contextlib.contextmanager
 def folder_lock(folder: pathlib.Path, timeout_seconds: float) -> Iterator[None]:
-    """Hold the exclusive lock of ``folder``, which is made when missing.
+    """Hold the exclusive lock of ``folder``; the folder is made if it is missing.
 
     Args:
         folder: on a file system with ``flock`` (local disks, NFS version 4, most volumes of Kubernetes).
-        timeout_seconds: > 0.
+        timeout_seconds: how long to wait for another holder; 0 does not wait.
 
     Raises:
         FolderBusyError: the lock was not free within ``timeout_seconds``.
@@ -47,5 +47,5 @@ def _acquire(descriptor: int, folder: pathlib.Path, timeout_seconds: float) -> N
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise FolderBusyError(f"{folder} has been locked by another push for {timeout_seconds:g} s") from None
+                raise FolderBusyError(f"another process has locked {folder} for {timeout_seconds:g} s") from None
             time.sleep(_POLL_SECONDS)
