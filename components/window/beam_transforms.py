@@ -31,7 +31,7 @@ class WriteFiles(beam.PTransform):
 
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Spread the files over the workers."""
-        write = beam.MapTuple(_write, scratch_dir=self._scratch_dir)
+        write = beam.Map(_write, self._scratch_dir)
         return pipeline | "Jobs" >> beam.Create(self._jobs) | "Write" >> write
 
 
@@ -51,5 +51,6 @@ def _index(path: str, target: str) -> None:
     save_array(merging.index_file(path), target)
 
 
-def _write(path: str, target: str, positions: str, scratch_dir: str) -> None:
+def _write(job: tuple[str, str, str], scratch_dir: str) -> None:
+    path, target, positions = job
     merging.write_file(path, target, load_array(positions), scratch_dir)
