@@ -42,7 +42,7 @@ _TABLE = [
     ("preprocessing/transform_module.py", "Transform", _AFTER_VIEWS),
     ("preprocessing/image_preparation.py", "Transform Tuner Trainer LinearProbe Baselines Pusher", _AFTER_VIEWS),
     ("augmentation/shards.py", "ViewGen", _AFTER_VIEWS),
-    ("simclr/augmentation/uint8_engine.py", "ViewGen Tuner Trainer Baselines", _AFTER_VIEWS),
+    ("simclr/augmentation/uint8_crops.py", "ViewGen Tuner Trainer Baselines", _AFTER_VIEWS),
     ("simclr/augmentation/tensor_engine.py", "Tuner Trainer Baselines", _AFTER_TRAINER),
     ("simclr/methods/byol.py", "Tuner Trainer Baselines", _AFTER_TRAINER),
     ("simclr/encoders/resnet.py", "Tuner Trainer FeatureExtractor LinearProbe Baselines", _AFTER_TRAINER),
