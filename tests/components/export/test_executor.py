@@ -12,7 +12,7 @@ from tfx import types
 from tfx.types import standard_artifacts
 
 from components.contracts import artifact_files, artifacts, configuration, signatures
-from components.contracts.code_digest import code_digest
+from components.contracts.code_digest import model_code_digests
 from components.contracts.evidence import Check, CheckName, FeatureKind, SplitCounts, SplitUse, Verdict
 from components.contracts.images import ImageConfig
 from components.contracts.ingestion_record import IngestionSummary
@@ -243,7 +243,7 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
     assert record["settings"] == {"pretraining": {"epochs": 7}}
     assert record["pretraining"]["tuned"] == {"learning_rate": 0.00123}
     assert record["results"] == json.loads(configuration.to_json(PROBE)) and record["verdict"]["verdict"] == "blessed"
-    assert record["code_digests"]["pretraining"] == code_digest("pretraining")
+    assert record["code_digests"] == model_code_digests()
     assert record["libraries"]["tensorflow"] == tf.__version__
     card = (version / registry.MODEL_CARD_FILE).read_text()
     for text in (

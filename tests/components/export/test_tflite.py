@@ -119,11 +119,11 @@ def test_the_version_in_use_is_pushed_again_with_it_once(workplace, exported):
     workplace.push(digest, "blessed")
     assert load_encoder(workplace.registry / "image-encoder").tflite_file is None
     workplace.config = ExportConfig(tflite=True)
-    outcomes = [workplace.push(digest, "unchanged")[1] for _ in range(2)]
-    assert [(outcome["version"], outcome["is_new"]) for outcome in outcomes] == [(2, True), (2, False)]
+    versions = [workplace.push(digest, "unchanged")[1].registered for _ in range(2)]
+    assert [(version.version, version.is_new) for version in versions] == [(2, True), (2, False)]
     assert load_encoder(workplace.registry / "image-encoder").tflite_file.is_file()
     workplace.config = ExportConfig()
-    assert workplace.push(digest, "unchanged")[1]["version"] == 2
+    assert workplace.push(digest, "unchanged")[1].registered.version == 2
 
 
 def test_one_that_answers_otherwise_stops_the_push(workplace, exported, tmp_path):

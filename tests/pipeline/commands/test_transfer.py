@@ -53,7 +53,7 @@ def model(tmp_path_factory):
         blessing=None,
         describe=lambda number: {
             registry.MODEL_CARD_FILE: "card",
-            signatures.RECORD_FILE: json.dumps(record_to_mapping(record)),
+            signatures.RECORD_FILE: json.dumps(record),
         },
         lock_timeout_seconds=5,
     )
