@@ -32,7 +32,7 @@ RUN apt-get update \
 COPY requirements/current.lock /requirements/current.lock
 # Steps do not need TensorFlow's C++ headers, which are for compiling operations. The imports write the byte code of the
 # modules that steps load, because user 1000 could not write it later.
-RUN grep --invert-match --extended-regexp '^(pytest|pytest-xdist|ruff)==' /requirements/current.lock \
+RUN grep --invert-match --extended-regexp '^(mypy|pytest|pytest-xdist|ruff)==' /requirements/current.lock \
         > /requirements/image.lock \
     && /opt/uv/bin/uv pip install --python /opt/venv/bin/python --no-deps --no-cache --requirement /requirements/image.lock \
     && rm -r /opt/venv/lib/python3.13/site-packages/tensorflow/include \
