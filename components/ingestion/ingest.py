@@ -143,7 +143,7 @@ def _write_near_duplicates(order: WorkOrder, outcome: Outcome) -> list[NearDupli
     path = posixpath.join(order.output_uri, artifact_files.NEAR_DUPLICATES_FILE)
     with tf.io.gfile.GFile(path + ".part", "wb") as file:
         file.write(b"")  # makes the file
-        for content in _read(order, outcome.near_duplicates):
+        for content in _read(order, (pairs.lines for pairs in outcome.near_duplicates)):
             file.write(content)
             lines = content.splitlines()[: _FIRST_PAIRS - len(first)]
             first += [NearDuplicate(**json.loads(line)) for line in lines]

@@ -3,12 +3,13 @@
 Refusals and near-duplicates, whose number does grow, are in staging; the report says where.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from components.contracts.record_files import record
 from components.ingestion.staging import StagedBytes
-from components.ingestion.summary import Contradictions, Tally
+from components.ingestion.summary import Contradictions, Tally, merge_contradictions, sum_tallies
 
 
 class ResolvedBucket(NamedTuple):
@@ -33,21 +34,33 @@ class Shard(NamedTuple):
     sha256: str  # of the lengths and contents of its records
 
 
+class PairsOfBucket(NamedTuple):
+    """The near-duplicates of test images in a bucket."""
+
+    bucket: int
+    lines: StagedBytes  # a JSON object per pair
+
+
 @record(version=1)
 class Outcome:
-    """What all workers together did."""
+    """What all workers together did, or a part of it."""
 
-    loaded: Loaded
-    tally: Tally  # of the images that are kept
-    shards: tuple[Shard, ...]  # by name
-    contradictions: Contradictions
-    refusals: tuple[StagedBytes, ...]  # a JSON list per line: the fields of a ``Refusal``
-    near_duplicates: tuple[StagedBytes, ...]  # a JSON object per line, pair by pair, in the order of the buckets
+    loaded: Loaded = Loaded(0, 0)
+    tally: Tally = dataclasses.field(default_factory=Tally)  # of the images that are kept
+    shards: tuple[Shard, ...] = ()  # by name
+    contradictions: Contradictions = Contradictions(0, ())
+    refusals: tuple[StagedBytes, ...] = ()  # a JSON list per line: the fields of a ``Refusal``
+    near_duplicates: tuple[PairsOfBucket, ...] = ()  # by bucket
 
 
-def sum_loaded(parts: Iterable[Loaded]) -> Loaded:
-    """All of them together."""
-    items, images = 0, 0
-    for part in parts:
-        items, images = items + part.items, images + part.images
-    return Loaded(items, images)
+def add_outcomes(parts: Iterable[Outcome]) -> Outcome:
+    """All of them together; the same in any order."""
+    parts = list(parts)
+    return Outcome(
+        loaded=Loaded(sum(part.loaded.items for part in parts), sum(part.loaded.images for part in parts)),
+        tally=sum_tallies(part.tally for part in parts),
+        shards=tuple(sorted(shard for part in parts for shard in part.shards)),
+        contradictions=merge_contradictions(part.contradictions for part in parts),
+        refusals=tuple(sorted(staged for part in parts for staged in part.refusals)),
+        near_duplicates=tuple(sorted(pairs for part in parts for pairs in part.near_duplicates)),
+    )

@@ -38,6 +38,17 @@ class Copy(NamedTuple):
         """Its serialized record."""
         return StagedBytes(self.file, self.offset, self.size)
 
+    @property
+    def final_split(self) -> str:
+        """The split of a copy that ``resolve`` kept.
+
+        Raises:
+            ValueError: the copy has no split yet.
+        """
+        if self.split is None:
+            raise ValueError(f"{self.path}: expected an image that was given a split, found one without")
+        return self.split
+
 
 def dump_copies(copies: Iterable[Copy]) -> bytes:
     """Inverse of ``load_copies``."""

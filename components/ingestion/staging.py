@@ -8,7 +8,7 @@ never touches what an earlier one wrote. Nothing refers to the files of a failed
 import posixpath
 import uuid
 from collections.abc import Hashable, Iterator
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeVar, cast
 
 import tensorflow as tf
 
@@ -48,15 +48,17 @@ def new_path(folder: str) -> str:
 
 
 class StagingWriter:
-    """Appends to one new file."""
+    """Appends to one new file, which the first call of ``append`` makes."""
 
     def __init__(self, folder: str):
-        self._name = uuid.uuid4().hex[:16]
-        self._file = _open(posixpath.join(folder, self._name), "wb")
+        self._folder, self._name = folder, uuid.uuid4().hex[:16]
+        self._file: BinaryIO | None = None
         self._offset = 0
 
     def append(self, content: bytes) -> StagedBytes:
         """Write ``content``; others can read it once the writer is closed."""
+        if self._file is None:
+            self._file = _open(posixpath.join(self._folder, self._name), "wb")
         staged = StagedBytes(self._name, self._offset, len(content))
         self._file.write(content)
         self._offset += len(content)
@@ -64,39 +66,36 @@ class StagingWriter:
 
     def close(self) -> None:
         """Make everything readable by others."""
-        self._file.close()
+        if self._file:
+            self._file.close()
 
 
-class RunWriter:
+class RunWriter(Generic[Key]):
     """Collects small pieces by key and writes the pieces of a key together, so that few ``StagedBytes`` cover many."""
 
     def __init__(self, folder: str):
-        self._folder = folder
-        self._writer: StagingWriter | None = None
+        self._writer = StagingWriter(folder)
         self._runs: dict[Key, bytearray] = {}
         self._gathered_bytes = 0
 
-    def add(self, key: Hashable, piece: bytes) -> None:
+    def add(self, key: Key, piece: bytes) -> None:
         """Append ``piece`` to the others of ``key``."""
         self._runs.setdefault(key, bytearray()).extend(piece)
         self._gathered_bytes += len(piece)
 
-    def full(self) -> Iterator[tuple[Hashable, StagedBytes]]:
+    def full(self) -> Iterator[tuple[Key, StagedBytes]]:
         """Write the pieces of each key, in their order, if enough are collected; readable after ``close``."""
         if self._gathered_bytes >= _GATHERED_BYTES:
             yield from self._write()
 
-    def close(self) -> Iterator[tuple[Hashable, StagedBytes]]:
+    def close(self) -> Iterator[tuple[Key, StagedBytes]]:
         """Write the rest and make everything readable by others."""
         yield from self._write()
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
-    def _write(self) -> Iterator[tuple[Hashable, StagedBytes]]:
-        if self._runs and self._writer is None:
-            self._writer = StagingWriter(self._folder)
+    def _write(self) -> Iterator[tuple[Key, StagedBytes]]:
         for key, run in self._runs.items():
-            yield key, self._writer.append(run)
+            yield key, self._writer.append(bytes(run))
         self._runs, self._gathered_bytes = {}, 0
 
 
@@ -137,4 +136,5 @@ class StagingReader:
 def _open(path: str, mode: str) -> BinaryIO:
     if is_uri(path):
         return tf.io.gfile.GFile(path, mode)
-    return open(path, mode, buffering=_BUFFER_BYTES if mode == "wb" else 0)  # readers jump, so a buffer would not help
+    buffering = _BUFFER_BYTES if mode == "wb" else 0  # readers jump, so a buffer would not help
+    return cast(BinaryIO, open(path, mode, buffering=buffering))

@@ -33,9 +33,7 @@ class Tally:
 
     def add(self, copy: Copy) -> None:
         """Count one kept image."""
-        split = copy.split
-        if split is None:
-            raise ValueError(f"{copy.path}: expected an image that was given a split, found one without")
+        split = copy.final_split
         self.records[split] = self.records.get(split, 0) + 1
         self.bytes[split] = self.bytes.get(split, 0) + copy.size
         if copy.label is not None:
@@ -167,7 +165,8 @@ class Contradictions(NamedTuple):
 
 def merge_contradictions(parts: Iterable[Contradictions]) -> Contradictions:
     """All of them together; no group is in two of them."""
-    number, names = 0, []
+    number = 0
+    names: list[str] = []
     for part in parts:
         number += part.number
         names += part.first

@@ -17,29 +17,26 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
+from components.ingestion.beam.reporting import Report, report, report_refusals
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding.decoder import Decoded, decode_image_bytes, decode_pixels
 from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
 from components.ingestion.decoding.stored_record import make_records
 from components.ingestion.near_duplicates import perceptual_hashes
-from components.ingestion.outcome import Loaded
+from components.ingestion.outcome import Loaded, Outcome
 from components.ingestion.reading.plug_ins import open_source
 from components.ingestion.reading.source import Item, SourceImage
 from components.ingestion.splits import Copy, bucket_index, bucket_of_group, dump_copies
-from components.ingestion.staging import RunWriter, StagedBytes, StagingReader, StagingWriter
+from components.ingestion.staging import StagedBytes, StagingReader, StagingWriter
 from components.ingestion.work_order import NAMESPACE, WorkOrder
 
 _COPIES_PER_RUN = 4096
 _BATCH_IMAGES = 32
 _BATCH_BYTES = 4 * 2**20  # of files, so that a batch of large ones does not fill the memory
 
-_Output = (
-    tuple[int, StagedBytes]
-    | TaggedOutput[Literal["groups"], tuple[int, StagedBytes]]
-    | TaggedOutput[Literal["refused"], Refusal]
-    | TaggedOutput[Literal["loaded"], Loaded]
-)
+_Groups = TaggedOutput[Literal["groups"], tuple[int, StagedBytes]]
+_Output = tuple[int, StagedBytes] | _Groups | Report
 
 
 class DecodeAndStage(beam.DoFn):
@@ -47,8 +44,7 @@ class DecodeAndStage(beam.DoFn):
 
     Tagged outputs:
         groups: ``(bucket of groups, lines [group, split])``, if the source prescribes splits of groups.
-        refused: images that are left out.
-        loaded: how much each bundle loaded.
+        reports: how much each bundle loaded, and the images that are left out.
 
     Copies and lines are in staging, in a file that belongs to one bundle: a second attempt writes a new file. They can
     be read once the bundle is finished.
@@ -70,10 +66,11 @@ class DecodeAndStage(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Begin without images and without a staging file."""
-        self._writer: StagingWriter | None = None
+        self._writer = StagingWriter(self._order.staging_folder)
         self._batch: list[SourceImage] = []
         self._batch_bytes = 0
         self._copies: list[Copy] = []
+        self._refusals: list[Refusal] = []
         self._loaded = Loaded(0, 0)
 
     def process(self, portion: StagedBytes) -> Iterator[_Output]:
@@ -83,13 +80,13 @@ class DecodeAndStage(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         """Stage what is left and close the staging file, so that everything can be read."""
-        for output in (*self._stage_batch(), *self._flush(), TaggedOutput("loaded", self._loaded)):
+        self._stage_batch()
+        for output in (*self._flush(), report(Outcome(loaded=self._loaded))):
             if isinstance(output, TaggedOutput):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
             else:
                 yield GlobalWindows.windowed_value(output)
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -100,13 +97,13 @@ class DecodeAndStage(beam.DoFn):
         for image in self._images(item):
             loaded += 1
             if isinstance(image, Refusal):
-                yield TaggedOutput("refused", image)
+                self._refusals.append(image)
             else:
                 self._batch.append(image)
                 self._batch_bytes += len(image.content) if isinstance(image.content, bytes) else image.content.nbytes
             if len(self._batch) == _BATCH_IMAGES or self._batch_bytes >= _BATCH_BYTES:
-                yield from self._stage_batch()
-            if len(self._copies) >= _COPIES_PER_RUN:
+                self._stage_batch()
+            if len(self._copies) + len(self._refusals) >= _COPIES_PER_RUN:
                 yield from self._flush()
         self._loaded = Loaded(self._loaded.items + 1, self._loaded.images + loaded)
         self._meter.add(loaded)
@@ -119,13 +116,13 @@ class DecodeAndStage(beam.DoFn):
         except RefusedImage as refused_image:
             yield refused_image.refusal(item.path)
 
-    def _stage_batch(self) -> Iterator[_Output]:
-        """Decode the batch and stage its records; only refusals come out at once."""
+    def _stage_batch(self) -> None:
+        """Decode the batch and stage its records."""
         images: list[tuple[Decoded, SourceImage]] = []
         for image in self._batch:
             decoded = _decode(image, self._order)
             if isinstance(decoded, Refusal):
-                yield TaggedOutput("refused", decoded)
+                self._refusals.append(decoded)
             else:
                 images.append((decoded, image))
         self._batch, self._batch_bytes = [], 0
@@ -133,12 +130,12 @@ class DecodeAndStage(beam.DoFn):
         hashes = perceptual_hashes(pixels) if self._seeks_near_duplicates else [None] * len(images)
         made = make_records(images, self._order.config)
         for (decoded, image), hash_, record in zip(images, hashes, made, strict=True):
-            staged = self._append(record.serialized)
+            staged = self._writer.append(record.serialized)
             known = image.path, image.label, image.split, image.group, decoded.source_channels
             self._copies.append(Copy(record.digest, *known, *staged, hash_))
 
     def _flush(self) -> Iterator[_Output]:
-        """Stage what is known of the images so far, bucket by bucket."""
+        """Stage what is known of the images so far, bucket by bucket, and the refusals."""
         runs: dict[int, list[Copy]] = {}
         for copy in self._copies:
             runs.setdefault(bucket_index(copy.digest, self._order.buckets), []).append(copy)
@@ -147,44 +144,20 @@ class DecodeAndStage(beam.DoFn):
         self._bytes.inc(sum(copy.size for copy in self._copies))
         self._copies = []
         for bucket, copies in runs.items():
-            yield bucket, self._append(dump_copies(copies))
+            yield bucket, self._writer.append(dump_copies(copies))
         for bucket, pairs in groups.items():
             lines = "".join(json.dumps(pair) + "\n" for pair in sorted(pairs))
-            yield TaggedOutput("groups", (bucket, self._append(lines.encode())))
-
-    def _append(self, content: bytes) -> StagedBytes:
-        if self._writer is None:
-            self._writer = StagingWriter(self._order.staging_folder)
-        return self._writer.append(content)
-
-
-class StageRefusals(beam.DoFn):
-    """Refusals in; where their lines are staged out, a JSON list of the fields each. Counts refusals by reason."""
-
-    def __init__(self, staging_folder: str):
-        self._folder = staging_folder
-
-    def start_bundle(self) -> None:
-        """Begin a file that belongs to this bundle."""
-        self._lines = RunWriter(self._folder)
-
-    def process(self, refusal: Refusal) -> Iterator[StagedBytes]:
-        """Add a line."""
-        Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
-        self._lines.add(None, (json.dumps(refusal) + "\n").encode())
-        for _, staged in self._lines.full():
-            yield staged
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        """Write the rest."""
-        for _, staged in self._lines.close():
-            yield GlobalWindows.windowed_value(staged)
+            of_bucket: _Groups = TaggedOutput("groups", (bucket, self._writer.append(lines.encode())))
+            yield of_bucket
+        yield from report_refusals(self._refusals, self._writer)
+        self._refusals = []
 
 
 def _decode(image: SourceImage, order: WorkOrder) -> Decoded | Refusal:
-    decode = decode_image_bytes if isinstance(image.content, bytes) else decode_pixels
     try:
-        return decode(image.content, order.rules)
+        if isinstance(image.content, bytes):
+            return decode_image_bytes(image.content, order.rules)
+        return decode_pixels(image.content, order.rules)
     except RefusedImage as refused_image:
         return _spare_other_files(refused_image.refusal(image.path))
 

@@ -5,21 +5,21 @@ Each image is compared once per band of its hash, with the images that share the
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.windowed_value import WindowedValue
 
 from components.contracts import records
 from components.contracts.configuration import to_mapping
 from components.contracts.ingestion_record import NearDuplicate
+from components.ingestion.beam.reporting import Report, report, report_refusals
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decoding.refusals import Reason, Refusal
 from components.ingestion.near_duplicates import HASH_BITS, bands_of, find_pairs
-from components.ingestion.outcome import ResolvedBucket
+from components.ingestion.outcome import Outcome, PairsOfBucket, ResolvedBucket
 from components.ingestion.splits import Copy, dump_copies, load_copies
 from components.ingestion.staging import RunWriter, StagedBytes, StagingReader, StagingWriter
 from components.ingestion.summary import Tally
@@ -29,11 +29,7 @@ _BUCKETS_PER_PARTITION = 8  # each band has a partition for so many buckets, and
 # An image that may be like one of test: its hash, and its row in the list of its bucket.
 _SOUGHT = np.dtype([("hash", "<u8"), ("bucket", "<u4"), ("row", "<u4")])
 
-_Finished = (
-    tuple[int, ResolvedBucket]
-    | TaggedOutput[Literal["near_duplicates"], tuple[int, StagedBytes]]
-    | TaggedOutput[Literal["refused"], Refusal]
-)
+BandKey = tuple[int, int, bool]  # partition, band that it belongs to, whether its images are in test
 
 
 class BandPart(NamedTuple):
@@ -44,11 +40,11 @@ class BandPart(NamedTuple):
     images: StagedBytes  # in test: JSON lines [hash, path], for people; of the others there are more: ``_SOUGHT``
 
 
-def add_bands(runs: RunWriter, order: WorkOrder, bucket: int, copies: list[Copy]) -> None:
+def add_bands(runs: RunWriter[BandKey], order: WorkOrder, bucket: int, copies: list[Copy]) -> None:
     """Collect the images of a bucket that have to be compared with others, band by band.
 
     Args:
-        runs: takes them under the keys ``(partition, band, is_test)``; a partition belongs to one band.
+        runs: takes them.
         order: of the ingestion.
         bucket: whose resolved copies these are.
         copies: in the order in which the bucket lists them.
@@ -70,7 +66,7 @@ def add_bands(runs: RunWriter, order: WorkOrder, bucket: int, copies: list[Copy]
                 runs.add((key, band, False), others.tobytes())
 
 
-def band_parts(runs: Iterable[tuple[tuple[int, int, bool], StagedBytes]]) -> Iterator[tuple[int, BandPart]]:
+def band_parts(runs: Iterable[tuple[BandKey, StagedBytes]]) -> Iterator[tuple[int, BandPart]]:
     """``(partition, images)`` of what ``add_bands`` collected, for ``ComparePartition``."""
     for (partition, band, is_test), staged in runs:
         yield partition, BandPart(band, is_test, staged)
@@ -88,12 +84,13 @@ class ComparePartition(beam.DoFn):
 
     def start_bundle(self) -> None:
         """Begin a file that belongs to this bundle."""
-        self._pairs = RunWriter(self._order.staging_folder)
+        self._pairs: RunWriter[int] = RunWriter(self._order.staging_folder)
 
     def process(self, element: tuple[int, Iterable[BandPart]]) -> Iterator[tuple[int, StagedBytes]]:
         """See ``near_duplicates.find_pairs``."""
         _, parts = element
-        sought, test = [], []
+        sought: list[np.ndarray] = []
+        test: list[tuple[int, str]] = []
         for band, is_test, images in parts:  # noqa: B007 - a partition belongs to one band
             content = self._reader.read(images)
             if is_test:
@@ -123,9 +120,7 @@ class ComparePartition(beam.DoFn):
 class FinishBucket(beam.DoFn):
     """``(bucket, images)`` in; out again with its near-duplicates counted and, if the config says so, left out.
 
-    Tagged outputs:
-        near_duplicates: ``(bucket, its pairs)``, as lines of the file of near-duplicates.
-        refused: the images that are left out.
+    The tagged output ``reports`` takes the pairs, as lines of the file of near-duplicates, and the images left out.
     """
 
     def __init__(self, order: WorkOrder):
@@ -136,44 +131,46 @@ class FinishBucket(beam.DoFn):
         self._reader = StagingReader(self._order.staging_folder)
 
     def start_bundle(self) -> None:
-        """Begin without a staging file."""
-        self._writer: StagingWriter | None = None
+        """Begin a file that belongs to this bundle."""
+        self._writer = StagingWriter(self._order.staging_folder)
 
     def process(
-        self, element: tuple[int, ResolvedBucket], pairs: dict[int, Iterable[StagedBytes]]
-    ) -> Iterator[_Finished]:
+        self, element: tuple[int, ResolvedBucket], pairs: list[tuple[int, StagedBytes]]
+    ) -> Iterator[tuple[int, ResolvedBucket] | Report]:
         """Look up the pairs of the bucket.
 
         Args:
             element: bucket and its images.
-            pairs: what ``ComparePartition`` found, by bucket.
+            pairs: what ``ComparePartition`` found in all buckets.
         """
         bucket, resolved = element
-        nearest = self._nearest(pairs[bucket])
+        nearest = self._nearest(staged for other, staged in pairs if other == bucket)
         if not nearest:
             yield element
             return
         removes = self._order.config.near_duplicates is NearDuplicates.REMOVE_FROM_TRAIN
-        tally, kept, lines = Tally(near_duplicates=len(nearest)), [], []
+        tally = Tally(near_duplicates=len(nearest))
+        kept: list[Copy] = []
+        refusals: list[Refusal] = []
+        lines: list[str] = []
         for row, copy in enumerate(load_copies(self._reader.read(resolved.copies))):
             if row in nearest:
                 bits, path = nearest[row]
-                pair = NearDuplicate(path=copy.path, split=copy.split, test_path=path, bits=bits)
+                pair = NearDuplicate(path=copy.path, split=copy.final_split, test_path=path, bits=bits)
                 lines.append(json.dumps(to_mapping(pair)) + "\n")
                 if removes:
-                    yield TaggedOutput("refused", _near_duplicate(copy, path, bits))
+                    refusals.append(_near_duplicate(copy, path, bits))
                     continue
             kept.append(copy)
             tally.add(copy)
-        if self._writer is None:
-            self._writer = StagingWriter(self._order.staging_folder)
-        yield TaggedOutput("near_duplicates", (bucket, self._writer.append("".join(lines).encode())))
+        staged = self._writer.append("".join(lines).encode())
+        yield report(Outcome(near_duplicates=(PairsOfBucket(bucket, staged),)))
+        yield from report_refusals(refusals, self._writer)
         yield bucket, ResolvedBucket(self._writer.append(dump_copies(kept)) if removes else resolved.copies, tally)
 
     def finish_bundle(self) -> None:
         """Make everything readable by others."""
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""

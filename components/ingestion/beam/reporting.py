@@ -1,39 +1,39 @@
-"""The last step: what the other steps report in, one file for the process that started the ingestion out."""
+"""What the workers report to the process that started the ingestion: parts of an ``Outcome``, which the last step adds.
 
-from collections.abc import Iterable
+A worker reports to the tagged output ``reports``. Refusals are staged first, because their number grows with the data.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
 
 from components.contracts.record_files import write_record
-from components.ingestion.outcome import Loaded, Outcome, ResolvedBucket, Shard, sum_loaded
-from components.ingestion.staging import StagedBytes
-from components.ingestion.summary import Contradictions, merge_contradictions, sum_tallies
+from components.ingestion.decoding.refusals import Refusal
+from components.ingestion.outcome import Outcome, add_outcomes
+from components.ingestion.staging import StagingWriter
+from components.ingestion.work_order import NAMESPACE
+
+Report = TaggedOutput[Literal["reports"], Outcome]
 
 
-def write_outcome(
-    path: str,
-    loaded: Iterable[Loaded],
-    buckets: dict[int, ResolvedBucket],
-    shards: Iterable[Shard],
-    contradictions: Iterable[Contradictions],
-    refusals: Iterable[StagedBytes],
-    near_duplicates: dict[int, StagedBytes],
-) -> None:
-    """Write an ``Outcome`` to ``path``; a second attempt replaces it by the same.
+def report(part: Outcome) -> Report:
+    """Send ``part`` to the output ``reports``."""
+    return TaggedOutput("reports", part)
 
-    Args:
-        path: of the file.
-        loaded: an entry per bundle.
-        buckets: images that are kept, by bucket.
-        shards: output files.
-        contradictions: an entry per bucket of groups that has some.
-        refusals: an entry per bundle and megabyte.
-        near_duplicates: pairs, by bucket.
-    """
-    outcome = Outcome(
-        loaded=sum_loaded(loaded),
-        tally=sum_tallies(bucket.tally for bucket in buckets.values()),
-        shards=tuple(sorted(shards)),
-        contradictions=merge_contradictions(contradictions),
-        refusals=tuple(sorted(refusals)),
-        near_duplicates=tuple(lines for _, lines in sorted(near_duplicates.items())),
-    )
-    write_record(path, outcome)
+
+def report_refusals(refusals: Iterable[Refusal], writer: StagingWriter) -> Iterator[Report]:
+    """Count refusals by reason, stage their lines, and report where these are; no report without refusals."""
+    lines = []
+    for refusal in refusals:
+        Metrics.counter(NAMESPACE, f"refused_{refusal.reason}").inc()
+        lines.append(json.dumps(refusal) + "\n")
+    if lines:
+        yield report(Outcome(refusals=(writer.append("".join(lines).encode()),)))
+
+
+def write_outcome(reports: Iterable[Outcome], path: str) -> None:
+    """Write the sum of all reports to ``path``; a second attempt replaces it by the same."""
+    write_record(path, add_outcomes(reports))

@@ -10,27 +10,24 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.transforms.window import GlobalWindows
 
 from components.contracts import records
-from components.ingestion.beam.near_duplicates import BandPart, add_bands, band_parts
+from components.ingestion.beam.near_duplicates import BandKey, BandPart, add_bands, band_parts
+from components.ingestion.beam.reporting import Report, report, report_refusals
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decoding.refusals import Refusal
-from components.ingestion.outcome import ResolvedBucket
+from components.ingestion.outcome import Outcome, ResolvedBucket
 from components.ingestion.splits import Copy, bucket_of_group, dump_copies, load_copies, resolve
 from components.ingestion.staging import RunWriter, StagedBytes, StagingReader, StagingWriter
 from components.ingestion.summary import FIRST, Contradictions, Tally
 from components.ingestion.work_order import WorkOrder
 
-_Groups = tuple[int, StagedBytes] | TaggedOutput[Literal["contradictions"], Contradictions]
-_Resolved = (
-    tuple[int, ResolvedBucket]
-    | TaggedOutput[Literal["bands"], tuple[int, BandPart]]
-    | TaggedOutput[Literal["refused"], Refusal]
-)
+_Bands = TaggedOutput[Literal["bands"], tuple[int, BandPart]]
+_Resolved = tuple[int, ResolvedBucket] | _Bands | Report
 
 
 class ResolveGroups(beam.DoFn):
     """All ``[group, split]`` of a bucket of groups in; ``(bucket, their prescribed splits)`` out, as a JSON object.
 
-    The tagged output ``contradictions`` counts the groups for which the source prescribes both train and test.
+    The tagged output ``reports`` counts the groups for which the source prescribes both train and test.
     """
 
     def __init__(self, staging_folder: str):
@@ -41,10 +38,10 @@ class ResolveGroups(beam.DoFn):
         self._reader = StagingReader(self._folder)
 
     def start_bundle(self) -> None:
-        """Begin without a staging file."""
-        self._writer: StagingWriter | None = None
+        """Begin a file that belongs to this bundle."""
+        self._writer = StagingWriter(self._folder)
 
-    def process(self, element: tuple[int, Iterable[StagedBytes]]) -> Iterator[_Groups]:
+    def process(self, element: tuple[int, Iterable[StagedBytes]]) -> Iterator[tuple[int, StagedBytes] | Report]:
         """A contradicted group counts as test; the run stops later, when all contradictions are known."""
         bucket, parts = element
         prescribed: dict[str, str] = {}
@@ -54,18 +51,15 @@ class ResolveGroups(beam.DoFn):
                 group, split = json.loads(line)
                 if prescribed.setdefault(group, split) != split:
                     contradicted.add(group)
-        if self._writer is None:
-            self._writer = StagingWriter(self._folder)
         splits = prescribed | dict.fromkeys(contradicted, records.TEST)
         yield bucket, self._writer.append(json.dumps(splits).encode())
         if contradicted:
             first = tuple(sorted(contradicted)[:FIRST])
-            yield TaggedOutput("contradictions", Contradictions(len(contradicted), first))
+            yield report(Outcome(contradictions=Contradictions(len(contradicted), first)))
 
     def finish_bundle(self) -> None:
         """Make everything readable by others."""
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -77,7 +71,7 @@ class ResolveBucket(beam.DoFn):
 
     Tagged outputs:
         bands: where near-duplicates are sought, the images by band; see ``add_bands``.
-        refused: the copies that are left out.
+        reports: the copies that are left out.
     """
 
     def __init__(self, order: WorkOrder):
@@ -88,9 +82,9 @@ class ResolveBucket(beam.DoFn):
         self._reader = StagingReader(self._order.staging_folder)
 
     def start_bundle(self) -> None:
-        """Begin without staging files."""
-        self._writer: StagingWriter | None = None
-        self._bands = RunWriter(self._order.staging_folder)
+        """Begin files that belong to this bundle."""
+        self._writer = StagingWriter(self._order.staging_folder)
+        self._bands: RunWriter[BandKey] = RunWriter(self._order.staging_folder)
 
     def process(
         self, element: tuple[int, Iterable[StagedBytes]], prescribed: dict[int, StagedBytes] | None = None
@@ -104,28 +98,28 @@ class ResolveBucket(beam.DoFn):
         bucket, parts = element
         copies = sorted((copy for part in parts for copy in load_copies(self._reader.read(part))), key=_order)
         splits = self._splits_of_groups(copies, prescribed or {})
-        kept, tally = [], Tally()
+        kept: list[Copy] = []
+        refusals: list[Refusal] = []
+        tally = Tally()
         for _, same in itertools.groupby(copies, key=lambda copy: copy.digest):
             resolved = resolve(same, splits, self._order.config.test_fraction)
-            for refusal in resolved.refusals:
-                yield TaggedOutput("refused", refusal)
+            refusals += resolved.refusals
             if resolved.kept:
                 kept.append(resolved.kept)
                 tally.add(resolved.kept)
         if self._order.config.near_duplicates is not NearDuplicates.OFF:
             add_bands(self._bands, self._order, bucket, kept)
-        for band in band_parts(self._bands.full()):
-            yield TaggedOutput("bands", band)
-        if self._writer is None:
-            self._writer = StagingWriter(self._order.staging_folder)
+        for part in band_parts(self._bands.full()):
+            band: _Bands = TaggedOutput("bands", part)
+            yield band
+        yield from report_refusals(refusals, self._writer)
         yield bucket, ResolvedBucket(self._writer.append(dump_copies(kept)), tally)
 
     def finish_bundle(self) -> Iterator[TaggedOutput]:
         """Write the rest of the bands and make everything readable by others."""
         for band in band_parts(self._bands.close()):
             yield TaggedOutput("bands", GlobalWindows.windowed_value(band))
-        if self._writer:
-            self._writer.close()
+        self._writer.close()
 
     def teardown(self) -> None:
         """Close what is open."""
@@ -137,7 +131,7 @@ class ResolveBucket(beam.DoFn):
         for copy in copies:
             if copy.group is not None:
                 groups.setdefault(bucket_of_group(copy.group, self._order.buckets), set()).add(copy.group)
-        found = {}
+        found: dict[str, str] = {}
         for bucket in groups.keys() & prescribed.keys():
             known = json.loads(self._reader.read(prescribed[bucket]))
             found.update((name, known[name]) for name in groups[bucket] if name in known)

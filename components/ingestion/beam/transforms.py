@@ -3,17 +3,21 @@
 Each image is decoded once. What grows with the images is written to staging, and only ``StagedBytes``, which say where
 to find it, pass the shuffles: so memory does not grow with the data set, even on the local runner, which shuffles in
 memory. Side inputs hold an entry per bucket, bundle or output file. Counters are in the namespace ``simclr.ingestion``.
+
+Beam spends some hundredths of a second on each transform of a pipeline, however few its elements. Hence there are no
+more transforms than the work needs.
 """
 
 import apache_beam as beam
-from apache_beam.pvalue import AsDict, AsList, AsMultiMap, DoOutputsTuple, PCollection
+from apache_beam.pvalue import AsDict, AsList, DoOutputsTuple, PCollection
 
-from components.ingestion.beam.decoding import DecodeAndStage, StageRefusals
+from components.ingestion.beam.decoding import DecodeAndStage
 from components.ingestion.beam.near_duplicates import ComparePartition, FinishBucket
 from components.ingestion.beam.reporting import write_outcome
 from components.ingestion.beam.resolving import ResolveBucket, ResolveGroups
-from components.ingestion.beam.writing import WriteShards, plan_shards
+from components.ingestion.beam.writing import WriteShards
 from components.ingestion.config import NearDuplicates
+from components.ingestion.outcome import Outcome, ResolvedBucket
 from components.ingestion.planning import read_portions
 from components.ingestion.staging import StagedBytes
 from components.ingestion.work_order import WorkOrder
@@ -36,41 +40,29 @@ class IngestImages(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> PCollection[None]:
         """Decode, resolve, look for near-duplicates, write, report."""
         decoded = self._decode(pipeline)
-        contradictions, near_duplicates = (), {}
+        reports, prescribed = [decoded.reports], []
         if self._order.has_groups:
             groups = self._resolve_groups(decoded.groups)
-            contradictions = AsList(groups.contradictions)
-            resolved = self._resolve(decoded.copies, AsDict(groups.prescribed))
-        else:
-            resolved = self._resolve(decoded.copies)
-        buckets, refused = resolved.buckets, {"Unreadable": decoded.refused, "Unresolved": resolved.refused}
+            reports.append(groups.reports)
+            prescribed.append(AsDict(groups.prescribed))
+        resolved = self._resolve(decoded.copies, *prescribed)
+        reports.append(resolved.reports)
         if self._order.config.near_duplicates is not NearDuplicates.OFF:
-            finished = self._find_near_duplicates(resolved)
-            buckets, refused["Similar"] = finished.buckets, finished.refused
-            near_duplicates = AsDict(finished.near_duplicates)
-        return (
-            pipeline
-            | "OutcomePath" >> beam.Create([self._outcome_path])
-            | "WriteOutcome"
-            >> beam.Map(
-                write_outcome,
-                loaded=AsList(decoded.loaded),
-                buckets=AsDict(buckets),
-                shards=AsList(self._write(pipeline, buckets)),
-                contradictions=contradictions,
-                refusals=AsList(self._stage_refusals(refused)),
-                near_duplicates=near_duplicates,
-            )
-        )
+            resolved = self._find_near_duplicates(resolved)
+            reports.append(resolved.reports)
+        reports.append(self._write(resolved.buckets))
+        return self._report(pipeline, reports)
 
     def _decode(self, pipeline: beam.Pipeline) -> DoOutputsTuple:
+        portions, folder = self._portions, self._order.staging_folder
+        read = beam.FlatMap(lambda _: read_portions(portions, folder)).with_output_types(StagedBytes)
         worker = beam.ParDo(DecodeAndStage(self._order))
         return (
             pipeline
-            | "Portions" >> beam.Create([self._portions])
-            | "ReadPortions" >> beam.FlatMap(read_portions, self._order.staging_folder)
+            | beam.Impulse()
+            | "ReadPortions" >> read
             | "SpreadPortions" >> beam.Reshuffle()
-            | "DecodeAndStage" >> worker.with_outputs("groups", "refused", "loaded", main="copies")
+            | "DecodeAndStage" >> worker.with_outputs("groups", "reports", main="copies")
         )
 
     def _resolve_groups(self, groups: PCollection[tuple[int, StagedBytes]]) -> DoOutputsTuple:
@@ -78,7 +70,7 @@ class IngestImages(beam.PTransform):
         return (
             groups
             | "ByBucketOfGroups" >> beam.GroupByKey()
-            | "ResolveGroups" >> worker.with_outputs("contradictions", main="prescribed")
+            | "ResolveGroups" >> worker.with_outputs("reports", main="prescribed")
         )
 
     def _resolve(self, copies: PCollection[tuple[int, StagedBytes]], *prescribed: AsDict) -> DoOutputsTuple:
@@ -86,7 +78,7 @@ class IngestImages(beam.PTransform):
         return (
             copies
             | "ByBucket" >> beam.GroupByKey()
-            | "Resolve" >> worker.with_outputs("bands", "refused", main="buckets")
+            | "Resolve" >> worker.with_outputs("bands", "reports", main="buckets")
         )
 
     def _find_near_duplicates(self, resolved: DoOutputsTuple) -> DoOutputsTuple:
@@ -95,22 +87,13 @@ class IngestImages(beam.PTransform):
             | "ByPartition" >> beam.GroupByKey()
             | "ComparePartition" >> beam.ParDo(ComparePartition(self._order))
         )
-        worker = beam.ParDo(FinishBucket(self._order), AsMultiMap(pairs))
-        return resolved.buckets | "FinishBucket" >> worker.with_outputs("near_duplicates", "refused", main="buckets")
+        worker = beam.ParDo(FinishBucket(self._order), AsList(pairs))
+        return resolved.buckets | "FinishBucket" >> worker.with_outputs("reports", main="buckets")
 
-    def _write(self, pipeline: beam.Pipeline, buckets: PCollection) -> PCollection:
-        return (
-            pipeline
-            | "Config" >> beam.Create([self._order.config])
-            | "PlanShards" >> beam.FlatMap(plan_shards, AsDict(buckets))
-            | "SpreadShards" >> beam.Reshuffle()
-            | "WriteShards" >> beam.ParDo(WriteShards(self._order), AsDict(buckets))
-        )
+    def _write(self, buckets: PCollection[tuple[int, ResolvedBucket]]) -> PCollection[Outcome]:
+        return buckets | "WriteShards" >> beam.ParDo(WriteShards(self._order), AsDict(buckets))
 
-    def _stage_refusals(self, refused: dict[str, PCollection]) -> PCollection:
-        """Stage them one by one: the local runner would keep in memory what it flattens."""
-        staged = [
-            refusals | f"Stage{name}" >> beam.ParDo(StageRefusals(self._order.staging_folder))
-            for name, refusals in refused.items()
-        ]
-        return staged | "AllRefusals" >> beam.Flatten()
+    def _report(self, pipeline: beam.Pipeline, reports: list[PCollection[Outcome]]) -> PCollection[None]:
+        path = self._outcome_path
+        write = beam.Map(lambda _, parts: write_outcome(parts, path), AsList(reports | "AllReports" >> beam.Flatten()))
+        return pipeline | "Report" >> beam.Impulse() | "WriteOutcome" >> write.with_output_types(type(None))

@@ -1,8 +1,9 @@
 """The workers that write the output files: the files to write follow from the tallies of all buckets."""
 
 import hashlib
+import itertools
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import apache_beam as beam
@@ -11,9 +12,8 @@ from apache_beam.metrics import Metrics
 
 from components.contracts.files import IMAGE_RECORDS
 from components.ingestion.config import IngestionConfig
-from components.ingestion.outcome import ResolvedBucket, Shard
+from components.ingestion.outcome import Outcome, ResolvedBucket, Shard
 from components.ingestion.splits import (
-    Copy,
     buckets_of_shard,
     load_copies,
     shard_count,
@@ -30,26 +30,32 @@ class PlannedShard(NamedTuple):
     """An output file to write."""
 
     split: str
-    index: int
+    position: int  # among the files of the split
     number: int  # of files of the split
 
 
-def plan_shards(config: IngestionConfig, buckets: dict[int, ResolvedBucket]) -> Iterator[PlannedShard]:
-    """The output files of all splits.
+def plan_shards(buckets: Mapping[int, ResolvedBucket], config: IngestionConfig) -> dict[int, list[PlannedShard]]:
+    """The output files of all splits, by the bucket whose worker writes them.
 
     Args:
-        config: holds the size of the files.
         buckets: all of them.
+        config: holds the size of the files.
     """
+    planned: dict[int, list[PlannedShard]] = {bucket: [] for bucket in buckets}
+    writers = itertools.cycle(sorted(buckets))
     tally = sum_tallies(bucket.tally for bucket in buckets.values())
     for split in tally.splits:
         number = shard_count(tally.records[split], tally.bytes[split], config.shard_bytes, config.min_shards)
         for index in range(number):
-            yield PlannedShard(split, index, number)
+            planned[next(writers)].append(PlannedShard(split, index, number))
+    return planned
 
 
 class WriteShards(beam.DoFn):
-    """Planned files in; written files out, gzipped TFRecord in the output folder, each written whole or not at all."""
+    """Buckets in; gzipped TFRecord files in the output folder, each whole or not at all, and a report per bucket out.
+
+    Each worker writes the files that ``plan_shards`` gives to its buckets. A file also holds records of other buckets.
+    """
 
     def __init__(self, order: WorkOrder):
         self._order = order
@@ -59,30 +65,39 @@ class WriteShards(beam.DoFn):
         """Once per worker."""
         self._reader = StagingReader(self._order.staging_folder)
 
-    def process(self, planned: PlannedShard, buckets: dict[int, ResolvedBucket]) -> Iterator[Shard]:
-        """Copy the records from staging in shuffled order.
+    def start_bundle(self) -> None:
+        """The plan is made once for all buckets of the bundle."""
+        self._plan: dict[int, list[PlannedShard]] | None = None
+
+    def process(self, element: tuple[int, ResolvedBucket], buckets: dict[int, ResolvedBucket]) -> Iterator[Outcome]:
+        """Write the files of a bucket and report them and its tally.
 
         Args:
-            planned: the file.
+            element: the bucket and its images.
             buckets: all of them.
         """
-        numbers = buckets_of_shard(planned.index, planned.number, self._order.buckets)
-        copies = [
-            copy
-            for number in numbers
-            if number in buckets
-            for copy in load_copies(self._reader.read(buckets[number].copies))
-            if copy.split == planned.split and shard_index(copy.digest, planned.number) == planned.index
-        ]
-        yield self._write_shard(planned, copies)
+        bucket, resolved = element
+        if self._plan is None:
+            self._plan = plan_shards(buckets, self._order.config)
+        shards = tuple(self._write_shard(planned, buckets) for planned in self._plan[bucket])
+        yield Outcome(tally=resolved.tally, shards=shards)
 
     def teardown(self) -> None:
         """Close what is open."""
         self._reader.close()
 
-    def _write_shard(self, planned: PlannedShard, copies: list[Copy]) -> Shard:
+    def _write_shard(self, planned: PlannedShard, buckets: dict[int, ResolvedBucket]) -> Shard:
+        """Copy the records from staging in shuffled order."""
+        numbers = buckets_of_shard(planned.position, planned.number, self._order.buckets)
+        copies = [
+            copy
+            for number in numbers
+            if number in buckets
+            for copy in load_copies(self._reader.read(buckets[number].copies))
+            if copy.split == planned.split and shard_index(copy.digest, planned.number) == planned.position
+        ]
         copies.sort(key=lambda copy: shuffle_key(copy.digest))
-        name = posixpath.join(f"Split-{planned.split}", shard_name(planned.index, planned.number))
+        name = posixpath.join(f"Split-{planned.split}", shard_name(planned.position, planned.number))
         final = posixpath.join(self._order.output_uri, name)
         unfinished = new_path(self._order.staging_folder)
         digest = self._write_records(unfinished, (copy.staged for copy in copies))
