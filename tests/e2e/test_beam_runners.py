@@ -49,7 +49,7 @@ def run(root, output, beam_args):
     """Run ingestion and then ViewGen on its output; returns the bytes of every file except those that hold times."""
     config = IngestionConfig(stored_short_side_px=24)
     summary = ingest(str(root), str(output / "examples"), config, IMAGE_CONFIG, lambda: beam.Pipeline(argv=beam_args))
-    assert summary["refused"] == {"unknown_format": 1, "duplicate": 6}
+    assert summary.refused == {"unknown_format": 1, "duplicate": 6}
     examples, views = standard_artifacts.Examples(), standard_artifacts.Examples()
     examples.uri, views.uri = str(output / "examples"), str(output / "views")
     examples.split_names = artifact_utils.encode_split_names([records.TRAIN, records.TEST])
