@@ -32,7 +32,7 @@ class WriteViews(beam.PTransform):
     """Gives files to workers, and writes to ``path`` the ``FileTotals`` of all files together, as JSON.
 
     Args:
-        files: the numbers of their shards are theirs in this order.
+        files: numbered in this order; a shard has the number of its file.
         worker: writes the shards.
         path: of the totals.
     """
@@ -44,11 +44,9 @@ class WriteViews(beam.PTransform):
     def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
         """Applied to a pipeline."""
         totals = pipeline | "Files" >> beam.Create(list(enumerate(self._files))) | "Write" >> beam.ParDo(self._worker)
-        return (
-            pipeline
-            | "Path" >> beam.Create([self._path])
-            | "WriteTotals" >> beam.Map(_write_totals, beam.pvalue.AsIter(totals))
-        )
+        path = self._path
+        write = beam.Map(lambda _, parts: _write_totals(path, parts), beam.pvalue.AsIter(totals))
+        return pipeline | beam.Impulse() | "WriteTotals" >> write.with_output_types(type(None))
 
 
 @dataclasses.dataclass
@@ -74,7 +72,7 @@ class SplitTotals:
 
 @dataclasses.dataclass
 class FileTotals:
-    """What an input file came to."""
+    """What was written of an input file."""
 
     splits: dict[str, SplitTotals]
     left_out: int = 0  # images of held-out groups that have no label
@@ -148,7 +146,7 @@ class WriteFile(beam.DoFn):
             totals.left_out += len(batch) - sum(len(of_split) for of_split in made.values())
         for writer in writers.values():
             writer.close()
-        report_progress(100, 100, _told_of(file))
+        report_progress(100, 100, _progress_label(file))
         yield totals
 
     def _make_records(self, split: str, batch: list[StoredImage]) -> dict[str, list[bytes]]:
@@ -171,7 +169,7 @@ class WriteFile(beam.DoFn):
 
 
 def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Iterator[StoredImage]:
-    """The images, told about in percent of the file's bytes, as nobody has counted its records."""
+    """The images; reports progress in percent of the file's bytes, because nobody has counted its records."""
     done, reported = 0, 0.0
     for image in images:
         yield image
@@ -179,10 +177,10 @@ def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Ite
         if time.monotonic() - reported > _REPORT_EVERY_SECONDS:
             reported = time.monotonic()
             percent = min(99, 100 * done // max(file.size_bytes, 1))
-            report_progress(percent, 100, _told_of(file))
+            report_progress(percent, 100, _progress_label(file))
 
 
-def _told_of(file: survey.InputFile) -> str:
+def _progress_label(file: survey.InputFile) -> str:
     return f"% of {file.path.rsplit('/', 1)[-1]}: views of {file.split} images"
 
 
