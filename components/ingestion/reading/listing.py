@@ -21,14 +21,14 @@ _NOT_REGULAR = "a pipe, socket, folder or device, not a regular file"
 
 
 class Listed(NamedTuple):
-    """A file, or what stands in its place, such as a folder that cannot be entered."""
+    """A file, or a folder that cannot be entered."""
 
     path: str  # relative to the root, parts joined by "/"; a folder that can't be entered ends with "/"
     size: int  # bytes
     version: str  # changes when the file changes: mtime in ns, or what the remote file system reports
-    problem: Reason | None = None  # None: a regular file
+    problem: Reason | None = None  # None for a regular file
     message: str = ""
-    error: str = ""  # class of the underlying exception, if there was one
+    error: str = ""  # class of the exception that was raised, or empty
 
 
 def join(folder: str, *parts: str) -> str:

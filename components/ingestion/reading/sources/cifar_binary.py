@@ -24,14 +24,14 @@ _RECORDS_PER_ITEM = 500  # 1.5 MB
 
 
 class Layout(NamedTuple):
-    """How the files of one of the data sets are called and built."""
+    """The names and the record format of the files of a data set."""
 
     data_set: str
     train_files: str
     test_files: str
     names_file: str
     label_bytes: int
-    label_at: int  # which of them is the class
+    label_at: int  # which of the label bytes is the class
 
     @property
     def record_bytes(self) -> int:
@@ -43,7 +43,7 @@ CIFAR_10 = Layout("CIFAR-10", "data_batch*.bin", "test_batch*.bin", "batches.met
 
 
 class CifarBinary:
-    """The batches directly in one root."""
+    """The batches in one folder."""
 
     has_groups = False
 
@@ -131,5 +131,5 @@ class CifarBinary:
 
 def open_source(root: str, config: IngestionConfig) -> CifarBinary:
     """CIFAR-10 in ``root``."""
-    del config  # nothing about it can be set
+    del config  # there is nothing to set
     return CifarBinary(root, CIFAR_10)

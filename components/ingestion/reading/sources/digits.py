@@ -1,6 +1,6 @@
 """scikit-learn's handwritten digits, straight from the package: 1,797 gray images of 8 x 8 px, ten classes.
 
-The data root is not looked at. The 17 levels of gray are spread over 0 to 255; the digest decides the split.
+The data root is ignored. The 17 levels of gray are spread over 0 to 255; the digest decides the split.
 Source: UCI Optical Recognition of Handwritten Digits, test part, as scikit-learn bundles it.
 """
 
@@ -24,7 +24,7 @@ class Digits:
     has_groups = False
 
     def __init__(self, root: str, config: IngestionConfig):
-        del root, config  # nothing about it can be set
+        del root, config  # there is nothing to set
 
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""

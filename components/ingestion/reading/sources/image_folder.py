@@ -1,7 +1,7 @@
 """A folder of image files: ``train/<class>/...`` and ``test/<class>/...``, or only ``<class>/...``.
 
 A folder ``unlabeled/`` beside them holds images without labels, flat or nested. Files nested deeper belong to the first
-folder's class. A root with nothing but files is a heap of images without labels.
+folder's class. If the root holds only files, they are all images without labels.
 """
 
 import posixpath
@@ -29,13 +29,13 @@ _OTHER_TEST_NAMES = ("test", "tests", "testing", "val", "valid", "validation", "
 
 
 class _Layout(NamedTuple):
-    """How the folders below the root are to be read."""
+    """Which folders below the root are classes and which are splits."""
 
-    class_depth: int | None  # which part of a path is the class: 0 or 1; None in a heap of files
-    splits: dict[str, str | None]  # where class_depth is 1: the first part -> the split it prescribes
+    class_depth: int | None  # which part of a path is the class: 0 or 1; None if there are no folders
+    splits: dict[str, str | None]  # if class_depth is 1: the first part -> the split that it prescribes
 
     def class_folder(self, path: str) -> str:
-        """The folder whose name is the class of the file ``path``, relative to the root; empty where there is none."""
+        """The folder whose name is the class of the file ``path``, relative to the root; empty if no folder is one."""
         parts = path.split("/")
         if self.class_depth is None or len(parts) <= self.class_depth + 1:
             return ""
@@ -44,7 +44,7 @@ class _Layout(NamedTuple):
         return "/".join(parts[: self.class_depth + 1])
 
     def split(self, path: str) -> str | None:
-        """The split that the layout prescribes; None where the digest decides."""
+        """The split that the layout prescribes; None if the digest decides."""
         return self.splits.get(path.split("/")[0])
 
 
@@ -126,7 +126,7 @@ def _is_class(folder: str, layout: _Layout) -> bool:
 
 
 def _refusal_of(entry: Listed, reason: Reason) -> Refusal:
-    """What can't be read and was never meant to be an image is no loss of one."""
+    """A file that cannot be read and is not named like an image does not count as undecodable."""
     if reason in UNDECODABLE and not entry.path.endswith("/") and not is_meant_as_image(entry.path):
         reason = Reason.NOT_AN_IMAGE
     return Refusal(printable(entry.path), reason.value, entry.error, printable(entry.message))

@@ -3,11 +3,11 @@
 | column | |
 |---|---|
 | path | relative to the manifest, absolute, or with a scheme such as ``gs://`` |
-| label | text or an integer, which ``ingestion.class_names_file`` names; an empty cell or null where there is none |
-| split | train, val, test or unlabeled; empty or null: group or pixel digest decide |
+| label | text or an integer, which ``ingestion.class_names_file`` names; an empty cell or null means no label |
+| split | train, val, test or unlabeled; if empty or null, the group or the pixel digest decides |
 | group | patient, scene, …: images of a group never sit on both sides |
 
-All columns but path may be absent, unless the config calls one by another name than these. Other columns are ignored.
+All columns but path may be absent, unless the config gives one another name. Other columns are ignored.
 """
 
 import concurrent.futures
@@ -30,7 +30,7 @@ from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
 _ROWS_PER_BATCH = 4096
-_LOOKS_AT_ONCE = 32  # questions to a remote store take time, not work
+_LOOKS_AT_ONCE = 32  # a remote store answers slowly, but the processor only waits
 _CSV_FIELD_BYTES = 2**20
 
 _Row = dict[str, Any]
@@ -88,7 +88,7 @@ class Manifest:
         """The rows, numbered from 1.
 
         Raises:
-            SourceError: no manifest, none of the three formats, no rows, or a column that the config names is nowhere.
+            SourceError: no manifest, none of the three formats, no rows, or no row has a column that the config names.
         """
         seen: set[str] = set()
         number = 0
@@ -118,7 +118,7 @@ class Manifest:
         return file
 
     def _part(self, row: _Row, number: int) -> str | None:
-        """The split that the row asks for, None where it asks for none."""
+        """The split that the row names; None if it names none."""
         text = self._text(row, self._columns.split, number)
         if text is None:
             return None
@@ -141,7 +141,7 @@ def _read_rows(file: BinaryIO, path: str, columns: ManifestConfig) -> Iterable[_
     suffix = posixpath.splitext(path)[1].lower()
     if suffix == ".parquet":
         return _read_parquet(file, columns)
-    # Names that are no UTF-8 survive in both directions.
+    # File names that are not UTF-8 are read and written unchanged.
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     if suffix in (".csv", ".tsv"):
         return _read_csv(text, "\t" if suffix == ".tsv" else ",")

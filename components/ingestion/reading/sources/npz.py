@@ -1,10 +1,10 @@
 """NumPy ``.npz`` files in MedMNIST's layout: ``train_images``, ``train_labels``, and the same for ``val`` and ``test``.
 
 Every ``.npz`` below the root is read. Images are (n, h, w) or (n, h, w, 1 or 3), uint8, or uint16 for gray; labels are
-(n,) or (n, 1), integers (``ingestion.class_names_file`` names them) or text; without an array of labels there are none.
-Arrays called just ``images`` and ``labels`` take their split from the file's name. Workers read slices. In files that
-``numpy.savez_compressed`` wrote, an array can't be entered midway: it is unpacked from its start for each of at most 16
-slices, so very large ones are better written with ``numpy.savez``. Source: https://github.com/MedMNIST/MedMNIST.
+(n,) or (n, 1), integers (``ingestion.class_names_file`` names them) or text; without such an array, there are none.
+Arrays called just ``images`` and ``labels`` take their split from the file's name. Workers read slices. In a file that
+``numpy.savez_compressed`` wrote, each of at most 16 slices unpacks the array from its start; write very large arrays
+with ``numpy.savez``. Source: https://github.com/MedMNIST/MedMNIST.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: its last two fields 
 
 
 class _Array(NamedTuple):
-    """Where the rows of an array lie."""
+    """The position of the rows of an array."""
 
     member: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    offset: int  # of the first row: in the file where it is stored, in the unpacked member where it is compressed
+    offset: int  # of the first row: in the file if stored, in the unpacked member if compressed
     is_stored: bool
 
     @property

@@ -2,8 +2,9 @@
 
 ``ingestion.tfrecord`` says which files are read (by default every ``*.tfrecord*``) and how the features are called: the
 encoded image (bytes), the label (text or int64, which ``ingestion.class_names_file`` names) and the group; label and
-group may be absent. The path says the split (train, val, test, unlabeled). A worker streams a whole file, because where
-records begin is known only from those before; so a data set should be several files. Every checksum is verified.
+group may be absent. The path says the split (train, val, test, unlabeled). A worker reads a whole file from its
+start, because a record begins where the one before it ends; so a data set should be several files. Every checksum is
+verified.
 Source: https://www.tensorflow.org/tutorials/load_data/tfrecord.
 """
 
@@ -23,7 +24,7 @@ from components.ingestion.reading.archives import open_unpacked, read_exactly
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
-_EXPECTED_RECORD_BYTES = 32 * 2**10  # for a guess at how many records a file has
+_EXPECTED_RECORD_BYTES = 32 * 2**10  # to estimate how many records a file has
 _HEAD = struct.Struct("<QI")
 _MASK_DELTA = 0xA282EAD8
 
@@ -92,7 +93,7 @@ def read_records(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def _read_head(file: BinaryIO, path: str) -> bytes:
-    """The 8 bytes of length and 4 of checksum before a record; nothing at the end of the file."""
+    """The 8 bytes of length and 4 of checksum before a record; empty at the end of the file."""
     first = archives.read_up_to(file, _HEAD.size, path)
     if first and len(first) < _HEAD.size:
         raise SourceError(f"{path}: ends within a record")
@@ -105,8 +106,8 @@ def _masked_crc(content: bytes) -> int:
 
 
 def _value(features: Any, name: str) -> bytes | int | float | list | None:
-    """The value of a feature; None where it is absent or empty, a list where there are several."""
-    kind = features[name].WhichOneof("kind") if name in features else None  # a look alone would add the name
+    """The value of a feature; None if it is absent or empty, a list of several values."""
+    kind = features[name].WhichOneof("kind") if name in features else None  # reading an absent name would add it
     values = list(getattr(features[name], kind).value) if kind else []
     return values[0] if len(values) == 1 else values or None
 

@@ -1,11 +1,11 @@
 """WebDataset tar shards: ``train-000000.tar`` holds ``sample1.jpg``, ``sample1.cls``, ``sample2.jpg``, …
 
-Members whose names agree up to the first dot after the last slash are one sample and follow each other: what a member
-holds is said by its extension, which is the format's own rule; what kind of image it is, by its content.
-``ingestion.webdataset`` says which files are read (``*.tar``, not compressed), which extension the image has (where
+Members whose names agree up to the first dot after the last slash are one sample and follow each other. The extension
+says what a member holds, by the rule of the format; the content says which kind of image it is.
+``ingestion.webdataset`` says which files are read (``*.tar``, not compressed), which extension the image has (if
 none is set: the first member that is named like an image) and where label (``.cls``: text, or an integer that
 ``ingestion.class_names_file`` names) and group are: an extension, or ``json.KEY`` for a key of the ``.json`` member;
-both may be absent. The path says the split (train, val, test, unlabeled). A worker streams a whole shard.
+both may be absent. The path says the split (train, val, test, unlabeled). A worker reads a whole shard.
 Source: https://github.com/webdataset/webdataset.
 """
 
@@ -23,7 +23,7 @@ from components.ingestion.reading import archives, labels, listing
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
-_EXPECTED_SAMPLE_BYTES = 32 * 2**10  # for a guess at how many samples a shard has
+_EXPECTED_SAMPLE_BYTES = 32 * 2**10  # to estimate how many samples a shard has
 _JSON = "json"
 _MAX_NOTE_BYTES = 2**20  # of a member that is no image
 
@@ -33,7 +33,7 @@ class _Member(NamedTuple):
 
     name: str
     size: int
-    content: bytes | None  # None where it is too large
+    content: bytes | None  # None if it is too large
 
 
 class WebDataset:
@@ -72,14 +72,14 @@ class WebDataset:
             try:
                 with tarfile.open(fileobj=file, mode="r:") as archive:
                     while (info := archive.next()) is not None:
-                        # It would remember them all; typeshed does not know the attribute.
+                        # Otherwise tarfile keeps all members in memory. Typeshed does not know the attribute.
                         archive.members = []  # type: ignore[attr-defined]
                         if info.isfile():
                             yield self._member(archive, info)
                     end = archive.offset
             except (tarfile.TarError, OSError, EOFError) as error:
                 raise SourceError(f"{path}: damaged, or not a tar file: {error}") from error
-            # tarfile takes a damaged header for the end; the real one is a block of zeros.
+            # tarfile takes a damaged header for the end of the archive; the real end is a block of zeros.
             file.seek(end)
             if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
                 raise SourceError(f"{path}: damaged: the end marker of a tar file expected at byte {end}")
@@ -125,7 +125,7 @@ def _extension(name: str) -> str:
 
 
 def _note(notes: dict[str, bytes | None], where: str, path: str) -> Any:
-    """The content of a member, or the value of a key of the sample's JSON; None where there is none."""
+    """The content of a member, or the value of a key of the sample's JSON; None if absent."""
     extension, _, key = where.partition(".")
     if extension != _JSON:
         return notes.get(where)
