@@ -4,12 +4,32 @@ import dataclasses
 import math
 
 from components.contracts.images import ImageConfig
+from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.model_facts import ModelFacts
 from components.contracts.pretraining_record import Epoch, Plan, PretrainingRecord
 from components.contracts.views_record import ViewsRecord
 from components.export.version_record import VersionRecord
 from tests.components.evidence_records import make_probe, make_verdict
 
+INGESTION = IngestionSummary(
+    root="/images",
+    source="image_folder",
+    content_digest="c" * 64,
+    shards={"train": 4, "test": 4},
+    warnings=(),
+    near_duplicate_pairs=(),
+    seconds=3.0,
+    records={"train": 900, "test": 332},
+    record_bytes={"train": 9000, "test": 3320},
+    classes={"train": {"cat": 900}, "test": {"cat": 332}},
+    refused={},
+    undecodable=0,
+    undecodable_fraction=0.0,
+    duplicates=0,
+    label_conflicts=0,
+    near_duplicates=0,
+    gray_fraction=0.0,
+)
 VIEWS = ViewsRecord(
     content_digest="f" * 64, images={"train": 60, "eval": 6}, bytes=12000, views_per_image=4, size_px=8, channels=3
 )
@@ -99,7 +119,7 @@ def version_record(run: str) -> VersionRecord:
         span=None,
         model=model_facts("c" * 64, ("cat", "dog"), 6, ImageConfig()),
         verdict=make_verdict(),
-        data={},
+        data=INGESTION,
         pretraining=PRETRAINING,
         results=make_probe(),
         settings={},

@@ -251,7 +251,7 @@ def test_darker_images_and_a_new_class_stop_the_run_until_a_person_accepts_them(
     window = read(WindowRecord, finished, "TrainingWindow", "window", artifact_files.WINDOW_FILE)
     assert [span.span for span in window.spans] == [2, 1]
     assert finished.outcome.verdict == Verdict.BLESSED
-    assert "the model in use knows other classes" in finished.outcome.text()
+    assert "the model in use has other classes" in finished.outcome.text()
     assert workplace.versions() == [1, 2]
 
 

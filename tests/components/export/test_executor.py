@@ -15,7 +15,6 @@ from components.contracts import artifact_files, artifacts, configuration, signa
 from components.contracts.code_digest import model_code_digests
 from components.contracts.evidence import Check, CheckName, FeatureKind, SplitCounts, SplitUse, Verdict
 from components.contracts.images import ImageConfig
-from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.push_record import PushRecord
 from components.contracts.record_files import read_record, record_to_mapping, write_record
 from components.export import registry
@@ -25,29 +24,10 @@ from components.export.executor import Executor
 from components.export.kubeflow_registry import ModelRegistryError
 from components.ingestion.config import IngestionConfig
 from tests.components.evidence_records import make_features, make_fraction, make_probe, make_verdict
-from tests.components.example_records import PLAN, PRETRAINING
+from tests.components.example_records import INGESTION, PLAN, PRETRAINING
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
 
-INGESTION = IngestionSummary(
-    root="/images",
-    source="image_folder",
-    content_digest="c" * 64,
-    shards={"train": 4, "test": 4},
-    warnings=(),
-    near_duplicate_pairs=(),
-    seconds=3.0,
-    records={"train": 900, "test": 332},
-    record_bytes={"train": 9000, "test": 3320},
-    classes={"train": {"cat": 900}, "test": {"cat": 332}},
-    refused={},
-    undecodable=0,
-    undecodable_fraction=0.0,
-    duplicates=0,
-    label_conflicts=0,
-    near_duplicates=0,
-    gray_fraction=0.0,
-)
 TRAINED = dataclasses.replace(
     PRETRAINING,
     plan=dataclasses.replace(PLAN, method="byol", total_steps=70),
