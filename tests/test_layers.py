@@ -27,7 +27,7 @@ _ARROWS = {
     "linear_evaluation": {"features", "preprocessing", "simclr.encoders", "simclr.knn"},
     "pretraining": {"preprocessing", "simclr"},
     "report": {"linear_evaluation.intervals"},
-    "transfer": {"preprocessing.image_preparation", "simclr.config", "simclr.encoders"},
+    "transfer": {"linear_evaluation.intervals", "preprocessing.image_preparation", "simclr.config", "simclr.encoders"},
 }
 # The modules that know TFX. Components declare the steps; the others run them, or are called by TFX.
 _COMPONENTS = {"component", "linear_evaluation.evaluator_component", "pretraining.tuner_component"}

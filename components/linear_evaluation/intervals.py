@@ -24,7 +24,8 @@ def interval(
     Returns:
         Low and high end.
     """
-    return _ends(np.concatenate([statistic(rows) for rows in _resamples(size, resamples, (seed,))]), confidence)
+    draws = np.concatenate([statistic(rows) for rows in _resamples(size, resamples, (seed,))])
+    return percentile_interval(draws, confidence)
 
 
 def mean_interval(values: np.ndarray, resamples: int, confidence: float, seed: int) -> tuple[float, float]:
@@ -65,7 +66,7 @@ def balanced_accuracy_interval(
         # A seed of its own for each class: classes of one size must not be drawn alike.
         blocks = _resamples(len(of_class), resamples, (seed, int(index)))
         recalls.append(np.concatenate([of_class[rows].mean(axis=1) for rows in blocks]))
-    return _ends(np.mean(recalls, axis=0), confidence)
+    return percentile_interval(np.mean(recalls, axis=0), confidence)
 
 
 def normal_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -86,13 +87,22 @@ def normal_interval(values: np.ndarray, confidence: float) -> tuple[float, float
     return mean - reach, mean + reach
 
 
+def percentile_interval(draws: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Percentile interval of a number that was counted in bootstrap resamples.
+
+    Args:
+        draws: (r,) float, the number in each resample.
+        confidence: level, such as 0.95.
+
+    Returns:
+        Low and high end.
+    """
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
 def _resamples(size: int, resamples: int, seeds: tuple[int, ...]) -> Iterator[np.ndarray]:
     rng = np.random.default_rng([*seeds, size])
     per_block = max(1, _BLOCK_CELLS // size)
     for start in range(0, resamples, per_block):
         yield rng.integers(0, size, (min(per_block, resamples - start), size))
-
-
-def _ends(draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)

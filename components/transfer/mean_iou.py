@@ -1,4 +1,4 @@
-"""Computes the mean intersection over union of predicted and true masks, with bootstrap intervals over images."""
+"""Mean intersection over union of predicted and true masks: of all images, and of bootstrap resamples of them."""
 
 import dataclasses
 
@@ -60,9 +60,3 @@ def resampled_mean_ious(counted: Overlaps, resamples: int, seed: int) -> np.ndar
     size = len(counted.unions)
     weights = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
     return np.nanmean(class_ious(counted, weights), axis=1)
-
-
-def interval(draws: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Low and high end of a percentile interval of this level."""
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)

@@ -15,6 +15,7 @@ import tensorflow as tf
 from components.contracts import configuration
 from components.contracts.images import ImageConfig
 from components.contracts.progress import report_progress
+from components.linear_evaluation.intervals import percentile_interval
 from components.preprocessing import image_preparation
 from components.simclr.config import EncoderConfig
 from components.transfer import masked_images, mean_iou
@@ -134,13 +135,13 @@ def _compare(counted: dict[str, mean_iou.Overlaps], config: SegmentationConfig) 
     found: dict[str, Any] = {
         name: {
             "mean_iou": mean_iou.mean_iou(overlaps),
-            "interval": list(mean_iou.interval(draws[name], config.confidence)),
+            "interval": list(percentile_interval(draws[name], config.confidence)),
             "class_iou": [None if np.isnan(iou) else float(iou) for iou in mean_iou.class_ious(overlaps)],
         }
         for name, overlaps in counted.items()
     }
     found["difference"] = {
         "mean_iou": found[ENCODER]["mean_iou"] - found[RANDOM_ENCODER]["mean_iou"],
-        "interval": list(mean_iou.interval(draws[ENCODER] - draws[RANDOM_ENCODER], config.confidence)),
+        "interval": list(percentile_interval(draws[ENCODER] - draws[RANDOM_ENCODER], config.confidence)),
     }
     return found

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from components.linear_evaluation.intervals import balanced_accuracy_interval, mean_interval, normal_interval
+from components.linear_evaluation.intervals import (
+    balanced_accuracy_interval,
+    mean_interval,
+    normal_interval,
+    percentile_interval,
+)
 
 
 def test_agrees_with_the_normal_approximation_for_many_images():
@@ -63,3 +68,7 @@ def test_the_normal_interval_of_paired_answers_is_that_of_the_formula():
 def test_the_normal_interval_agrees_with_the_bootstrap_on_many_images():
     differences = np.random.default_rng(0).choice([1.0, 0.0, -1.0], 2000, p=[0.1, 0.85, 0.05])
     assert normal_interval(differences, 0.95) == pytest.approx(mean_interval(differences, 4000, 0.95, 0), abs=0.002)
+
+
+def test_percentiles_leave_out_the_same_share_at_both_ends():
+    assert percentile_interval(np.arange(101) / 100, 0.9) == pytest.approx((0.05, 0.95))

@@ -29,4 +29,3 @@ def test_resamples_are_those_of_whole_images():
     assert {round(value, 6) for value in draws} == {round(value, 6) for value in (both, first, second)}
     assert np.isclose(draws, first).mean() == pytest.approx(0.25, abs=0.08)
     np.testing.assert_array_equal(draws, mean_iou.resampled_mean_ious(counted, 400, seed=3))
-    assert mean_iou.interval(draws, 0.95) == pytest.approx((second, first))
