@@ -23,7 +23,7 @@ from components.contracts.images import ImageConfig
 from components.export.config import ExportConfig
 from components.features.config import FeaturesConfig
 from components.ingestion.config import IngestionConfig
-from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig
+from components.linear_evaluation.config import GateConfig, LinearEvaluationConfig, PretrainingGain
 from components.pretraining import hyperparameters
 from components.pretraining.config import PretrainingConfig
 from components.pretraining.tuning_config import TuningConfig
@@ -120,8 +120,9 @@ class PipelineConfig:
             raise ValueError("pretraining.encoder.initial_weights: imagenet needs image.color: rgb")
         if self.tuning.enabled:
             hyperparameters.check(self.tuning, self.pretraining)
-        if self.gate.must_beat_random_knn and not self.features.random_encoder:
-            raise ValueError("gate.must_beat_random_knn needs features.random_encoder: true")
+        for key in ("random_encoder", "raw_pixels"):
+            if self.gate.pretraining_gain is PretrainingGain.REQUIRED and not getattr(self.features, key):
+                raise ValueError(f"gate.pretraining_gain: required needs features.{key}: true")
         return self
 
 

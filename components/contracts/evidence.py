@@ -64,12 +64,12 @@ class CheckName(str, enum.Enum):
     MIN_CLASS_RECALL = "min_class_recall"
     MIN_IMPROVEMENT = "min_improvement"
     MAX_P_VALUE = "max_p_value"
-    MUST_BEAT_RANDOM_KNN = "must_beat_random_knn"
+    PRETRAINING_GAIN = "pretraining_gain"
 
     @property
     def is_threshold(self) -> bool:
         """Whether a threshold of the Gate's settings is asked for."""
-        return self.value.startswith(("min_", "max_", "must_"))
+        return self is CheckName.PRETRAINING_GAIN or self.value.startswith(("min_", "max_"))
 
     @property
     def words(self) -> str:
@@ -204,7 +204,7 @@ class ModelEntry:
     span: int | None  # of its data; None: the data has no spans
 
 
-@record(version=1)
+@record(version=2)
 class VerdictReport:
     """``verdict.json``: the Gate's verdict with its reasons."""
 

@@ -1,5 +1,7 @@
 """Settings of the linear probe and of the Gate that judges it; standard library and pydantic only."""
 
+import enum
+
 import pydantic
 from pydantic import Field
 
@@ -82,6 +84,13 @@ class LinearEvaluationConfig:
         return strengths
 
 
+class PretrainingGain(str, enum.Enum):
+    """What a missing gain of pretraining means for the verdict."""
+
+    REQUIRED = "required"  # no blessing
+    ADVISED = "advised"  # a warning
+
+
 @configuration
 class GateConfig:
     """What a model must reach to be blessed. All thresholds are for the test split."""
@@ -106,9 +115,10 @@ class GateConfig:
         default=None, ge=0, le=1, description="lowest recall of any class for a blessing; null: not checked"
     )
     min_test_images: int = Field(default=50, ge=1, description="a model measured on fewer test images is not blessed")
-    must_beat_random_knn: bool = Field(
-        default=True,
-        description="kNN on the encoder must beat kNN on the untrained encoder (needs features.random_encoder)",
+    pretraining_gain: PretrainingGain = Field(
+        default=PretrainingGain.REQUIRED,
+        description="required: a model is blessed only if its encoder is clearly better than raw pixels and than the "
+        "encoder before training (paired intervals of the probe); advised: a missing gain is a warning",
     )
     max_knn_gap: float = Field(
         default=0.1, ge=0, le=1, description="a larger gap between probe and kNN accuracy is a warning, never a refusal"

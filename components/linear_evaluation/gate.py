@@ -7,9 +7,9 @@ import dataclasses
 
 import numpy as np
 
-from components.contracts.evidence import Check, CheckName, FeatureKind, FeatureResult, Verdict
+from components.contracts.evidence import Check, CheckName, ProbeReport, Verdict
 from components.linear_evaluation import significance
-from components.linear_evaluation.config import GateConfig
+from components.linear_evaluation.config import GateConfig, PretrainingGain
 from components.linear_evaluation.gate_evidence import (
     BaselinePredictions,
     Evidence,
@@ -19,6 +19,7 @@ from components.linear_evaluation.gate_evidence import (
     evidence_checks,
     refusal,
 )
+from components.linear_evaluation.pretraining_gain import gain_checks
 
 _REASONS_OF_A_BLESSING = (CheckName.MIN_ACCURACY, CheckName.MIN_IMPROVEMENT, CheckName.MAX_P_VALUE)
 
@@ -60,7 +61,7 @@ def judge(given: Evidence, config: GateConfig) -> Judgement:
         checks += _with_tfma(_comparison_checks(given, measured, config), measured.evaluation.change_failures)
     if not config.may_bless:
         checks.append(refusal(CheckName.MAY_BLESS, "this run only measures (gate.may_bless is false)"))
-    warnings = _warnings(given, measured.probe.encoder, config)
+    warnings = _warnings(given, measured.probe, config)
     if not all_passed(checks):
         return _refuse(checks, warnings)
     if is_unchanged:
@@ -85,7 +86,7 @@ def _refuse(checks: list[Check], warnings: tuple[str, ...]) -> Judgement:
 
 
 def _threshold_checks(given: Evidence, measured: Measurements, config: GateConfig) -> list[Check]:
-    evaluation, features = measured.evaluation, measured.probe.features
+    evaluation = measured.evaluation
     checks = [
         _at_least(
             CheckName.MIN_TEST_IMAGES, "the number of test images", evaluation.images, config.min_test_images, ".0f"
@@ -94,8 +95,8 @@ def _threshold_checks(given: Evidence, measured: Measurements, config: GateConfi
     ]
     if config.min_class_recall is not None:
         checks += _class_floors(measured, config.min_class_recall)
-    if config.must_beat_random_knn:
-        checks.append(_random_knn(measured.probe.encoder, features.get(FeatureKind.RANDOM_ENCODER)))
+    if config.pretraining_gain is PretrainingGain.REQUIRED:
+        checks += gain_checks(measured.probe)
     return [*checks, _earlier_blessings(given.earlier_blessings)]
 
 
@@ -126,19 +127,6 @@ def _at_least(name: CheckName, what: str, value: float, threshold: float, form: 
         text = f"{what} {value:{form}} is at least {name.value} {threshold:g}"
     else:
         text = f"{what} {value:{form}} is {threshold - value:{form}} below {name.value} {threshold:g}"
-    return Check(name=name, passed=passed, text=text, value=value, threshold=threshold)
-
-
-def _random_knn(encoder: FeatureResult, random_encoder: FeatureResult | None) -> Check:
-    name = CheckName.MUST_BEAT_RANDOM_KNN
-    if random_encoder is None:
-        text = f"{name.value} needs kNN on the untrained encoder, which was not measured (see features.random_encoder)"
-        return refusal(name, text)
-    value, threshold = encoder.knn_accuracy, random_encoder.knn_accuracy
-    passed = value > threshold
-    words = f"{value - threshold:.4f} above" if passed else f"{threshold - value:.4f} below"
-    text = f"kNN accuracy {value:.4f} is {words if value != threshold else 'not above'} the untrained encoder's "
-    text += f"{threshold:.4f} ({name.value})"
     return Check(name=name, passed=passed, text=text, value=value, threshold=threshold)
 
 
@@ -239,8 +227,11 @@ def _improvement_text(difference: float, ours: float, theirs: float, asked: floa
     return text + (f", so {missing:.4f} is missing" if missing > 0 else ", not exactly as much")
 
 
-def _warnings(given: Evidence, encoder: FeatureResult, config: GateConfig) -> tuple[str, ...]:
+def _warnings(given: Evidence, probe: ProbeReport, config: GateConfig) -> tuple[str, ...]:
     warnings = []
+    if config.pretraining_gain is PretrainingGain.ADVISED:
+        warnings += [check.text for check in gain_checks(probe) if not check.passed]
+    encoder = probe.encoder
     gap = encoder.accuracy - encoder.knn_accuracy
     if abs(gap) > config.max_knn_gap:
         where, meaning = "above", "a linear classifier separates the classes, but images of a class are not neighbours"

@@ -9,6 +9,7 @@ import numpy as np
 from components.contracts.evidence import (
     Calibration,
     CalibrationBin,
+    Difference,
     FeatureKind,
     FeatureResult,
     FractionResult,
@@ -53,6 +54,20 @@ def make_features(accuracy: float = 0.5, **changes: Any) -> FeatureResult:
         "fractions": (make_fraction(1.0, 60, (accuracy,)),),
     }
     return FeatureResult(**(values | changes))
+
+
+def make_differences(difference: float, reach: float, fraction: float = 1.0) -> tuple[Difference, ...]:
+    """The encoder against raw pixels and against itself before training; the interval goes ``reach`` either way."""
+    return tuple(
+        Difference(
+            features=FeatureKind.ENCODER,
+            against=against,
+            fraction=fraction,
+            difference=difference,
+            interval=(difference - reach, difference + reach),
+        )
+        for against in (FeatureKind.RAW_PIXELS, FeatureKind.RANDOM_ENCODER)
+    )
 
 
 def make_probe(**changes: Any) -> ProbeReport:

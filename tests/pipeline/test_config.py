@@ -38,7 +38,8 @@ def test_a_resolved_config_loads_to_itself(tmp_path):
         ("views: {views_per_image: 0}", "views.views_per_image .* contradict each other"),
         ("image: {size_px: 512}", "stored_short_side_px .* is less than image.size_px"),
         ("training_spans: 2", r"training_spans \(2\) needs ingestion.span_pattern"),
-        ("features: {random_encoder: false}", "gate.must_beat_random_knn needs"),
+        ("features: {random_encoder: false}", "gate.pretraining_gain: required needs features.random_encoder"),
+        ("features: {raw_pixels: false}", "gate.pretraining_gain: required needs features.raw_pixels"),
         ("tuning: {enabled: true, epochs: 101}", r"tuning.epochs \(101\) must not exceed pretraining.epochs \(100\)"),
         ("tuning: {batch_size: [2]}", r"tuning: batch_size must hold 1"),
         (

@@ -9,7 +9,7 @@ import pytest
 from components.contracts.evidence import CheckName, FeatureKind, Verdict
 from components.contracts.stored_predictions import StoredPredictions
 from components.linear_evaluation import split_identity
-from components.linear_evaluation.config import GateConfig
+from components.linear_evaluation.config import GateConfig, PretrainingGain
 from components.linear_evaluation.evaluation_result import EvaluationResult
 from components.linear_evaluation.gate import judge
 from components.linear_evaluation.gate_evidence import BaselinePredictions, Evidence, JudgedModel
@@ -49,8 +49,10 @@ def make_evidence(right: int = 190, baseline_right: int | None = None, images: i
             content_digest=CANDIDATE,
             features={
                 FeatureKind.ENCODER: make_features(accuracy),
-                FeatureKind.RANDOM_ENCODER: make_features(knn_accuracy=0.6),
+                FeatureKind.RANDOM_ENCODER: make_features(0.4),
+                FeatureKind.RAW_PIXELS: make_features(0.4),
             },
+            differences=evidence_records.make_differences(accuracy - 0.4, 0.05),
         ),
         predictions=predictions,
         evaluation=EvaluationResult(
@@ -75,10 +77,17 @@ def with_encoder(given: Evidence, **changes) -> Evidence:
     return dataclasses.replace(given, probe=evidence_records.with_encoder(given.probe, **changes))
 
 
+def without_gain(given: Evidence, difference: float = 0.01) -> Evidence:
+    differences = evidence_records.make_differences(difference, 0.05)
+    return dataclasses.replace(given, probe=dataclasses.replace(given.probe, differences=differences))
+
+
 def test_the_first_good_model_is_blessed():
     verdict = judge(make_evidence(), GateConfig(min_accuracy=0.9))
     assert verdict.verdict == Verdict.BLESSED and verdict.verdict.may_push
     assert verdict.reason == "test accuracy 0.9500 is at least min_accuracy 0.9; no other model is in use"
+    gains = [check.text for check in verdict.checks if check.name is CheckName.PRETRAINING_GAIN]
+    assert gains[0].startswith("the encoder is worth more than raw pixels: with all labels accuracy 0.950 against 0.4")
     assert all(check.passed for check in verdict.checks) and not verdict.warnings
 
 
@@ -93,11 +102,6 @@ def test_a_threshold_is_met_exactly():
         (180, GateConfig(min_accuracy=0.95), "test accuracy 0.9000 is 0.0500 below min_accuracy 0.95"),
         (180, GateConfig(min_test_images=500), "the number of test images 200 is 300 below min_test_images 500"),
         (180, GateConfig(min_class_recall=0.92), "recall of class cat 0.9000 is 0.0200 below min_class_recall 0.92"),
-        (
-            120,
-            GateConfig(),
-            "kNN accuracy 0.5800 is 0.0200 below the untrained encoder's 0.6000 (must_beat_random_knn)",
-        ),
     ],
 )
 def test_a_missed_threshold_is_named_with_the_miss(right, config, reason):
@@ -251,7 +255,7 @@ def test_what_the_evaluator_refuses_is_refused():
         (make_evidence(190, 180, in_use=JudgedModel(OTHER, 3, "/x")), "is not the model in use"),
         (make_evidence(190, in_use=JudgedModel(OTHER, 3, "/x")), "there is no baseline to compare with"),
         (make_evidence(predictions=make_predictions(199, 201)), "the predictions are of test split"),
-        (with_encoder(make_evidence(), knn_accuracy=math.nan), "kNN accuracy nan"),
+        (without_gain(make_evidence(), math.nan), "the difference to raw pixels is not a finite number"),
     ],
 )
 def test_missing_or_contradictory_evidence_closes_the_gate(given, words):
@@ -276,12 +280,16 @@ def test_how_often_the_test_split_was_used_is_said_and_refuses_nothing(count, wo
     assert check.text.endswith("blessed on these test images before")
 
 
-def test_the_untrained_encoder_is_asked_for_only_where_configured():
-    given = make_evidence()
-    encoder_only = {FeatureKind.ENCODER: given.probe.encoder}
-    given = dataclasses.replace(given, probe=dataclasses.replace(given.probe, features=encoder_only))
-    assert "which was not measured" in judge(given, GateConfig()).reason
-    assert judge(given, GateConfig(must_beat_random_knn=False)).verdict == Verdict.BLESSED
+def test_a_missing_gain_of_pretraining_refuses_or_warns():
+    given = without_gain(make_evidence())
+    refused = judge(given, GateConfig())
+    assert refused.verdict == Verdict.NOT_BLESSED and not refused.warnings
+    assert [reason.partition(" (")[0] for reason in refused.reasons] == [
+        f"the test split of 12 images is too small to tell whether the encoder is worth more than {other}"
+        for other in ("raw pixels", "the encoder before training")
+    ]
+    warned = judge(given, GateConfig(pretraining_gain=PretrainingGain.ADVISED))
+    assert warned.verdict == Verdict.BLESSED and warned.warnings == refused.reasons
 
 
 def test_warnings_never_refuse():
