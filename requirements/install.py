@@ -2,7 +2,10 @@
 
 ``install.py FOLDER`` creates the project's environment, ``install.py FOLDER kubeflow`` the one in which kfp compiles.
 There are two version sets (requirements/*.in). The host's glibc and Pythons decide which one is used: the wheels of
-ml-metadata and TFDV in the current set need glibc 2.39.
+ml-metadata and TFDV in the current set need glibc 2.39. If no Python of the host fits, uv installs one of its own.
+
+This file looks for Pythons itself, because uv 0.13.9 does not look into pyenv's folder of versions, and stops at a shim
+of pyenv that refuses to start.
 """
 
 import os
@@ -11,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 from typing import List, NamedTuple, Optional, Tuple
 
 _HERE = pathlib.Path(__file__).resolve().parent
@@ -107,9 +111,75 @@ def _version_of(interpreter: str) -> Optional[Tuple[int, int]]:
         return None
 
 
+def managed_python(version: Tuple[int, int], folder: pathlib.Path) -> Optional[str]:
+    """Let uv install a Python of its own.
+
+    Args:
+        version: of the Python; uv takes the newest release of it.
+        folder: where uv keeps its Pythons, unless UV_PYTHON_INSTALL_DIR names another place.
+
+    Returns:
+        Path of the interpreter; None if uv could not be had, or could not install it, which it has said by then.
+    """
+    name = "{}.{}".format(*version)
+    variables = {"UV_PYTHON_INSTALL_DIR": str(folder), **os.environ}
+    with tempfile.TemporaryDirectory() as temporary:
+        uv = _uv_anywhere(pathlib.Path(temporary))
+        if uv is None or subprocess.run([*uv, "python", "install", "--no-bin", name], env=variables).returncode:
+            return None
+        # Without --system, uv prefers an environment: the active one, or .venv in the current folder.
+        find = [*uv, "python", "find", "--managed-python", "--system", name]
+        found = subprocess.run(find, env=variables, stdout=subprocess.PIPE)
+    return found.stdout.decode().strip() or None
+
+
+def _uv_anywhere(temporary: pathlib.Path) -> Optional[List[str]]:
+    """The command of uv: this Python's, or else one installed into ``temporary``, which takes any Python with venv."""
+    own = [sys.executable, "-m", "uv"]
+    if subprocess.run([*own, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+        return own
+    if subprocess.run([sys.executable, "-m", "venv", str(temporary)]).returncode:
+        return None
+    python = str(temporary / "bin" / "python")
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", _UV]
+    return [python, "-m", "uv"] if subprocess.run(pip).returncode == 0 else None
+
+
+def choose_or_install(
+    glibc: Tuple[int, int], pythons: "dict[Tuple[int, int], str]", folder: pathlib.Path
+) -> Tuple[str, str]:
+    """As ``choose``; if the host has no Python that fits, uv installs one into ``folder``.
+
+    Raises:
+        UnsupportedHostError: the host's glibc is too old for both sets, or uv could not install a Python.
+    """
+    try:
+        return choose(glibc, pythons)
+    except UnsupportedHostError as refusal:
+        fitting = [version_set for version_set in SETS if glibc >= version_set.min_glibc]
+        if not fitting:
+            raise
+        version = fitting[0].pythons[0]
+        return fitting[0].lock, _managed_or_refused(version, folder, str(refusal))
+
+
+def _managed_or_refused(version: Tuple[int, int], folder: pathlib.Path, refusal: str) -> str:
+    name = "{}.{}".format(*version)
+    sys.stderr.write(
+        "This host has no Python that fits, so uv installs its own Python {} into {}\n".format(name, folder)
+    )
+    interpreter = managed_python(version, folder)
+    if interpreter is None:
+        raise UnsupportedHostError(
+            "{} uv could not install its own Python {} either (see above): it needs python3-venv on Debian and Ubuntu, "
+            "and the network, or a mirror that UV_PYTHON_INSTALL_MIRROR names.".format(refusal, name)
+        )
+    return interpreter
+
+
 def install(environment: pathlib.Path) -> None:
     """Create ``environment`` and install the locked packages and this project (editable) into it."""
-    lock, interpreter = choose(host_glibc(), host_pythons())
+    lock, interpreter = choose_or_install(host_glibc(), host_pythons(), _pythons_folder(environment))
     uv = _create(environment, interpreter, lock)
     # Write the byte code now: a user who may not write it would compile again at every start.
     _run(*uv, "--compile-bytecode", "--requirement", str(_HERE / lock))
@@ -117,15 +187,24 @@ def install(environment: pathlib.Path) -> None:
 
 
 def install_kubeflow(environment: pathlib.Path) -> None:
-    """Create ``environment`` with kfp alone, with the newest of the supported Pythons.
+    """Create ``environment`` with kfp alone, with the newest of the supported Pythons, or one that uv installs.
 
     Raises:
-        UnsupportedHostError: the host has none of them.
+        UnsupportedHostError: the host has none of them, and uv could not install one.
     """
-    pythons = host_pythons()
-    if not pythons:
-        raise UnsupportedHostError("kfp needs Python 3.10, 3.11, 3.12 or 3.13; found none of them.")
-    _run(*_create(environment, pythons[max(pythons)], _KUBEFLOW_LOCK), "--requirement", str(_HERE / _KUBEFLOW_LOCK))
+    supported = {version for version_set in SETS for version in version_set.pythons}
+    pythons = {version: path for version, path in host_pythons().items() if version in supported}
+    if pythons:
+        interpreter = pythons[max(pythons)]
+    else:
+        refusal = "kfp needs Python 3.10, 3.11, 3.12 or 3.13; found none of them."
+        interpreter = _managed_or_refused(max(supported), _pythons_folder(environment), refusal)
+    _run(*_create(environment, interpreter, _KUBEFLOW_LOCK), "--requirement", str(_HERE / _KUBEFLOW_LOCK))
+
+
+def _pythons_folder(environment: pathlib.Path) -> pathlib.Path:
+    """Where uv keeps the Pythons that it installs for the environments of this project."""
+    return environment.resolve().with_name(".venv-pythons")
 
 
 def _create(environment: pathlib.Path, interpreter: str, lock: str) -> List[str]:
