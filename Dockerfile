@@ -1,6 +1,7 @@
 # Every step of the pipeline runs in this image. The targets cpu and gpu hold the same code. `make image` builds it.
 #
-# A step runs as `python -m pipeline.run_node …` and as user 1000, who can write only to /tmp and to mounted volumes.
+# A step runs as `python -m pipeline.run_node …` and as user 1000, who can write only to /tmp and to mounted volumes. For
+# people, the image is the command `simclr`: see docs/docker.md.
 # If pip and uv need a certificate or settings in your network, let BUILD_BASE name a base image that has them, with the
 # same Debian release as BASE. Only the installed packages reach the final image.
 ARG BASE=debian:trixie-slim
@@ -17,7 +18,10 @@ RUN apt-get update \
 ENV PATH=/opt/venv/bin:/opt/simclr/bin:${PATH} PYTHONPATH=/opt/simclr HOME=/tmp
 WORKDIR /tmp
 USER 1000:1000
-CMD ["python", "-m", "pipeline.run_node", "--help"]
+# `docker run IMAGE run …` is `simclr run …`, and `docker run IMAGE python …` is python. A Kubeflow task names its own
+# command, which replaces this one; KFP's local runner does not, so the first word decides.
+ENTRYPOINT ["sh", "-c", "case \"$1\" in -*) ;; *) command -v \"$1\" > /dev/null && exec \"$@\" ;; esac; exec simclr \"$@\"", "simclr"]
+CMD ["--help"]
 LABEL org.opencontainers.image.title="simclr-pipeline" \
       org.opencontainers.image.description="Every step of a TFX pipeline that turns images with few labels into an encoder"
 

@@ -6,8 +6,10 @@ the rest in the image itself.
 """
 
 import importlib.util
+import json
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -70,6 +72,25 @@ def test_the_gpu_target_holds_all_that_the_cpu_target_holds():
     cpu, gpu = _stage("cpu"), _stage("gpu")
     assert ("COPY", "--from=code /opt/simclr /opt/simclr") in cpu
     assert [step for step in gpu if step in cpu] == cpu
+
+
+@pytest.mark.parametrize(
+    ("words", "started"),
+    [
+        (["run", "--config", "digits"], "simclr run --config digits"),
+        (["--help"], "simclr --help"),
+        ([], "simclr"),
+        (["python", "-m", "pipeline.run_node", "--node", "a b"], "python -m pipeline.run_node --node a b"),
+    ],
+)
+def test_the_first_word_decides_what_a_container_runs(tmp_path, words, started):
+    [entry] = [rest for word, rest in _stage("runtime") if word == "ENTRYPOINT"]
+    for name in ("simclr", "python"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    finished = subprocess.run([*json.loads(entry), *words], env=environment, capture_output=True, text=True)
+    assert (finished.stdout.strip(), finished.stderr) == (started, "")
 
 
 def test_the_builder_is_sent_nothing_but_what_it_copies():

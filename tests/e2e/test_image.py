@@ -43,9 +43,14 @@ def test_user_is_not_root_and_can_write_to_tmp_only():
     assert (finished.returncode, finished.stdout.split()) == (0, ["1000", "tmp"]), finished.stderr
 
 
-def test_an_image_started_without_command_says_what_a_node_needs():
+def test_an_image_started_without_command_lists_the_commands():
     finished = _run()
-    assert finished.returncode == 0 and "--ir-digest" in finished.stdout, finished.stderr
+    assert finished.returncode == 0 and "usage: simclr" in finished.stdout, finished.stderr
+
+
+def test_the_image_is_the_command_for_people():
+    finished = _run("config", "list")
+    assert finished.returncode == 0 and "digits" in finished.stdout, finished.stderr
 
 
 def test_graphs_in_the_image_are_those_compiled_here(graphs):
