@@ -6,19 +6,16 @@ A YAML file holds only what differs from the defaults in the steps' dataclasses;
 import dataclasses
 import enum
 import json
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 import pydantic
-import yaml
 from pydantic import Field
 from typing_extensions import Self
 
 from components.augmentation.config import ViewsConfig
 from components.baselines.config import BaselinesConfig
 from components.contracts import configuration
-from components.contracts.configuration import ConfigError
 from components.contracts.images import ImageConfig
 from components.export.config import ExportConfig
 from components.features.config import FeaturesConfig
@@ -30,9 +27,7 @@ from components.pretraining.tuning_config import TuningConfig
 from components.report.config import ReportConfig
 from components.simclr.config import IMAGENET
 from components.validation.config import ValidationConfig
-from pipeline.overrides import override
-
-CONFIGS_FOLDER = pathlib.Path(__file__).parent / "configs"
+from pipeline import config_files, yaml_files
 
 
 class BundledData(str, enum.Enum):
@@ -128,7 +123,7 @@ class PipelineConfig:
 
 def named_configs() -> list[str]:
     """Names that ``load`` accepts instead of paths."""
-    return sorted(path.stem for path in CONFIGS_FOLDER.glob("*.yaml"))
+    return config_files.names()
 
 
 def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> PipelineConfig:
@@ -142,33 +137,34 @@ def load(name_or_path: str, overrides: tuple[str, ...] = ()) -> PipelineConfig:
         ConfigError: no such file, no YAML, an unknown key, a wrong type, a value out of range, or settings that
             contradict each other; the message names the file and the dotted key.
     """
-    path = _find(name_or_path)
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
-    if not isinstance(mapping, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, found {type(mapping).__name__}")
-    source = str(path)
-    if overrides:
-        mapping = override(mapping, overrides)
-        source = f"{path} with --set {' --set '.join(overrides)}"
-    return configuration.from_mapping(PipelineConfig, mapping, source)
+    settings = config_files.read(name_or_path, overrides)
+    return configuration.from_mapping(PipelineConfig, settings.values, settings.source_of)
 
 
-def _find(name_or_path: str) -> pathlib.Path:
-    named = CONFIGS_FOLDER / f"{name_or_path}.yaml"
-    path = pathlib.Path(name_or_path)
-    if named.is_file() and not path.is_file():
-        return named
-    if path.is_file():
-        return path
-    raise ConfigError(f"{name_or_path}: neither a file nor one of the named configs {', '.join(named_configs())}")
+def keys_like(name: str) -> list[str]:
+    """Dotted keys of settings that are called ``name`` or something similar, the likeliest first."""
+    return configuration.keys_like(PipelineConfig, name)
 
 
 def to_yaml(config: PipelineConfig) -> str:
     """The config with every default written out; ``load`` of this text gives the same config."""
-    return yaml.safe_dump(configuration.to_mapping(config), sort_keys=False, allow_unicode=True)
+    return yaml_files.dump(configuration.to_mapping(config))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a config file, from which editors complete keys and check values."""
+    schema = pydantic.TypeAdapter(PipelineConfig).json_schema()
+    extends = {
+        "type": "string",
+        "description": "name or path of the config whose settings this file changes",
+        "examples": named_configs(),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "simclr-pipeline config",
+        "properties": {config_files.EXTENDS: extends, **schema["properties"]},
+    }
 
 
 def describe(config: PipelineConfig) -> list[tuple[str, str, str]]:

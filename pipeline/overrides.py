@@ -4,9 +4,8 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
 from components.contracts.configuration import ConfigError
+from pipeline import yaml_files
 
 
 def override(mapping: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -21,20 +20,34 @@ def override(mapping: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any
     """
     result = copy.deepcopy(mapping)
     for entry in overrides:
-        key, equals, text = entry.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"--set {entry}: expected dotted.key=value")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {entry}: the value is not YAML: {error}") from error
-        *parents, last = key.split(".")
-        place = result
-        for parent in parents:
-            if place.get(parent) is None:
-                place[parent] = {}
-            place = place[parent]
-            if not isinstance(place, dict):
-                raise ConfigError(f"--set {entry}: {parent} is a value, not a group of settings")
-        place[last] = value
+        put(result, *parse(entry))
     return result
+
+
+def parse(entry: str) -> tuple[tuple[str, ...], Any]:
+    """The parts of the key, and the value, of ``dotted.key=value``.
+
+    Raises:
+        ConfigError: the entry has another form, or its value is no YAML.
+    """
+    key, equals, text = entry.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {entry}: expected dotted.key=value")
+    return tuple(key.split(".")), yaml_files.parse(text, f"--set {entry}")
+
+
+def put(mapping: dict[str, Any], key: Sequence[str], value: Any) -> None:
+    """Set a value inside ``mapping``; groups on the way to it are made.
+
+    Raises:
+        ConfigError: the key goes through a value.
+    """
+    *parents, last = key
+    place = mapping
+    for parent in parents:
+        if place.get(parent) is None:
+            place[parent] = {}
+        place = place[parent]
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {'.'.join(key)}: {parent} is a value, not a group of settings")
+    place[last] = value

@@ -3,6 +3,28 @@
 import dataclasses
 import pathlib
 
+from components.contracts.configuration import ConfigError
+
+_OF_PATTERNS = frozenset("*?[\\")
+
+
+def check_place(path: str, name: str) -> None:
+    """Refuse a place for artifacts whose path would be a file pattern: TFX and Beam read artifacts by patterns.
+
+    Args:
+        path: path or URI.
+        name: of the argument or setting, for the message.
+
+    Raises:
+        ConfigError: the path holds a character that patterns interpret.
+    """
+    found = sorted(set(path) & _OF_PATTERNS)
+    if found:
+        raise ConfigError(
+            f"{name}: {path}: expected a path without the characters {' '.join(sorted(_OF_PATTERNS))}, which TFX and "
+            f"Beam take for file patterns, found {' '.join(found)}"
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Workdir:

@@ -5,11 +5,13 @@ wrong types and values out of range are errors that name the dotted key.
 """
 
 import dataclasses
+import difflib
 import enum
 import hashlib
 import json
+import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pydantic
@@ -18,6 +20,8 @@ from pydantic_core import ErrorDetails
 from typing_extensions import dataclass_transform
 
 Config = TypeVar("Config")
+Location = tuple[str | int, ...]
+Source = str | Callable[[Location], str]
 
 
 class ConfigError(ValueError):
@@ -28,38 +32,61 @@ class ConfigError(ValueError):
 def configuration(cls: type[Config]) -> type[Config]:
     """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown keys and wrong types."""
     decorate = pydantic.dataclasses.dataclass(
-        frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
+        frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
     )
     return typing.cast(type[Config], decorate(cls))  # pydantic's own annotation forgets which class it was
 
 
-def from_mapping(cls: type[Config], mapping: dict[str, Any], source: str, prefix: str = "") -> Config:
+def from_mapping(cls: type[Config], mapping: dict[str, Any], source: Source, prefix: str = "") -> Config:
     """Build ``cls`` from plain values.
 
     Args:
         cls: a class made by ``configuration``.
         mapping: keys to plain values (str, int, float, bool, None, list, dict), as YAML gives them.
-        source: the file or parameter the mapping came from, for the error message.
+        source: the file or parameter the mapping came from, for the error message; or a function that says it of the
+            value at a location.
         prefix: dotted key of ``mapping`` inside ``source``.
 
     Raises:
         ConfigError: an unknown key, a wrong type, a missing required key or a value out of range.
     """
-    try:
-        # Strict JSON mode accepts an enum's value and a list for a tuple, but no string for a number.
-        return pydantic.TypeAdapter(cls).validate_json(json.dumps(mapping), strict=True)
-    except (TypeError, pydantic.ValidationError) as error:
-        if isinstance(error, TypeError):  # a YAML value without a JSON form, such as a date
-            raise ConfigError(f"{source}: {error}") from error
-        lines = [_sentence(cls, details, prefix) for details in error.errors()]
-        raise ConfigError("\n".join(f"{source}: {line}" for line in lines)) from None
+    wrong = [(location, f"{_dotted(location, prefix)}: {text}") for location, text in _without_json(mapping, ())]
+    if not wrong:
+        try:
+            # Strict JSON mode accepts an enum's value and a list for a tuple, but no string for a number.
+            return pydantic.TypeAdapter(cls).validate_json(json.dumps(mapping), strict=True)
+        except pydantic.ValidationError as error:
+            wrong = [(details["loc"], _sentence(cls, details, prefix)) for details in error.errors()]
+    lines = [f"{source(location) if callable(source) else source}: {text}" for location, text in wrong]
+    raise ConfigError("\n".join(lines))
+
+
+def _without_json(value: Any, location: Location) -> Iterator[tuple[Location, str]]:
+    """Locations of the values that JSON does not know, each with what was expected there."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not (key is None or isinstance(key, (str, int, float))):
+                yield (*location, str(key)), f"expected text as a key, found {key!r}; put it in quotes"
+            yield from _without_json(inner, (*location, str(key)))
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            yield from _without_json(inner, (*location, index))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield location, f"expected a finite number, found {value}"
+    elif not (value is None or isinstance(value, (str, int, float))):  # as YAML reads a date
+        yield location, f"expected text, a number, true, false or null, found {value!r}; put text in quotes"
+
+
+def _dotted(location: Sequence[str | int], prefix: str) -> str:
+    return ".".join(str(part) for part in ((prefix,) if prefix else ()) + tuple(location)) or "(top level)"
 
 
 def _sentence(cls: type, details: ErrorDetails, prefix: str) -> str:
-    key = ".".join(str(part) for part in ((prefix,) if prefix else ()) + details["loc"]) or "(top level)"
+    key = _dotted(details["loc"], prefix)
     if details["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         known = _known_keys(cls, details["loc"][:-1])
-        return f"{key}: unknown key" + f", expected one of {', '.join(known)}" * bool(known)
+        expected = f", expected one of {', '.join(known)}" if known else ""
+        return f"{key}: unknown key{expected}{_hint(cls, details, prefix)}"
     if details["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
         return f"{key}: required, but missing"
     message = details["msg"].removeprefix("Value error, ")
@@ -71,10 +98,39 @@ def _sentence(cls: type, details: ErrorDetails, prefix: str) -> str:
 def _known_keys(kind: Any, location: Sequence[str | int]) -> list[str]:
     """Field names of the dataclass at ``location`` in ``kind``, if there is one; numbers are list indices."""
     for name in (part for part in location if isinstance(part, str)):
-        hint = typing.get_type_hints(kind).get(name) if dataclasses.is_dataclass(kind) else None
-        # An optional field or a list names its dataclass as a type argument.
-        kind = next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
+        kind = _group_in(typing.get_type_hints(kind).get(name)) if kind else None
     return sorted(field.name for field in dataclasses.fields(kind)) if kind else []
+
+
+def _group_in(hint: Any) -> Any:
+    """The dataclass that a field of this type holds; an optional field or a list names it as a type argument."""
+    return next((each for each in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(each)), None)
+
+
+def _hint(cls: type, details: ErrorDetails, prefix: str) -> str:
+    """The key that an unknown one may have been meant for: a neighbour with a similar name, or a setting elsewhere."""
+    *group, name = details["loc"]
+    close = difflib.get_close_matches(str(name), _known_keys(cls, group), n=1)
+    meant = [(*group, each) for each in close] or [(key,) for key in keys_like(cls, str(name))]
+    return f"; did you mean {' or '.join(_dotted(key, prefix) for key in meant)}?" if meant else ""
+
+
+def keys_like(cls: type, name: str) -> list[str]:
+    """Up to three dotted keys in ``cls`` whose last part is ``name``, or if there is none, is similar to it."""
+    keys = list(_keys(cls, ()))
+    last_parts = sorted({key[-1] for key in keys})
+    alike = [name] if name in last_parts else difflib.get_close_matches(name, last_parts, n=1, cutoff=0.75)
+    return [".".join(key) for key in keys if key[-1] in alike][:3]
+
+
+def _keys(cls: type, group: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The keys of all settings in ``cls``, in the order of its fields."""
+    hints = typing.get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        inner = _group_in(hints[field.name])
+        yield (*group, field.name)
+        if inner is not None:
+            yield from _keys(inner, (*group, field.name))
 
 
 def to_mapping(config: Any) -> Any:

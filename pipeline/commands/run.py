@@ -26,10 +26,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _run(arguments: argparse.Namespace) -> int:
     from pipeline import config as pipeline_config
     from pipeline import local_runner
-    from pipeline.workdir import Workdir
+    from pipeline.workdir import Workdir, check_place
 
     config = pipeline_config.load(arguments.config, tuple(arguments.overrides))
     folder = (arguments.workdir or command_line.workdir_of(arguments.config)).resolve()
+    check_place(str(folder), "--workdir")
     data_root = _data_root(arguments, has_bundled_data=config.bundled_data is not None)
     workdir = Workdir(folder, data_root or str(Workdir(folder, "").bundled_data))
     finished = local_runner.run(config, workdir, local_runner.RunnerKind(arguments.runner))

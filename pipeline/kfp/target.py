@@ -8,15 +8,15 @@ import re
 from typing import Annotated
 
 import pydantic
-import yaml
 from pydantic import Field
 from typing_extensions import Self
 
 from components.contracts import configuration
-from components.contracts.configuration import ConfigError
 from components.contracts.paths import is_uri
+from pipeline import yaml_files
 from pipeline.node.settings import PRETRAINING_NODES
 from pipeline.node.training_lease import TrainingLease
+from pipeline.workdir import check_place
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # of a Kubernetes object
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -157,6 +157,7 @@ class Target:
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
+        check_place(self.pipeline_root, "pipeline_root")
         for key in ("pipeline_root", "registry"):
             folder = getattr(self, key)
             if not is_uri(folder) and not self._is_on_a_volume(folder):
@@ -199,12 +200,4 @@ def load(path: pathlib.Path) -> Target:
         ConfigError: the file is missing or not YAML, a key is unknown or missing, a value is wrong, or a folder would
             not outlive the pod. The message names file and dotted key.
     """
-    try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from error
-    if not isinstance(mapping, dict):
-        raise ConfigError(f"{path}: expected a mapping of settings, found {type(mapping).__name__}")
-    return configuration.from_mapping(Target, mapping, str(path))
+    return configuration.from_mapping(Target, yaml_files.read(path), str(path))

@@ -29,7 +29,11 @@ def test_a_resolved_config_loads_to_itself(tmp_path):
     ("text", "message"),
     [
         ("pretraning: {}", "pretraning: unknown key"),
-        ("pretraining: {epoch: 3}", "pretraining.epoch: unknown key"),
+        ("pretraining: {epoch: 3}", r"pretraining.epoch: unknown key.*; did you mean pretraining.epochs\?"),
+        ("epochs: 3", r"epochs: unknown key.*; did you mean pretraining.epochs or "),
+        ("pretraining: {epochs: .nan}", "pretraining.epochs: expected a finite number, found nan"),
+        ("linear_evaluation: {label_fractions: [1.0, .inf]}", "label_fractions.1: expected a finite number, found inf"),
+        ("gate: {min_accuracy: 0.9}\ngate: {}", "key gate stands twice: in line 1 and in line 2"),
         ("pretraining: {epochs: many}", "pretraining.epochs: .*integer, found 'many'"),
         ("pretraining: {epochs: '3'}", "pretraining.epochs: .*integer, found '3'"),
         ("pretraining: {epochs: 0}", "pretraining.epochs: .*greater than or equal to 1, found 0"),
@@ -84,7 +88,7 @@ def test_a_wrong_override_is_named(override, message):
 
 
 def test_an_unknown_name_lists_the_known(tmp_path):
-    with pytest.raises(ConfigError, match=r"neither a file nor one of the named configs .*digits"):
+    with pytest.raises(ConfigError, match=r"neither a file nor one of the named configs .*; did you mean digits\?"):
         pipeline_config.load("digts")
 
 

@@ -1,5 +1,6 @@
 """Configs are strict and frozen, and their JSON is canonical."""
 
+import datetime
 import enum
 import json
 
@@ -51,6 +52,17 @@ def test_equal_configs_have_equal_digests_and_others_not():
     assert configuration.digest(first) != configuration.digest(_Outer(name="y"))
 
 
+def test_no_number_is_infinite_where_no_file_is_read_either():
+    with pytest.raises(ValueError, match="finite number"):
+        _Inner(share=float("inf"))
+
+
+def test_the_source_of_a_message_may_depend_on_the_key():
+    with pytest.raises(ConfigError) as caught:
+        configuration.from_mapping(_Outer, {"name": 1, "kind": "c"}, lambda location: f"file of {location[0]}")
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["file of name", "file of kind"]
+
+
 def test_a_whole_number_is_a_float_too():
     assert configuration.from_mapping(_Inner, {"share": 1}, "here").share == 1.0
 
@@ -59,14 +71,27 @@ def test_a_whole_number_is_a_float_too():
     ("mapping", "message"),
     [
         ({}, "here: part.name: required, but missing"),
-        ({"name": "x", "inner": {"numer": 1}}, "here: part.inner.numer: unknown key, expected one of number, share$"),
-        ({"name": "x", "many": [{"numer": 1}]}, "here: part.many.0.numer: unknown key, expected one of number, share$"),
-        ({"name": "x", "none": {"numer": 1}}, "here: part.none.numer: unknown key, expected one of number, share$"),
+        ({"name": "x", "inner": {"numer": 1}}, "here: part.inner.numer: unknown key, expected one of number, share;"),
+        ({"name": "x", "many": [{"numer": 1}]}, "here: part.many.0.numer: .*; did you mean part.many.0.number\\?$"),
+        ({"name": "x", "none": {"numer": 1}}, "here: part.none.numer: .*; did you mean part.none.number\\?$"),
         ({"name": "x", "nam": "y"}, "here: part.nam: unknown key, expected one of inner, kind, many, name, "),
         ({"name": "x", "inner": {"number": True}}, "here: part.inner.number: .*found True"),
         ({"name": "x", "kind": "c"}, "here: part.kind: .*'a' or 'b', found 'c'"),
         ({"name": "x", "sizes": ["1"]}, "here: part.sizes.0: .*found '1'"),
         ({"name": None}, "here: part.name: .*found None"),
+        ({"name": "x", "share": 1}, r"here: part.share: .*; did you mean part.inner.share or part.many.share or part"),
+        ({"name": "x", "zzz": 1}, "here: part.zzz: unknown key, expected one of inner, .*sizes$"),
+        (
+            {"name": "x", "inner": {"share": float("nan")}},
+            "here: part.inner.share: expected a finite number, found nan",
+        ),
+        ({"name": "x", "sizes": [float("inf")]}, "here: part.sizes.0: expected a finite number, found inf"),
+        ({"name": "x", "inner": {"share": 10**400}}, "here: part.inner.share: .*finite number"),
+        (
+            {"name": datetime.date(2026, 1, 2)},
+            "here: part.name: expected text, .*found datetime.date.*; put text in quotes",
+        ),
+        ({"name": "x", datetime.date(2026, 1, 2): 1}, "here: part.2026-01-02: expected text as a key"),
     ],
 )
 def test_errors_name_the_source_and_the_dotted_key(mapping, message):
