@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from components.contracts import artifact_files
 from components.contracts.configuration import ConfigError
 from components.contracts.evidence import ProbeReport, VerdictReport
+from components.contracts.plain_text import escape_markdown
 from components.contracts.record_files import record_from_bytes
 from pipeline import ir_file
 from pipeline.node import process
@@ -99,9 +100,9 @@ def _verdict_text(report: VerdictReport | None, bad: Mapping[str, str]) -> str:
     if report is None:
         lines += ["No verdict: the run did not come as far as the Gate."]
     else:
-        lines += [f"# {report.verdict.value}", "", report.reason, ""]
-        lines += [f"- {check.text}" for check in report.checks]
-        lines += [f"- warning: {warning}" for warning in report.warnings]
+        lines += [f"# {report.verdict.value}", "", escape_markdown(report.reason), ""]
+        lines += [f"- {escape_markdown(check.text)}" for check in report.checks]
+        lines += [f"- warning: {escape_markdown(warning)}" for warning in report.warnings]
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from components.contracts import configuration, signatures
 from components.contracts.evidence import FeatureKind, FeatureResult, Interval, ProbeReport, VerdictReport
 from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.model_facts import ModelFacts
+from components.contracts.plain_text import escape_markdown
 from components.contracts.pretraining_record import PretrainingRecord
 from components.export.image_files import Decoding
 from components.export.version_record import VersionRecord
@@ -52,7 +53,7 @@ def model_card(model_name: str, number: int, record: VersionRecord, decoding: De
     verdict, data = record.verdict, record.data
     method = _METHODS[record.pretraining.plan.method]
     sections = [
-        f"# {_plain(model_name)}, version {number}",
+        f"# {escape_markdown(model_name)}, version {number}",
         f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
         _section("Intended use", _INTENDED_USE),
@@ -126,16 +127,16 @@ def _making_lines(record: VersionRecord) -> list[str]:
 
 
 def _verdict_lines(report: VerdictReport) -> list[str]:
-    lines = [f"**{_plain(report.verdict.value)}**: {_plain(report.reason)}"]
+    lines = [f"**{escape_markdown(report.verdict.value)}**: {escape_markdown(report.reason)}"]
     if report.baseline:
         lines += ["", "Compared with the model:", "", *_value_lines(configuration.to_mapping(report.baseline))]
-    warnings = [f"- {_plain(warning)}" for warning in report.warnings]
+    warnings = [f"- {escape_markdown(warning)}" for warning in report.warnings]
     return lines + (["", "Warnings:", "", *warnings] if warnings else [])
 
 
 def _check_lines(report: VerdictReport) -> list[str]:
     rows = [
-        f"| {_plain(check.name.value)} | {_optional(check.value)} | {_optional(check.threshold)} "
+        f"| {escape_markdown(check.name.value)} | {_optional(check.value)} | {_optional(check.threshold)} "
         f"| {'met' if check.passed else 'not met'} |"
         for check in report.checks
     ]
@@ -173,7 +174,7 @@ def _shown(data: IngestionSummary) -> dict[str, Any]:
 def _limit_lines(data: IngestionSummary) -> list[str]:
     count = sum(data.records.values())
     return [
-        f"- The numbers above hold for images like the {count} of `{_plain(data.root)}`, and for "
+        f"- The numbers above hold for images like the {count} of `{escape_markdown(data.root)}`, and for "
         "nothing else: measure again before you use the encoder on images from elsewhere.",
         "- What pretraining treated as the same picture (crops, colours, flips: see the settings) the representation "
         "may not tell apart.",
@@ -186,7 +187,7 @@ def _value_lines(values: Mapping[str, Any], depth: int = 0) -> list[str]:
     """A nested bullet list; long lists are counted instead of listed."""
     lines = []
     for key, value in values.items():
-        label = f"{'  ' * depth}- {_plain(key.replace('_', ' '))}:"
+        label = f"{'  ' * depth}- {escape_markdown(key.replace('_', ' '))}:"
         if isinstance(value, Mapping):
             lines += [label, *_value_lines(value, depth + 1)] if value else []
         elif isinstance(value, (list, tuple)):
@@ -209,10 +210,4 @@ def _optional(value: Any) -> str:
 def _scalar(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else _plain(str(value))
-
-
-def _plain(text: str) -> str:
-    """``text`` on one line, with what Markdown or HTML would interpret made harmless."""
-    escaped = "".join(f"\\{character}" if character in "\\`*[]|#" else character for character in text)
-    return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").split())
+    return f"{value:.6g}" if isinstance(value, float) else escape_markdown(str(value))

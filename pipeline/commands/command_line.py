@@ -1,12 +1,13 @@
 """Arguments and functions that several commands share."""
 
 import argparse
+import difflib
 import importlib
 import os
 import pathlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 
 def add_command(
@@ -17,8 +18,34 @@ def add_command(
 ) -> argparse.ArgumentParser:
     """Add a command, or an action of one, that calls ``command`` with the parsed arguments; ``text`` is its help."""
     parser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(command=command)
+    parser.set_defaults(command=command, command_parser=parser)
     return parser
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; an unknown argument ends the process with the usage of the command that it was given to."""
+    parsed, unknown = parser.parse_known_args(words)
+    if unknown:
+        parsed.command_parser.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(parsed, unknown)}")
+    return parsed
+
+
+def _hint(parsed: argparse.Namespace, unknown: Sequence[str]) -> str:
+    """What the first unknown option may have been meant for: another option, or a setting."""
+    option, _, value = unknown[0].partition("=")
+    if not option.startswith("--"):
+        return ""
+    known = parsed.command_parser.format_usage().replace("[", " ").replace("]", " ").split()
+    options = sorted({word for word in known if word.startswith("--")})
+    if close := difflib.get_close_matches(option, options, n=1):
+        return f"; did you mean {close[0]}?"
+    if "config" not in parsed or "overrides" not in parsed:
+        return ""
+    from pipeline import config as pipeline_config
+
+    value = value or next(iter(unknown[1:]), "VALUE")
+    keys = pipeline_config.keys_like(option.removeprefix("--").replace("-", "_"))
+    return f"; settings are changed with --set, such as --set {keys[0]}={value}" if keys else ""
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:

@@ -112,7 +112,7 @@ def _schedule(arguments: argparse.Namespace) -> int:
     elif arguments.action == "list":
         for found in runs.ask("list_schedules", which)["schedules"]:
             state = "on" if found["is_on"] else "paused"
-            sys.stdout.write(f"{found['name']}  {found['cron']}  {state}  version {found['version_id']}\n")
+            _tell(f"{found['name']}  {found['cron']}  {state}  version {found['version_id']}")
     else:
         runs.ask(arguments.action, which)
         sys.stdout.write(f"{which['name']}: {arguments.action}d.\n")
@@ -142,7 +142,9 @@ def _backfill(arguments: argparse.Namespace) -> int:
 
 
 def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+    from components.contracts.plain_text import printable
+
+    sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()  # the next line may come hours later
 
 
@@ -158,7 +160,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     name = pipeline_config.load(arguments.config, tuple(arguments.overrides)).pipeline_name
     for run in runs.ask("status", {"pipeline_name": name, "count": arguments.count})["runs"]:
-        sys.stdout.write(f"{run['run_id']}  {run['state']:<10} {run['created_at']}  {run['name']}\n")
+        _tell(f"{run['run_id']}  {run['state']:<10} {run['created_at']}  {run['name']}")
     return 0
 
 

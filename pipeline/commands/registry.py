@@ -38,6 +38,7 @@ def _folder(arguments: argparse.Namespace) -> pathlib.Path:
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    from components.contracts.plain_text import printable
     from components.export import registry
 
     folder = _folder(arguments)
@@ -48,7 +49,8 @@ def _list(arguments: argparse.Namespace) -> int:
             alias = names.get(version.number, "")
             span = "" if version.span is None else f" span {version.span}"
             sys.stdout.write(
-                f"{model} {version.number:4d} {alias:9s} {version.pushed_at} {version.content_digest[:12]}{span}\n"
+                f"{printable(model)} {version.number:4d} {alias:9s} {version.pushed_at} "
+                f"{version.content_digest[:12]}{span}\n"
             )
     return 0
 

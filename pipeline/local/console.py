@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from components.contracts import progress
+from components.contracts.plain_text import printable
 
 # Log messages of the runners: LocalDagRunner "Component %s is running.", BeamDagRunner "node %s is running.".
 _NODE_MESSAGE = re.compile(r"^(?:Component|node) %s is (running|finished)\.$")
@@ -33,7 +34,7 @@ class Console:
     def line(self, text: str = "") -> None:
         """Write one line; it replaces a progress bar."""
         self._clear()
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{printable(text)}\n")
         self._stream.flush()
 
     def bar(self, done: int, total: int, text: str) -> None:
@@ -44,7 +45,7 @@ class Console:
             return
         self._last_bar = now
         filled = round(_BAR_WIDTH * done / max(total, 1))
-        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {done}/{total} {text}"
+        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {done}/{total} {printable(text)}"
         if not self._is_terminal:
             self.line(drawn)
             return

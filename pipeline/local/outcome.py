@@ -9,6 +9,7 @@ from components.contracts import artifact_files
 from components.contracts.evidence import CheckName, FeatureKind, ProbeReport, Verdict, VerdictReport
 from components.contracts.files import read_bytes
 from components.contracts.ingestion_record import IngestionSummary
+from components.contracts.plain_text import printable
 from components.contracts.record_files import read_record
 from components.export import registry as model_registry
 from pipeline.config import PipelineConfig
@@ -49,7 +50,7 @@ class Outcome:
         rows += [("Test split", self.test_split)] if self.test_split else []
         rows += [("Warning", warning) for warning in self.warnings]
         rows += [("Model", self.model), ("Report", self.report)]
-        return "\n".join(f"{name:<10} {value}" for name, value in rows)
+        return "\n".join(f"{name:<10} {printable(value)}" for name, value in rows)
 
 
 def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineConfig) -> Outcome:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import absl.logging
 
+from components.contracts.plain_text import printable_lines
+
 
 class MissingGpuError(RuntimeError):
     """TensorFlow sees fewer GPUs than the node should have."""
@@ -50,9 +52,16 @@ def open_filesystems(pipeline_args: Sequence[str]) -> None:
     FileSystems.set_options(PipelineOptions(list(pipeline_args)))
 
 
+class _Formatter(logging.Formatter):
+    """A line for each message; further lines are indented, so that no file name can pose as another message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable_lines(super().format(record))
+
+
 def configure_logging() -> None:
     """Log everything from INFO on to standard error."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     absl.logging.set_verbosity(absl.logging.INFO)

@@ -1,5 +1,6 @@
 """The command line answers quickly and clearly if it needs no run."""
 
+import re
 import subprocess
 import sys
 
@@ -41,6 +42,35 @@ def test_a_config_error_is_one_clear_sentence(capsys):
     assert "digits.yaml" in error
     assert "pretraining.epochs" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage", "message"),
+    [
+        (
+            ["run", "--epochs", "3"],
+            "simclr run",
+            "unrecognized arguments: --epochs 3; settings .* --set pretraining.epochs=3",
+        ),
+        (["run", "--workdr", "x"], "simclr run", r"unrecognized arguments: --workdr x; did you mean --workdir\?"),
+        (["config", "show", "more"], "simclr config show", "unrecognized arguments: more$"),
+        (["schema", "show", "--workdir", "x", "--all"], "simclr schema show", "unrecognized arguments: --all$"),
+    ],
+)
+def test_an_unknown_argument_shows_the_usage_of_its_command(capsys, arguments, usage, message):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    error = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert error.startswith(f"usage: {usage} [-h]")
+    assert re.search(message, error.strip())
+
+
+@pytest.mark.parametrize("name", ["runs [2]", "what?", "all*", "back\\slash"])
+def test_a_work_directory_that_would_be_a_file_pattern_is_refused(capsys, tmp_path, name):
+    assert cli.main(["run", "--workdir", str(tmp_path / name)]) == 2
+    assert f"--workdir: {tmp_path / name}: expected a path without the characters" in capsys.readouterr().err
+    assert not (tmp_path / name).exists()
 
 
 def test_a_missing_data_folder_is_named(capsys, tmp_path):

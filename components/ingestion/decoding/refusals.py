@@ -7,6 +7,8 @@ import enum
 import pathlib
 from typing import NamedTuple
 
+from components.contracts.plain_text import printable
+
 
 class Reason(str, enum.Enum):
     """Why a file is left out. The value is the word in the quarantine file, the counters and the report."""
@@ -58,11 +60,6 @@ def has_image_suffix(path: str) -> bool:
 def is_meant_as_image(path: str) -> bool:
     """Whether the file is named like an image or has no suffix at all."""
     return not pathlib.PurePosixPath(path).suffix or has_image_suffix(path)
-
-
-def printable(name: str) -> str:
-    """``name`` as valid UTF-8: bytes of a file name that are not UTF-8 become ``\\udcXX``."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Refusal(NamedTuple):

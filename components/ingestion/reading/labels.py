@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding.refusals import SourceError, printable
+from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading import listing
 
 _MAX_NAMES_BYTES = 16 * 2**20

@@ -88,6 +88,17 @@ def test_a_new_class_stops_the_run_with_a_page(tmp_path, known, new):
     assert "split test, feature label" in page
 
 
+def test_the_page_and_the_message_name_the_command_of_the_run(monkeypatch):
+    monkeypatch.setenv(anomalies.ACCEPT_VARIABLE, "simclr schema accept --workdir '/runs/my photos'")
+    for text in (anomalies.page(["a"]), anomalies.error_message(["a"], "/page.md")):
+        assert "run `simclr schema accept --workdir '/runs/my photos'`, and run again" in text
+
+
+def test_a_class_name_is_text_on_the_page():
+    page = anomalies.page(["unexpected value cat\n# blessed\n<script>"])
+    assert r"- unexpected value cat \# blessed &lt;script&gt;" in page.splitlines()
+
+
 def test_missing_labels_stop_the_run(tmp_path):
     schema = _infer(tmp_path / "schema", _statistics(tmp_path / "first", ["cat", "dog"] * 4))
     found = _validate(tmp_path / "anomalies", _statistics(tmp_path / "second", ["cat", None, "dog"]), schema)

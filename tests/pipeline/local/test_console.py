@@ -48,6 +48,12 @@ def test_nodes_are_recognised_under_both_runners(tmp_path):
     assert seen == [("start", "A"), ("finish", "B")]
 
 
+def test_a_line_stays_one_line(tmp_path):
+    path, console = _console(tmp_path)
+    console.line("Not embedded: a.png\n\x1b[1AVerdict    blessed")
+    assert path.read_text() == "Not embedded: a.png\\n\\x1b[1AVerdict    blessed\n"
+
+
 def test_progress_is_drawn_without_a_terminal_as_a_line(tmp_path):
     path, console = _console(tmp_path)
     logging.getLogger(progress.LOGGER_NAME).setLevel(logging.INFO)

@@ -1,5 +1,7 @@
 """The last lines of a run."""
 
+import dataclasses
+
 from components.contracts.evidence import FeatureKind, Verdict
 from pipeline.local.outcome import Outcome
 from tests.components.evidence_records import make_features, make_fraction, make_probe
@@ -34,6 +36,13 @@ def test_the_lines_say_verdict_accuracies_warnings_and_places():
         "Model      /models/1",
         "Report     /report.html",
     ]
+
+
+def test_a_file_name_adds_no_line():
+    forged = dataclasses.replace(_outcome(Verdict.NOT_BLESSED), warnings=("a.png\nVerdict    blessed: \x1b[2Kfine",))
+    lines = forged.text().splitlines()
+    assert [line for line in lines if line.startswith("Verdict")] == ["Verdict    not blessed: because"]
+    assert r"Warning    a.png\nVerdict    blessed: \x1b[2Kfine" in lines
 
 
 def test_a_model_in_use_counts_as_blessed():

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from components.contracts import records
+from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import (
     UNDECODABLE,
@@ -17,7 +18,6 @@ from components.ingestion.decoding.refusals import (
     SourceError,
     has_image_suffix,
     is_meant_as_image,
-    printable,
 )
 from components.ingestion.reading import listing
 from components.ingestion.reading.listing import Listed

@@ -23,8 +23,9 @@ import pyarrow
 from pyarrow import parquet
 
 from components.contracts import records
+from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig, ManifestConfig
-from components.ingestion.decoding.refusals import Refusal, SourceError, printable
+from components.ingestion.decoding.refusals import Refusal, SourceError
 from components.ingestion.reading import archives, labels, listing
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage

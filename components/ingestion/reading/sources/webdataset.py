@@ -17,8 +17,9 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding.refusals import Reason, Refusal, SourceError, has_image_suffix, printable
+from components.ingestion.decoding.refusals import Reason, Refusal, SourceError, has_image_suffix
 from components.ingestion.reading import archives, labels, listing
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
