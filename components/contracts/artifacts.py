@@ -46,7 +46,7 @@ def set_record_count(examples: artifact.Artifact, split: str, number: int) -> No
 def record_files(examples: Sequence[artifact.Artifact], split: str) -> list[str]:
     """Record files of a split in all artifacts, sorted."""
     uris = artifact_utils.get_split_uris(list(examples), split)
-    return sorted(os.fsdecode(file) for uri in uris for file in fileio.glob(os.path.join(uri, "*")))
+    return sorted(os.path.join(uri, os.fsdecode(name)) for uri in uris for name in fileio.listdir(uri))
 
 
 class Features(artifact.Artifact):

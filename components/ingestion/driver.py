@@ -7,7 +7,7 @@ fingerprint of every file that the source reads.
 from collections.abc import Iterable
 from typing import Any
 
-from tfx.components.example_gen import driver, input_processor, utils
+from tfx.components.example_gen import driver, input_processor
 from tfx.orchestration import data_types
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import standard_component_specs
@@ -19,19 +19,19 @@ from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading import listing
 from components.ingestion.reading.plug_ins import open_source
+from components.ingestion.reading.spans import find_span
 
 
 class ImageInputProcessor(input_processor.FileBasedInputProcessor):
-    """Resolves spans, versions and dates as TFX does, but takes the fingerprint from the source."""
+    """Fills spans, versions and dates in as TFX does, but finds them, and takes the fingerprint, from the source."""
 
     def __init__(
         self,
         input_base_uri: str,
         splits: Iterable[example_gen_pb2.Input.Split],
-        range_config: range_config_pb2.RangeConfig | None,
         config: IngestionConfig,
     ):
-        super().__init__(input_base_uri, splits, range_config)
+        super().__init__(input_base_uri, splits)
         self._config = config
         [self._split] = splits
 
@@ -39,22 +39,13 @@ class ImageInputProcessor(input_processor.FileBasedInputProcessor):
         """The span to read, 0 if there are none, and its latest version, None if there are none.
 
         Raises:
-            SourceError: no folder below the data root fits the pattern.
+            SourceError: no folder below the data root fits the pattern, or a folder names a date that does not exist.
         """
         if not self._split.pattern:
             return 0, None
-        try:
-            _, span, version = utils.calculate_splits_fingerprint_span_and_version(
-                self._input_base_uri,
-                [example_gen_pb2.Input.Split.FromString(self._split.SerializeToString())],
-                self._range_config,
-            )
-        except ValueError as error:
-            raise SourceError(
-                f"data root {self._input_base_uri}: a folder like ingestion.span_pattern = {self._split.pattern} "
-                f"expected: {error}"
-            ) from error
-        return span, version
+        root, pattern = self._input_base_uri, self._split.pattern
+        found = find_span(listing.open_tree(root), root, pattern, self._config.span)
+        return found.number, found.version if "{VERSION" in pattern else None
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str:
         """Digest of the files of this span and version.
@@ -75,7 +66,7 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Derive input pattern and range from the config, which may be a run-time parameter.
+        """Derive the input pattern from the config, which may be a run-time parameter.
 
         Adds span, version and fingerprint, and the pattern with them filled in.
         """
@@ -85,11 +76,6 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
         exec_properties[standard_component_specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(
             example_gen_pb2.Input(splits=[split])
         )
-        if self._config.span is not None:
-            span = range_config_pb2.StaticRange(start_span_number=self._config.span, end_span_number=self._config.span)
-            exec_properties[standard_component_specs.RANGE_CONFIG_KEY] = proto_utils.proto_to_json(
-                range_config_pb2.RangeConfig(static_range=span)
-            )
         return super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
 
     def get_input_processor(
@@ -105,4 +91,5 @@ class ImageExampleGenDriver(driver.FileBasedDriver):
         """
         if not input_base_uri:
             raise SourceError("input_base: a folder of images expected, found nothing")
-        return ImageInputProcessor(input_base_uri, splits, range_config, self._config)
+        del range_config  # the config names the span
+        return ImageInputProcessor(input_base_uri, splits, self._config)

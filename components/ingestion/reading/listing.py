@@ -4,6 +4,7 @@ Only regular files are listed as readable. Everything else that has a visible na
 is listed with the reason why it is not read, so that it can be reported.
 """
 
+import glob
 import hashlib
 import os
 import posixpath
@@ -44,6 +45,13 @@ class Tree(Protocol):
 
         Raises:
             SourceError: the root does not exist, is no folder, or can't be read.
+        """
+
+    def folders_in(self, folder: str) -> list[str]:
+        """Paths of the visible folders directly in ``folder``, in order; "" is the root.
+
+        Raises:
+            SourceError: as ``folders``, for the root.
         """
 
     def walk(self) -> Iterator[Listed]:
@@ -162,13 +170,12 @@ class _LocalTree:
         self._root = root
 
     def folders(self) -> list[str]:
-        top = self._folders_in("")
-        return [folder for name in top for folder in (name, *self._folders_in(name))]
+        return [folder for name in self.folders_in("") for folder in (name, *self.folders_in(name))]
 
     def walk(self) -> Iterator[Listed]:
         return _LocalWalk(self._root).run()
 
-    def _folders_in(self, folder: str) -> list[str]:
+    def folders_in(self, folder: str) -> list[str]:
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
                 names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
@@ -265,13 +272,18 @@ class _RemoteTree:
         paths = [entry.path.split("/")[:-1] for entry in self._list() if entry.problem is None]
         return sorted({"/".join(parts[:depth]) for parts in paths for depth in (1, 2) if len(parts) >= depth})
 
+    def folders_in(self, folder: str) -> list[str]:
+        start = f"{folder}/" if folder else ""
+        below = (entry.path[len(start) :].split("/") for entry in self._list() if entry.path.startswith(start))
+        return sorted({start + parts[0] for parts in below if len(parts) > 1 and not parts[0].startswith(".")})
+
     def walk(self) -> Iterator[Listed]:
         return iter(self._list())
 
     def _list(self) -> list[Listed]:
         if self._found is None:
             prefix = self._root.rstrip("/") + "/"
-            match = self._match(prefix + "**")
+            match = self._match(glob.escape(prefix) + "**")  # Beam takes its patterns from fnmatch, as glob does
             entries = (self._entry(metadata, metadata.path[len(prefix) :]) for metadata in match.metadata_list)
             self._found = sorted(entry for entry in entries if entry is not None)
         return self._found

@@ -63,6 +63,11 @@ def test_spans_versions_and_dates(tmp_path, pattern, names, span, expected):
     assert resolve(tmp_path, IngestionConfig(span_pattern=pattern), span)[:3] == expected
 
 
+def test_no_span_of_a_neighbouring_folder_is_taken(tmp_path):
+    write(tmp_path, "day[12]/span-3/cat/1.jpg", "day1/span-9/cat/1.jpg")
+    assert resolve(tmp_path / "day[12]", IngestionConfig(span_pattern="span-{SPAN}"))[:2] == ("span-3", 3)
+
+
 def test_only_the_files_of_the_span_count(tmp_path):
     config = IngestionConfig(span_pattern="span-{SPAN}")
     write(tmp_path, "span-1/cat/1.jpg", "span-2/cat/1.jpg")
