@@ -6,13 +6,17 @@ prepares the node: see ``NodeLaunch``.
 """
 
 import argparse
+import contextlib
 import logging
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
 
 from components.contracts.configuration import ConfigError
-from pipeline import ir_file, run_parameters
+from components.contracts.paths import is_uri
+from components.contracts.plain_text import printable_lines
+from pipeline import error_messages, ir_file, run_parameters
 from pipeline.config import PipelineConfig
 from pipeline.node import initial_weights, process, settings
 
@@ -44,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_USAGE
     except Exception as error:
         _logger.exception("%s failed", parsed.node)
-        sys.stderr.write(f"Error: {error}\n")
+        sys.stderr.write(f"Error: {printable_lines(error_messages.sentence(error))}\n")
         return _EXIT_FAILED
 
 
@@ -93,9 +97,10 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     if parsed.gpus and not parsed.check:
         process.require_gpus(parsed.node, parsed.gpus)
     # Imported here because that takes ten seconds and more, and a wrong parameter should fail before.
+    from components.validation import anomalies
     from pipeline import intermediate_representation as representation
     from pipeline.metadata import connection as metadata_connection
-    from pipeline.node import finished_checkpoints, leased_launch
+    from pipeline.node import finished_checkpoints, full_disk, leased_launch
     from pipeline.node import launch as node_launch
 
     process.open_filesystems(config.beam.pipeline_args)
@@ -119,7 +124,13 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
         parsed.check.write_text(answer.value, encoding="utf-8")
         _logger.info("%s: %s", parsed.node, answer.value)
         return 0
-    result = launch.run()
+    os.environ[anomalies.ACCEPT_VARIABLE] = f"simclr schema accept --pipeline {config.pipeline_name}"
+    with contextlib.ExitStack() as held:
+        if not is_uri(parsed.pipeline_root):
+            disk = full_disk.DiskWatch(pathlib.Path(parsed.pipeline_root))
+            disk.step_started(parsed.node)
+            held.enter_context(disk.explained())
+        result = launch.run()
     finished_checkpoints.remove(result)
     _logger.info("%s is %s after %.1f s", parsed.node, result.state, result.seconds)
     return 0

@@ -1,8 +1,10 @@
 """``simclr schema``: shows what the data should look like, or accepts new data as normal."""
 
 import argparse
+import contextlib
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline.commands import command_line
@@ -29,20 +31,30 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def _show(arguments: argparse.Namespace) -> int:
     from pipeline.metadata import schema_review
 
-    sys.stdout.write(schema_review.show(_reviewed_runs(arguments)))
+    with _reviewed_runs(arguments) as runs:
+        sys.stdout.write(schema_review.show(runs))
     return 0
 
 
 def _accept(arguments: argparse.Namespace) -> int:
+    from components.contracts.plain_text import printable
     from pipeline.metadata import schema_review
 
-    sys.stdout.write(f"{schema_review.accept(_reviewed_runs(arguments))}\n")
+    with _reviewed_runs(arguments) as runs:
+        sys.stdout.write(f"{printable(schema_review.accept(runs))}\n")
     return 0
 
 
-def _reviewed_runs(arguments: argparse.Namespace) -> "schema_review.Runs":
-    from pipeline.metadata import schema_review
+@contextlib.contextmanager
+def _reviewed_runs(arguments: argparse.Namespace) -> "Iterator[schema_review.Runs]":
+    """The runs to look at; within the context, a person is told if their database is locked."""
+    from pipeline.metadata import lock_watch, schema_review
+    from pipeline.workdir import Workdir
 
     if arguments.pipeline is not None:
-        return schema_review.cluster_runs(arguments.pipeline)
-    return schema_review.local_runs(arguments.workdir.resolve())
+        yield schema_review.cluster_runs(arguments.pipeline)
+        return
+    workdir = arguments.workdir.resolve()
+    database = pathlib.Path(Workdir(workdir, "").metadata_path)
+    with lock_watch.say_when_waiting(database, lambda sentence: sys.stderr.write(f"{sentence}\n")):
+        yield schema_review.local_runs(workdir)

@@ -1,19 +1,23 @@
 """Runs the graph once with one of TFX's local runners and collects the results. Imports TFX."""
 
 import dataclasses
+import os
+import pathlib
+import shlex
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
+from components.validation import anomalies
 from pipeline import intermediate_representation as representation
 from pipeline import run_parameters
 from pipeline.config import BundledData, PipelineConfig
 from pipeline.local import bundled_data, outcome
 from pipeline.local.console import Console, show_progress
-from pipeline.metadata import states
-from pipeline.node import finished_checkpoints, initial_weights, process
+from pipeline.metadata import lock_watch, moved_artifacts, states
+from pipeline.node import finished_checkpoints, full_disk, initial_weights, process
 from pipeline.workdir import Workdir
 
 
@@ -46,19 +50,41 @@ def execute(
 
     Raises:
         states.RunFailedError: a node is neither complete nor cached.
+        full_disk.DiskFullError: a node could not write.
         Exception: whatever a node raised.
     """
     process.configure_logging()
     process.open_filesystems(config.beam.pipeline_args)
+    disk = full_disk.DiskWatch(workdir.path)
+    with disk.explained(), lock_watch.say_when_waiting(pathlib.Path(workdir.metadata_path), console.line):
+        return _execute(config, workdir, runner, run_id, console, disk)
+
+
+def _execute(
+    config: PipelineConfig,
+    workdir: Workdir,
+    runner: LocalDagRunner | BeamDagRunner,
+    run_id: str,
+    console: Console,
+    disk: full_disk.DiskWatch,
+) -> FinishedRun:
     if config.bundled_data is BundledData.DIGITS and workdir.data_root == str(workdir.bundled_data):
         bundled_data.write_digits(workdir.bundled_data)
+    os.environ[anomalies.ACCEPT_VARIABLE] = f"simclr schema accept --workdir {shlex.quote(str(workdir.path))}"
     connection = metadata.sqlite_metadata_connection_config(workdir.metadata_path)
+    if moved := moved_artifacts.settle(connection, pathlib.Path(workdir.pipeline_root)):
+        console.line(f"{moved} results were recorded at another place; from now on those in {workdir.path} are used.")
     ir = representation.compile_graph(config, connection)
     # Binds the run id too: the states are read back by it, and the runner has nothing left to bind.
     values = run_parameters.bindings(initial_weights.resolved(config), workdir.data_root, workdir.registry)
     representation.bind(ir, run_id, workdir.pipeline_root, values)
     reporter = _NodeReporter(console, connection, config.pipeline_name, run_id, total=len(ir.nodes))
-    with show_progress(console, reporter.node_started, reporter.node_finished):
+
+    def start(node_id: str) -> None:
+        disk.step_started(node_id)
+        reporter.node_started(node_id)
+
+    with show_progress(console, start, reporter.node_finished):
         runner.run_with_ir(ir)
     results = states.node_results(connection, config.pipeline_name, run_id)
     states.require_success(states.node_ids(ir), results)

@@ -11,9 +11,10 @@ from tfx.orchestration import metadata
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.contracts import artifact_files, artifacts
+from components.contracts import artifact_files, artifacts, span_artifacts
 from components.validation import schema_resolver
 from pipeline.metadata import connection as metadata_connection
+from pipeline.metadata import moved_artifacts
 from pipeline.workdir import Workdir
 
 _PIPELINE_CONTEXT = "pipeline"  # the type that TFX gives the context of all runs of a pipeline
@@ -47,7 +48,9 @@ def local_runs(workdir: pathlib.Path) -> Runs:
     database = pathlib.Path(Workdir(workdir, "").metadata_path)
     if not database.is_file():
         raise NoSchemaError(f"there has been no run in {workdir}: expected ML Metadata at {database}")
-    return Runs(metadata.sqlite_metadata_connection_config(str(database)), str(workdir))
+    connection = metadata.sqlite_metadata_connection_config(str(database))
+    moved_artifacts.settle(connection, pathlib.Path(Workdir(workdir, "").pipeline_root))
+    return Runs(connection, str(workdir))
 
 
 def cluster_runs(pipeline_name: str) -> Runs:
@@ -70,18 +73,18 @@ def show(runs: Runs) -> str:
         NoSchemaError: no run has produced a schema yet.
     """
     with metadata.Metadata(runs.connection) as handle:
-        schema = schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema))
-    return io_utils.read_string_file(io_utils.get_only_uri_in_dir(schema.uri))
+        return _text(schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema)))
 
 
 def accept(runs: Runs) -> str:
     """Accept the schema that the latest run inferred from its data, and the distributions of that data.
 
     The schema is in use from now on. The distributions are accepted only for these images: they may differ from the
-    previous span, and the next span is compared with them.
+    previous span, and the next span is compared with them. What is in use already, or passed the AnomalyGate, is left
+    as it is: another artifact in its place would make the next run compute everything again.
 
     Returns:
-        A sentence that names what was accepted.
+        A sentence that names what was accepted, or says that there was nothing to accept.
 
     Raises:
         NoSchemaError: no run has produced a schema yet.
@@ -89,14 +92,42 @@ def accept(runs: Runs) -> str:
     with metadata.Metadata(runs.connection) as handle:
         schema = _latest(handle, runs, standard_artifacts.Schema, "SchemaGen")
         statistics = _latest(handle, runs, standard_artifacts.ExampleStatistics, "StatisticsGen")
-        for artifact in (schema, statistics):
+        in_use = schema_resolver.choose(_all(handle, runs, standard_artifacts.Schema))
+        is_new_schema = _text(schema) != _text(in_use)
+        has_new_distributions = not _is_cleared(handle, runs, statistics)
+        accepted = [schema] * is_new_schema + [statistics] * has_new_distributions
+        for artifact in accepted:
             artifact.set_int_custom_property(artifact_files.ACCEPTED_AT, int(time.time()))
-        handle.store.put_artifacts([schema.mlmd_artifact, statistics.mlmd_artifact])
-    message = f"Accepted {io_utils.get_only_uri_in_dir(schema.uri)}; the next run compares its data with it."
-    span = artifacts.data_span(statistics)
+        handle.store.put_artifacts([artifact.mlmd_artifact for artifact in accepted])
+    return _accepted(schema if is_new_schema else None, statistics if has_new_distributions else None)
+
+
+def _accepted(schema: types.Artifact | None, statistics: types.Artifact | None) -> str:
+    sentences = []
+    if schema is not None:
+        path = io_utils.get_only_uri_in_dir(schema.uri)
+        sentences.append(f"Accepted {path}; the next run compares its data with it.")
+    span = artifacts.data_span(statistics) if statistics is not None else None
     if span is not None:
-        message += f" Accepted the distributions of span {span}; the next span is compared with them."
-    return message
+        sentences.append(f"Accepted the distributions of span {span}; the next span is compared with them.")
+    elif statistics is not None and schema is None:
+        sentences.append("Accepted the distributions of the latest run's data.")
+    nothing = "Nothing to accept: the data of the latest run fits the schema in use, so nothing was changed."
+    return " ".join(sentences) or nothing
+
+
+def _text(schema: types.Artifact) -> str:
+    return io_utils.read_string_file(io_utils.get_only_uri_in_dir(schema.uri))
+
+
+def _is_cleared(handle: metadata.Metadata, runs: Runs, statistics: types.Artifact) -> bool:
+    """Whether the AnomalyGate let the images of ``statistics`` pass, or a person accepted them."""
+    if statistics.has_custom_property(artifact_files.ACCEPTED_AT):
+        return True
+    content = span_artifacts.content_of(statistics)
+    clearances = _artifacts(handle.store, runs, artifacts.AnomalyClearance)
+    cleared = {found.custom_properties[artifact_files.CONTENT_DIGEST].string_value for found in clearances}
+    return content in cleared
 
 
 def _all(handle: metadata.Metadata, runs: Runs, kind: type[types.Artifact]) -> list[types.Artifact]:

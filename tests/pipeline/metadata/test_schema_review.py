@@ -8,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
-from components.contracts import artifact_files
+from components.contracts import artifact_files, artifacts
 from pipeline import cli
 from pipeline.metadata import connection as metadata_connection
 from pipeline.metadata import schema_review
@@ -31,17 +31,21 @@ class _Pipeline:
         kind = self._store.put_context_type(mlmd.ContextType(name="pipeline"))
         [self._context] = self._store.put_contexts([mlmd.Context(type_id=kind, name=name)])
 
-    def run(self, text):
+    def run(self, text, is_cleared=False):
         self._publish(standard_artifacts.Schema, "SchemaGen", "schema.pbtxt", text)
-        self._publish(standard_artifacts.ExampleStatistics, "StatisticsGen", "FeatureStats.pb", "")
+        content = f"digest of run {len(self._store.get_executions())}"
+        self._publish(standard_artifacts.ExampleStatistics, "StatisticsGen", "FeatureStats.pb", "", content)
+        if is_cleared:
+            self._publish(artifacts.AnomalyClearance, "AnomalyGate", "none", "", content)
 
-    def _publish(self, kind, producer, file_name, text):
+    def _publish(self, kind, producer, file_name, text, content=""):
         node = self._store.put_execution_type(mlmd.ExecutionType(name=f"components.validation.component.{producer}"))
         live = mlmd.Artifact(type_id=self._store.put_artifact_type(kind().artifact_type), state=mlmd.Artifact.LIVE)
         folder = self._folder / f"{producer}-{len(self._store.get_executions())}"
         folder.mkdir(parents=True)
         (folder / file_name).write_text(text)
         live.uri = str(folder)
+        live.custom_properties[artifact_files.CONTENT_DIGEST].string_value = content
         event = mlmd.Event(type=mlmd.Event.OUTPUT)
         execution = mlmd.Execution(type_id=node, last_known_state=mlmd.Execution.COMPLETE)
         self._store.put_execution(execution, [(live, event)], self._store.get_contexts_by_id([self._context]))
@@ -63,6 +67,47 @@ def test_each_pipeline_has_its_own_schema(database, tmp_path, capsys):
         if artifact_files.ACCEPTED_AT in artifact.custom_properties
     ]
     assert "cats/StatisticsGen" in accepted.uri
+
+
+def _state(database):
+    """Everything that decides what is in use and what comes from the cache."""
+    found = metadata_store.MetadataStore(database).get_artifacts()
+    return [artifact.SerializeToString(deterministic=True) for artifact in found]
+
+
+def test_with_nothing_to_accept_nothing_changes(database, tmp_path, capsys):
+    cats = _Pipeline(database, "cats", tmp_path)
+    cats.run("cats", is_cleared=True)
+    cats.run("cats", is_cleared=True)
+    before = _state(database)
+    assert cli.main(["schema", "accept", "--pipeline", "cats"]) == 0
+    assert capsys.readouterr().out.startswith("Nothing to accept: the data of the latest run fits the schema in use")
+    assert _state(database) == before
+
+
+def test_what_was_accepted_is_not_accepted_again(database, tmp_path, capsys):
+    cats = _Pipeline(database, "cats", tmp_path)
+    cats.run("cats", is_cleared=True)
+    cats.run("more cats")
+    assert cli.main(["schema", "accept", "--pipeline", "cats"]) == 0
+    before = _state(database)
+    assert cli.main(["schema", "accept", "--pipeline", "cats"]) == 0
+    assert "Nothing to accept" in capsys.readouterr().out
+    assert _state(database) == before
+
+
+def test_a_drift_alone_leaves_the_schema_as_it_is(database, tmp_path, capsys):
+    cats = _Pipeline(database, "cats", tmp_path)
+    cats.run("cats", is_cleared=True)
+    cats.run("cats")
+    assert cli.main(["schema", "accept", "--pipeline", "cats"]) == 0
+    assert capsys.readouterr().out == "Accepted the distributions of the latest run's data.\n"
+    accepted = [
+        artifact.uri
+        for artifact in metadata_store.MetadataStore(database).get_artifacts()
+        if artifact_files.ACCEPTED_AT in artifact.custom_properties
+    ]
+    assert len(accepted) == 1 and "StatisticsGen" in accepted[0]
 
 
 def test_a_pipeline_that_never_ran_is_named(database, tmp_path, capsys):

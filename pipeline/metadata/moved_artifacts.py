@@ -1,0 +1,56 @@
+"""Makes the ML Metadata of a work directory fit the place where the directory is now.
+
+ML Metadata holds the path of every artifact. After a work directory was moved or copied, these paths lead to where it
+was before, and a step would be given the schema or the model of a place that is gone, or of the original.
+"""
+
+import logging
+import pathlib
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from components.contracts.paths import is_uri
+
+_logger = logging.getLogger(__name__)
+
+
+def settle(connection: metadata_store_pb2.ConnectionConfig, pipeline_root: pathlib.Path) -> int:
+    """Point every artifact at its files below ``pipeline_root``; artifacts whose files are gone are marked as deleted.
+
+    TFX chooses and reuses only artifacts that are not marked so.
+
+    Args:
+        connection: of the work directory's own database.
+        pipeline_root: absolute path of its artifacts.
+
+    Returns:
+        How many artifacts are here, but were recorded at another place.
+    """
+    store = metadata_store.MetadataStore(connection)
+    changed, num_moved = [], 0
+    for artifact in store.get_artifacts():
+        if artifact.state != metadata_store_pb2.Artifact.LIVE or not artifact.uri or is_uri(artifact.uri):
+            continue
+        here = _place_below(pipeline_root, pathlib.Path(artifact.uri))
+        if here is not None and here.exists():
+            if str(here) != artifact.uri:
+                artifact.uri = str(here)
+                changed.append(artifact)
+                num_moved += 1
+        elif not pathlib.Path(artifact.uri).exists():
+            artifact.state = metadata_store_pb2.Artifact.DELETED
+            changed.append(artifact)
+            _logger.info("artifact %d is gone: %s", artifact.id, artifact.uri)
+    if changed:
+        store.put_artifacts(changed)
+    return num_moved
+
+
+def _place_below(pipeline_root: pathlib.Path, path: pathlib.Path) -> pathlib.Path | None:
+    """Where the artifact at ``path`` lies below ``pipeline_root``; None if it was never in a folder of that name."""
+    parts = path.parts
+    if pipeline_root.name not in parts:
+        return None
+    last = len(parts) - 1 - parts[::-1].index(pipeline_root.name)
+    return pipeline_root.joinpath(*parts[last + 1 :])
