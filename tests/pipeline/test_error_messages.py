@@ -12,6 +12,8 @@ from components.ingestion.decoding.refusals import SourceError
 from pipeline import cli, error_messages
 
 _ROOT = pathlib.Path(__file__).parents[2]
+
+
 def _raises_with_a_cause():
     """Every ``raise … from error`` of the project: its file, and the statement."""
     for file in sorted(file for folder in ("components", "pipeline") for file in (_ROOT / folder).rglob("*.py")):
