@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 for success, 1 for a failed run or a refused request, 2 for wrong usage or a config that can't be used, 3 if
         ``--require-blessing`` was given and the model is not blessed.
     """
-    parsed = command_line.parse(_parser(), arguments)
+    parsed = command_line.parse(parser(), arguments)
     from components.contracts.configuration import ConfigError
     from components.contracts.plain_text import printable_lines
     from pipeline import error_messages
@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="simclr", description="Turn images with few labels into a registered image encoder."
     )

@@ -20,7 +20,7 @@ class RegisteredVersion:
     server: str | None  # address of the registry server; None without one
 
 
-@record(version=1)
+@record(version=2)
 class PushRecord:
     """The verdict on the model and, if it was pushed, its version."""
 
@@ -29,3 +29,4 @@ class PushRecord:
     message: str  # a clause for people
     seconds: float
     registered: RegisteredVersion | None  # None: nothing was pushed
+    candidate: str | None  # folder of the model in the registry if it was not pushed; None: it is not kept there

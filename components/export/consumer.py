@@ -68,7 +68,8 @@ class Encoder:
         if version.decoding is None:
             raise registry.RegistryError(f"{folder} does not say how image files are decoded for it")
         self.facts: ModelFacts = read_record(ModelFacts, str(folder / signatures.MODEL_FACTS_FILE))
-        self.version: int = version.number
+        self.version: int = version.number  # 0: the candidate
+        self.version_name: str = version.name
         self.content_digest: str = version.content_digest
         self.class_names: list[str] = list(self.facts.class_names)
         self.dimensions: int = self.facts.dimensions
@@ -179,7 +180,8 @@ def load_encoder(uri: str | pathlib.Path, alias: str = registry.BLESSED) -> Enco
 
     Args:
         uri: ``<registry>/<model name>``, or the folder of one version.
-        alias: ``"blessed"``, ``"previous"`` or a version number; not used where ``uri`` is a version.
+        alias: ``"blessed"``, ``"previous"``, ``"candidate"`` (the latest model that was not blessed) or a version
+            number; not used where ``uri`` is a version.
 
     Raises:
         RegistryError: there is no such model or version.
@@ -192,4 +194,4 @@ def load_encoder(uri: str | pathlib.Path, alias: str = registry.BLESSED) -> Enco
         hint = f"; did you mean {models}?" if models else ""
         raise registry.RegistryError(f"{folder} is no model of a registry: {registry.INDEX_FILE} is missing{hint}")
     version = registry.find_version(folder.parent, folder.name, alias)
-    return Encoder(folder / str(version.number), version)
+    return Encoder(registry.version_folder(folder.parent, folder.name, version), version)

@@ -1,4 +1,4 @@
-"""Pushes blessed models into the registries; for any other model it only records why nothing was pushed.
+"""Pushes blessed models into the registries; any other model becomes the candidate, which a person can use and push.
 
 A push is idempotent: a repeated or interrupted execution ends with one version and the same record. A model whose
 verdict is "unchanged" counts as blessed, because the run that blessed it may have been killed before its push. If
@@ -6,6 +6,7 @@ another run has pushed a model of newer data since the verdict, the registry ref
 """
 
 import dataclasses
+import functools
 import json
 import logging
 import pathlib
@@ -29,9 +30,10 @@ from components.contracts.paths import is_uri
 from components.contracts.pretraining_record import PretrainingRecord
 from components.contracts.push_record import PushRecord, RegisteredVersion
 from components.contracts.record_files import read_record, record_to_mapping, write_record
-from components.export import image_files, kubeflow_registry, publishing
+from components.export import candidates, image_files, kubeflow_registry, publishing
 from components.export import registry as model_registry
 from components.export.config import ExportConfig
+from components.export.folder_changes import Draft
 from components.export.model_card import model_card
 from components.export.version_record import VersionRecord, properties, version_record
 from components.ingestion.config import IngestionConfig
@@ -46,6 +48,10 @@ REGISTRY = "registry"  # the registry's folder
 INGESTION_CONFIG = "ingestion_config"  # canonical JSON of IngestionConfig
 
 _logger = logging.getLogger(__name__)
+
+
+class MissingEvidenceError(ValueError):
+    """A file that belongs to the evidence behind a model is not there."""
 
 
 class Executor(pusher_executor.Executor):
@@ -63,11 +69,13 @@ class Executor(pusher_executor.Executor):
         blessing = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_BLESSING_KEY])
         registry = _registry(exec_properties[REGISTRY])
         _logger.info("export: blessing %s, registry %s", blessing.uri, registry)
-        if self.CheckBlessing(input_dict):
+        try:
             outcome = self._push(input_dict, registry, exec_properties)
-        else:
-            verdict = blessing.get_string_custom_property(artifact_files.VERDICT) or Verdict.NOT_BLESSED
-            outcome = _passed_over(Verdict(verdict), blessing.get_string_custom_property(artifact_files.REASON) or None)
+        except MissingEvidenceError as error:
+            if self.CheckBlessing(input_dict):
+                raise
+            reason = blessing.get_string_custom_property(artifact_files.REASON)
+            outcome = _not_pushed(reason, f"nothing pushed: not blessed; no candidate is kept: {error}", None)
         self._mark(pushed, outcome.registered)
         seconds = time.monotonic() - started
         pushed.set_float_custom_property(artifact_files.SECONDS, seconds)
@@ -87,13 +95,20 @@ class Executor(pusher_executor.Executor):
                 saved_model = _with_tflite(saved_model, staging)
             record = self._record(input_dict, saved_model, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG]))
             candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
+            verdict = candidate.verdict
+            if not self.CheckBlessing(input_dict):
+                return _keep(candidate, registry, config, verdict.reason)
             try:
                 message, registered = _push(candidate, registry, config)
             except publishing.NewerSpanInUseError as error:
-                return _passed_over(Verdict.NOT_BLESSED, str(error))
-        verdict = candidate.verdict
+                return _keep(candidate, registry, config, str(error))
         return PushRecord(
-            verdict=verdict.verdict, reason=verdict.reason, message=message, seconds=0, registered=registered
+            verdict=verdict.verdict,
+            reason=verdict.reason,
+            message=message,
+            seconds=0,
+            registered=registered,
+            candidate=None,
         )
 
     def _mark(self, pushed: types.Artifact, registered: RegisteredVersion | None) -> None:
@@ -123,11 +138,6 @@ class Executor(pusher_executor.Executor):
             span=artifacts.data_span(model),
             run=(self._context and self._context.pipeline_run_id) or "unnamed",
         )
-
-
-def _passed_over(verdict: Verdict, reason: str | None) -> PushRecord:
-    message = f"nothing pushed: {verdict.value}"
-    return PushRecord(verdict=verdict, reason=reason, message=message, seconds=0, registered=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +192,43 @@ def _push(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig) -
     return message, dataclasses.replace(registered, server=config.kubeflow_registry.address)
 
 
+def _keep(candidate: _Candidate, registry: pathlib.Path, config: ExportConfig, reason: str) -> PushRecord:
+    """Put a model that is not pushed into the registry's folder as the candidate, if there is such a folder."""
+    folder: str | None = None
+    if config.folder:
+        draft = Draft(
+            candidate.content_digest, candidate.model.uri, candidate.decoding, artifacts.data_span(candidate.model)
+        )
+        kept = candidates.keep_candidate(
+            registry,
+            config.model_name,
+            candidate.saved_model,
+            draft,
+            functools.partial(_texts, candidate, config),
+            lock_timeout_seconds=config.lock_timeout_seconds,
+        )
+        folder = str(kept)
+    message = f"nothing pushed: not blessed; the candidate is in {folder or candidate.model.uri}"
+    return _not_pushed(reason, message, folder)
+
+
+def _not_pushed(reason: str, message: str, candidate: str | None) -> PushRecord:
+    return PushRecord(
+        verdict=Verdict.NOT_BLESSED, reason=reason, message=message, seconds=0, registered=None, candidate=candidate
+    )
+
+
+def _texts(candidate: _Candidate, config: ExportConfig, number: int) -> dict[str, str]:
+    """What is put beside version ``number``, by path."""
+    record = json.dumps(record_to_mapping(candidate.record), indent=2, ensure_ascii=False)
+    return {
+        model_registry.MODEL_CARD_FILE: model_card(
+            config.model_name, number, candidate.record, candidate.decoding, config.tflite
+        ),
+        signatures.RECORD_FILE: record + "\n",
+    }
+
+
 def _register(candidate: _Candidate, config: ExportConfig, version: int | None, directory: str, is_in_use: bool) -> int:
     """Make the server know the version; returns its number, which the server chooses if ``version`` is None."""
     entry = kubeflow_registry.Entry(
@@ -199,15 +246,6 @@ def _register(candidate: _Candidate, config: ExportConfig, version: int | None, 
 def _push_to_folder(
     candidate: _Candidate, registry: pathlib.Path, config: ExportConfig
 ) -> tuple[str, RegisteredVersion]:
-    def describe(number: int) -> dict[str, str]:
-        return {
-            model_registry.MODEL_CARD_FILE: model_card(
-                config.model_name, number, candidate.record, candidate.decoding, config.tflite
-            ),
-            signatures.RECORD_FILE: json.dumps(record_to_mapping(candidate.record), indent=2, ensure_ascii=False)
-            + "\n",
-        }
-
     push = publishing.push(
         registry,
         config.model_name,
@@ -217,7 +255,7 @@ def _push_to_folder(
         decoding=candidate.decoding,
         span=artifacts.data_span(candidate.model),
         blessing=candidate.blessing.uri if candidate.is_blessed else None,
-        describe=describe,
+        describe=functools.partial(_texts, candidate, config),
         lock_timeout_seconds=config.lock_timeout_seconds,
     )
     number = push.version.number
@@ -285,5 +323,5 @@ def _with_tflite(saved_model: pathlib.Path, staging: str) -> pathlib.Path:
 
 def _present(path: str) -> str:
     if not fileio.exists(path):
-        raise ValueError(f"{path} is missing: a model is not pushed without the evidence behind it")
+        raise MissingEvidenceError(f"{path} is missing: a model is not pushed without the evidence behind it")
     return path

@@ -12,6 +12,7 @@ from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.model_facts import ModelFacts
 from components.contracts.plain_text import escape_markdown
 from components.contracts.pretraining_record import PretrainingRecord
+from components.export import registry
 from components.export.image_files import Decoding
 from components.export.version_record import VersionRecord
 
@@ -42,7 +43,7 @@ def model_card(model_name: str, number: int, record: VersionRecord, decoding: De
 
     Args:
         model_name: name of the model in the registry.
-        number: version.
+        number: version; 0 for the candidate.
         record: how it was made and what it is worth.
         decoding: how consumers decode image files.
         has_tflite: whether the version holds a TFLite file.
@@ -52,8 +53,9 @@ def model_card(model_name: str, number: int, record: VersionRecord, decoding: De
     """
     verdict, data = record.verdict, record.data
     method = _METHODS[record.pretraining.plan.method]
+    name = registry.CANDIDATE if number == registry.CANDIDATE_NUMBER else f"version {number}"
     sections = [
-        f"# {escape_markdown(model_name)}, version {number}",
+        f"# {escape_markdown(model_name)}, {name}",
         f"An image encoder pretrained with {method} on images without their labels, and a linear classifier trained on "
         "its representations.",
         _section("Intended use", _INTENDED_USE),
@@ -63,7 +65,7 @@ def model_card(model_name: str, number: int, record: VersionRecord, decoding: De
         _section("Data", _value_lines({"span": record.span, **_shown(data)})),
         _section("Pretraining", _pretraining_lines(record.pretraining)),
         _section("What it reads and gives", _model_lines(record.model)),
-        _section("How to use it", _usage_lines(model_name, has_tflite)),
+        _section("How to use it", _usage_lines(model_name, number, has_tflite)),
         _section("Image files", _value_lines(configuration.to_mapping(decoding))),
         _section("Limits", _limit_lines(data)),
         _section("Made by", _making_lines(record)),
@@ -149,12 +151,15 @@ def _model_lines(facts: ModelFacts) -> list[str]:
     return ["| signature | input | output |", "|---|---|---|", *table, "", *_value_lines(rest)]
 
 
-def _usage_lines(model_name: str, has_tflite: bool) -> list[str]:
+def _usage_lines(model_name: str, number: int, has_tflite: bool) -> list[str]:
+    load = f'"<registry>/{model_name}")  # the blessed version'
+    if number == registry.CANDIDATE_NUMBER:
+        load = f'"<registry>/{model_name}", "{registry.CANDIDATE}")  # it was not blessed'
     lines = [
         "```python",
         "from components.export.consumer import load_encoder",
         "",
-        f'encoder = load_encoder("<registry>/{model_name}")  # the blessed version',
+        f"encoder = load_encoder({load}",
         'vectors = encoder.embed(["image.jpg"])  # (1, d) float32',
         "```",
         "",

@@ -4,23 +4,14 @@ A version appears by one rename; the index, written last, names it. Safe under c
 """
 
 import dataclasses
-import datetime
-import json
-import logging
 import pathlib
 import shutil
-from collections.abc import Callable, Mapping
 
 from components.contracts import signatures
 from components.contracts.folder_lock import folder_lock
-from components.contracts.paths import PARTIAL_SUFFIX, partial_path
-from components.contracts.record_files import record_to_mapping
-from components.export import durable_files, registry
+from components.export import folder_changes, registry
+from components.export.folder_changes import Describe
 from components.export.image_files import Decoding
-
-_REMOVED_PREFIX = ".removed-"
-
-_logger = logging.getLogger(__name__)
 
 
 class NewerSpanInUseError(registry.RegistryError):
@@ -37,18 +28,6 @@ class Push:
     is_in_use: bool  # False: the content is there, but another version is blessed, such as after a rollback
 
 
-@dataclasses.dataclass(frozen=True)
-class _Draft:
-    """What is known of a version before it has a number."""
-
-    content_digest: str
-    source: str
-    decoding: Decoding | None
-    span: int | None
-    blessing: str | None = None
-    republished_from: int | None = None
-
-
 def push(
     root: pathlib.Path,
     model_name: str,
@@ -59,7 +38,7 @@ def push(
     decoding: Decoding,
     span: int | None,
     blessing: str | None,
-    describe: Callable[[int], Mapping[str, str]],
+    describe: Describe,
     lock_timeout_seconds: float,
 ) -> Push:
     """Bring a SavedModel into the registry as the version in use, unless its content is there already.
@@ -90,7 +69,7 @@ def push(
         raise registry.RegistryError(f"{saved_model} holds no SavedModel: saved_model.pb is missing")
     folder = root / model_name
     with folder_lock(folder, lock_timeout_seconds):
-        index = _recovered(folder)
+        index = folder_changes.recovered(folder)
         present = _find_content(folder, index, content_digest)
         in_use = present if present is not None and index.is_in_use(present) else None
         is_in_use = in_use is not None
@@ -103,9 +82,10 @@ def push(
             return Push(version=present, folder=folder / str(present.number), is_new=False, is_in_use=is_in_use)
         _require_no_newer_span(index, span)
         republished_from = present.number if present else None
-        draft = _Draft(content_digest, source, decoding, span, blessing, republished_from)
-        version = _publish(folder, index, saved_model, draft, describe)
-        _write_index(folder, _with_version(index, version))
+        draft = folder_changes.Draft(content_digest, source, decoding, span, blessing, republished_from)
+        version = folder_changes.publish(folder, index, saved_model, draft, describe)
+        folder_changes.write_index(folder, folder_changes.with_version(index, version))
+        folder_changes.remove_candidate(folder, content_digest)
     return Push(version=version, folder=folder / str(version.number), is_new=True, is_in_use=True)
 
 
@@ -127,27 +107,21 @@ def promote(root: pathlib.Path, model_name: str, name: str, *, lock_timeout_seco
     registry.read_index(root, model_name)  # no folder is made for a model that is not there
     folder = root / model_name
     with folder_lock(folder, lock_timeout_seconds):
-        index = _recovered(folder)
+        index = folder_changes.recovered(folder)
         old = registry.select(index, name, folder)
-        old_folder = folder / str(old.number)
         if index.is_in_use(old):
             return old
-        if not registry.is_intact(root, model_name, old):
-            raise registry.RegistryError(f"{old_folder} is missing or no longer holds the files that were pushed")
-        texts = {
-            name: (old_folder / name).read_text()
-            for name in sorted(registry.ADDED_FILES - {registry.VERSION_FILE})
-            if (old_folder / name).is_file()
-        }
+        folder_changes.require_intact(root, model_name, old)
+        texts = folder_changes.added_texts(folder / old.name)
         card = texts[registry.MODEL_CARD_FILE]
-        version = _publish(
+        version = folder_changes.publish(
             folder,
             index,
-            old_folder,
-            _Draft(old.content_digest, old.source, old.decoding, old.span, republished_from=old.number),
+            folder / old.name,
+            folder_changes.Draft(old.content_digest, old.source, old.decoding, old.span, republished_from=old.number),
             lambda number: {**texts, registry.MODEL_CARD_FILE: _again(number, old.number) + card},
         )
-        _write_index(folder, _with_version(index, version))
+        folder_changes.write_index(folder, folder_changes.with_version(index, version))
     return version
 
 
@@ -172,13 +146,13 @@ def prune(root: pathlib.Path, model_name: str, *, keep: int, lock_timeout_second
     registry.read_index(root, model_name)  # no folder is made for a model that is not there
     folder = root / model_name
     with folder_lock(folder, lock_timeout_seconds):
-        index = _recovered(folder)
+        index = folder_changes.recovered(folder)
         kept_numbers = {version.number for version in index.versions[-keep:]} | set(index.aliases.values())
         removed = [version for version in index.versions if version.number not in kept_numbers]
         # Hidden first: a numbered folder that the index does not name would look like a push that was killed.
-        hidden = [_hide(folder, version.number) for version in removed]
+        hidden = [folder_changes.hide(folder, version.name) for version in removed]
         kept = tuple(version for version in index.versions if version.number in kept_numbers)
-        _write_index(folder, dataclasses.replace(index, versions=kept))
+        folder_changes.write_index(folder, dataclasses.replace(index, versions=kept))
         for path in hidden:
             shutil.rmtree(path, ignore_errors=True)
     return removed
@@ -212,84 +186,5 @@ def _require_no_newer_span(index: registry.Index, span: int | None) -> None:
             )
 
 
-def _publish(
-    folder: pathlib.Path,
-    index: registry.Index,
-    saved_model: pathlib.Path,
-    draft: _Draft,
-    describe: Callable[[int], Mapping[str, str]],
-) -> registry.Version:
-    """Copy ``saved_model`` under a hidden name, describe it, and rename it to the next integer."""
-    number = max([*_numbers(folder), *(version.number for version in index.versions)], default=0) + 1
-    incoming = partial_path(folder / str(number))
-    try:
-        digest = durable_files.copy_folder(saved_model, incoming, ignoring=registry.ADDED_FILES)
-        version = registry.Version(
-            number=number,
-            files_digest=digest,
-            pushed_at=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            **vars(draft),
-        )
-        (incoming / registry.VERSION_FILE).parent.mkdir(exist_ok=True)
-        for name, text in describe(number).items():
-            durable_files.write_whole(incoming / name, text)
-        durable_files.write_whole(incoming / registry.VERSION_FILE, _text(version))
-        durable_files.publish_folder(incoming, folder / str(number))
-    except BaseException:
-        shutil.rmtree(incoming, ignore_errors=True)
-        raise
-    return version
-
-
 def _again(number: int, old: int) -> str:
     return f"> Version {number} carries the content of version {old} again.\n\n"
-
-
-def _hide(folder: pathlib.Path, number: int) -> pathlib.Path:
-    hidden = folder / f"{_REMOVED_PREFIX}{number}"
-    if (folder / str(number)).is_dir():
-        (folder / str(number)).rename(hidden)
-        durable_files.flush_folder(folder)
-    return hidden
-
-
-def _numbers(folder: pathlib.Path) -> list[int]:
-    return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
-
-
-def _recovered(folder: pathlib.Path) -> registry.Index:
-    """Clean up after a killed push or prune and return the index; to be called under the lock.
-
-    A hidden folder is an unfinished copy, or a version that was being removed. A version that the index does not name
-    is complete, because it has its final name, so its push is completed here.
-    """
-    for leftover in (*folder.glob(f".*{PARTIAL_SUFFIX}"), *folder.glob(f"{_REMOVED_PREFIX}*")):
-        _logger.info("removing %s, which a killed push or prune left", leftover)
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    index = registry.load_index(folder)
-    known = {version.number for version in index.versions}
-    for number in sorted(set(_numbers(folder)) - known):
-        path = folder / str(number) / registry.VERSION_FILE
-        if not path.is_file():
-            _logger.warning("%s was not made by this registry and is left alone", path.parent.parent)
-            continue
-        _logger.info("completing the push of version %d to %s, which was killed before its last step", number, folder)
-        index = _with_version(index, registry.load(registry.Version, path))
-        _write_index(folder, index)
-    return index
-
-
-def _with_version(index: registry.Index, version: registry.Version) -> registry.Index:
-    aliases = {registry.BLESSED: version.number}
-    if registry.BLESSED in index.aliases:
-        aliases[registry.PREVIOUS] = index.aliases[registry.BLESSED]
-    versions = sorted([*index.versions, version], key=lambda entry: entry.number)
-    return registry.Index(versions=tuple(versions), aliases=aliases)
-
-
-def _write_index(folder: pathlib.Path, index: registry.Index) -> None:
-    durable_files.write_whole(folder / registry.INDEX_FILE, _text(index))
-
-
-def _text(record: registry.Version | registry.Index) -> str:
-    return json.dumps(record_to_mapping(record), indent=2) + "\n"

@@ -1,13 +1,15 @@
 """A model registry in a folder, without a server: what is in it. ``publishing`` changes it.
 
 ``<registry>/<model name>/<version>/`` is the layout of TensorFlow Serving: one SavedModel per integer, of which the
-highest is loaded; ``registry.json`` names the versions and aliases.
+highest is loaded; ``registry.json`` names the versions and aliases. ``<model name>/candidate/`` holds the latest model
+that the Gate did not bless. It has the form of a version, but servers and aliases pass it over.
 """
 
 import json
 import pathlib
 
 from components.contracts import signatures
+from components.contracts.configuration import configuration
 from components.contracts.record_files import Record, RecordError, record, record_from_mapping
 from components.export import durable_files
 from components.export.image_files import Decoding
@@ -20,17 +22,28 @@ ADDED_FILES = frozenset({VERSION_FILE, MODEL_CARD_FILE, signatures.RECORD_FILE})
 
 BLESSED = "blessed"  # the version in use
 PREVIOUS = "previous"  # the version that was in use before it
+CANDIDATE = "candidate"  # the latest model that was not blessed; it has no number
+CANDIDATE_NUMBER = 0
 
 
 class RegistryError(ValueError):
     """A registry, model or version that is not there or cannot be read."""
 
 
+@configuration
+class Addition:
+    """A person's word that put a model to use that the Gate did not bless."""
+
+    who: str
+    why: str
+    failed_checks: tuple[str, ...]  # clauses of the Gate
+
+
 @record(version=1, is_published=True)
 class Version:
     """One version of a model; also the content of its ``VERSION_FILE``."""
 
-    number: int
+    number: int  # 0: a candidate
     content_digest: str  # of the model: equal for equal models, whatever run made them
     files_digest: str  # of the model's files, without what describes the version
     source: str  # URI of the evaluated model
@@ -39,6 +52,12 @@ class Version:
     decoding: Decoding | None = None
     span: int | None = None  # of the data it was made from; None if the data has no spans
     blessing: str | None = None  # the verdict that put it to use; None if a person did
+    added: Addition | None = None  # why a person put it to use without a blessing
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, by which it is found."""
+        return CANDIDATE if self.number == CANDIDATE_NUMBER else str(self.number)
 
 
 @record(version=1, is_published=True)
@@ -58,6 +77,18 @@ def list_models(registry: pathlib.Path) -> list[str]:
     return sorted(path.parent.name for path in registry.glob(f"*/{INDEX_FILE}"))
 
 
+def only_model(registry: pathlib.Path) -> str:
+    """Name of the model in a registry that holds one.
+
+    Raises:
+        RegistryError: it holds none or several.
+    """
+    models = list_models(registry)
+    if len(models) != 1:
+        raise RegistryError(f"{registry}: expected one model, found {', '.join(models) or 'none'}")
+    return models[0]
+
+
 def read_index(registry: pathlib.Path, model_name: str) -> Index:
     """Versions and aliases of a model, without a lock: the index is always whole.
 
@@ -71,17 +102,38 @@ def read_index(registry: pathlib.Path, model_name: str) -> Index:
 
 
 def find_version(registry: pathlib.Path, model_name: str, name: str) -> Version:
-    """The version of a model with a number or an alias, such as ``"3"`` or ``"blessed"``.
+    """The version of a model with a number or an alias, such as ``"3"``, ``"blessed"`` or ``"candidate"``.
 
     Raises:
         RegistryError: there is no such model or version.
     """
-    return select(read_index(registry, model_name), name, registry / model_name)
+    index = read_index(registry, model_name)
+    if name != CANDIDATE:
+        return select(index, name, registry / model_name)
+    found = candidate(registry / model_name)
+    if found is None:
+        raise RegistryError(f"{registry / model_name} has no candidate: no model was refused since the last push")
+    return found
+
+
+def candidate(folder: pathlib.Path) -> Version | None:
+    """The candidate in a model's folder; None if there is none.
+
+    Raises:
+        RegistryError: it cannot be read.
+    """
+    path = folder / CANDIDATE / VERSION_FILE
+    return load(Version, path) if path.is_file() else None
+
+
+def version_folder(registry: pathlib.Path, model_name: str, version: Version) -> pathlib.Path:
+    """Where the files of ``version`` are."""
+    return registry / model_name / version.name
 
 
 def is_intact(registry: pathlib.Path, model_name: str, version: Version) -> bool:
     """Whether the files of ``version`` are still those that were pushed."""
-    folder = registry / model_name / str(version.number)
+    folder = version_folder(registry, model_name, version)
     return folder.is_dir() and durable_files.files_digest(folder, ADDED_FILES) == version.files_digest
 
 

@@ -20,7 +20,7 @@ MAX_RELATIVE_DIFFERENCE = 1e-2
 class Verification:
     """The result of a check that passed."""
 
-    version: int
+    version: str  # number, or "candidate"
     num_images: int
     max_difference: float  # of representations, as a part of the largest number among the stored ones
     max_score_difference: float
@@ -40,7 +40,7 @@ def verify(root: pathlib.Path, model_name: str, name: str = registry.BLESSED) ->
             by more than is allowed.
     """
     version = registry.find_version(root, model_name, name)
-    folder = root / model_name / str(version.number)
+    folder = registry.version_folder(root, model_name, version)
     if not registry.is_intact(root, model_name, version):
         raise registry.RegistryError(f"{folder} is missing or no longer holds the files that were pushed")
     stored = read_golden(folder)
@@ -58,7 +58,7 @@ def verify(root: pathlib.Path, model_name: str, name: str = registry.BLESSED) ->
                 f"{folder}: {what} of the {len(stored.images)} stored images differ from those at export by "
                 f"{value:.3g} of their largest value, allowed is {allowed:g}"
             )
-    return Verification(version.number, len(stored.images), difference, score_difference, tflite_difference)
+    return Verification(version.name, len(stored.images), difference, score_difference, tflite_difference)
 
 
 def _tflite_difference(folder: pathlib.Path) -> float | None:

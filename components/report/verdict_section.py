@@ -70,7 +70,7 @@ def _number(value: float | None) -> str:
 
 def _outcome(push: PushRecord) -> str:
     if push.registered is None:
-        return "Nothing was pushed."
+        return f"Nothing was pushed. The candidate is in {push.candidate}." if push.candidate else "Nothing was pushed."
     name = f"{push.registered.model_name} version {push.registered.version}"
     if not push.registered.is_in_use:
         return f"This model is {name} in the registry, where another version is in use since a rollback."

@@ -66,6 +66,39 @@ def add_workdir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add ``--model``, ``--version`` and ``--workdir``, which ``find_model`` reads."""
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="<registry>/<model name>, the folder of one version, or `candidate` with --workdir: the latest model of a "
+        "work directory that was not blessed",
+    )
+    parser.add_argument(
+        "--version", default="blessed", help="alias (blessed, previous, candidate) or number; default: blessed"
+    )
+    parser.add_argument("--workdir", type=pathlib.Path, help="work directory of the runs, for `--model candidate`")
+
+
+def find_model(arguments: argparse.Namespace) -> tuple[str, str]:
+    """Arguments of ``load_encoder`` for what ``add_model`` was given: a path, and the version's name.
+
+    Raises:
+        RegistryError: the work directory holds no candidate, or several models.
+    """
+    from components.export import registry
+    from pipeline.workdir import Workdir
+
+    if arguments.model != registry.CANDIDATE:
+        return arguments.model, arguments.version
+    if arguments.workdir is None:
+        raise registry.RegistryError(
+            "--model candidate: expected --workdir, the work directory of the runs, found none"
+        )
+    folder = pathlib.Path(Workdir(arguments.workdir.resolve(), "").registry)
+    return str(folder / registry.only_model(folder)), registry.CANDIDATE
+
+
 def workdir_of(config: str) -> pathlib.Path:
     """Default work directory of a config, the same as in `make run`."""
     return pathlib.Path("runs", pathlib.Path(config).stem)

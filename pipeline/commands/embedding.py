@@ -15,8 +15,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     """Add ``embed``."""
     parser = command_line.add_command(commands, "embed", _embed, "Turn image files into a table of embeddings.")
     parser.add_argument("images", nargs="+", metavar="IMAGES", help="image files, or folders of them")
-    parser.add_argument("--model", required=True, help="<registry>/<model name>, or the folder of one version")
-    parser.add_argument("--version", default="blessed", help="alias (blessed, previous) or number; default: blessed")
+    command_line.add_model(parser)
     parser.add_argument("--output", type=pathlib.Path, required=True, help="table to write: .parquet or .npy")
 
 
@@ -29,7 +28,7 @@ def _embed(arguments: argparse.Namespace) -> int:
     if not files:
         raise FileNotFoundError(f"{', '.join(arguments.images)}: no file in it")
     command_line.silence_libraries()
-    encoder = load_encoder(arguments.model, arguments.version)
+    encoder = load_encoder(*command_line.find_model(arguments))
     console = Console(os.dup(sys.stderr.fileno()))
     embedded = embedding.write_embeddings(
         encoder, files, arguments.output, lambda done: console.bar(done, len(files), "images")
@@ -40,7 +39,7 @@ def _embed(arguments: argparse.Namespace) -> int:
         console.line(f"Not embedded: {len(embedded.refused) - _MAX_NAMED} more")
     console.line()
     sys.stdout.write(
-        f"{embedded.num_images} of {len(files)} images embedded by version {encoder.version} "
+        f"{embedded.num_images} of {len(files)} images embedded by version {encoder.version_name} "
         f"({encoder.dimensions} dimensions): {arguments.output}\n"
     )
     return 0 if embedded.num_images else _EXIT_NOTHING_EMBEDDED

@@ -4,7 +4,7 @@ import argparse
 import pathlib
 import sys
 
-from pipeline.commands import command_line
+from pipeline.commands import command_line, next_steps
 
 _EXIT_NOT_BLESSED = 3
 
@@ -35,6 +35,9 @@ def _run(arguments: argparse.Namespace) -> int:
     workdir = Workdir(folder, data_root or str(Workdir(folder, "").bundled_data))
     finished = local_runner.run(config, workdir, local_runner.RunnerKind(arguments.runner))
     sys.stdout.write(f"{finished.outcome.text()}\nLog        {workdir.log(finished.run_id)}\n")
+    if not finished.outcome.is_blessed:
+        for title, line in next_steps.lines(arguments, str(folder), finished.outcome.failed):
+            sys.stdout.write(f"{title:<11}{line}\n")
     if arguments.require_blessing and not finished.outcome.is_blessed:
         return _EXIT_NOT_BLESSED
     return 0

@@ -27,8 +27,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     action.add_argument(
         "data", type=pathlib.Path, help="folder with images/ and masks/, or with train/ and test/ that have both"
     )
-    action.add_argument("--model", required=True, help="<registry>/<model name>, or the folder of one version")
-    action.add_argument("--version", default="blessed", help="alias (blessed, previous) or number; default: blessed")
+    command_line.add_model(action)
     action.add_argument("--output", type=pathlib.Path, help="JSON file for the numbers")
     command_line.add_overrides(
         action, "override one setting of components/transfer/config.py, such as epochs=20; may be repeated"
@@ -51,7 +50,7 @@ def _segmentation(arguments: argparse.Namespace) -> int:
     logging.getLogger(progress.LOGGER_NAME).setLevel(logging.INFO)
     console = Console(os.dup(sys.stderr.fileno()))
     with show_progress(console, on_start=lambda node: None, on_finish=lambda node: None):
-        encoder, identity = _load(arguments.model, arguments.version)
+        encoder, identity = _load(*command_line.find_model(arguments))
         result = identity | segmentation.measure(encoder, arguments.data, config)
     console.line()
     if arguments.output:
@@ -83,4 +82,4 @@ def _load(model: str, name: str) -> "tuple[PushedEncoder, dict[str, Any]]":
         channel_std=np.array(loaded.facts.channel_std, np.float32),
         prepare=loaded.prepare,
     )
-    return encoder, {"version": loaded.version, "content_digest": loaded.content_digest}
+    return encoder, {"version": loaded.version_name, "content_digest": loaded.content_digest}

@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Mapping
 
 from components.contracts import artifact_files
-from components.contracts.evidence import CheckName, FeatureKind, ProbeReport, Verdict, VerdictReport
+from components.contracts.evidence import Check, CheckName, FeatureKind, ModelEntry, ProbeReport, Verdict, VerdictReport
 from components.contracts.files import read_bytes
 from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.plain_text import printable
@@ -27,7 +27,8 @@ class Outcome:
         probe: the numbers of linear evaluation.
         test_split: how many models were blessed on the test images before, in words.
         warnings: sentences of ingestion and the Gate for people.
-        model: place of the model in use, or why there is none.
+        model: place of the model in use or of the candidate, or why there is none.
+        failed: checks of the Gate that the model did not pass.
         report: path of the HTML page.
     """
 
@@ -37,6 +38,7 @@ class Outcome:
     test_split: str
     warnings: tuple[str, ...]
     model: str
+    failed: tuple[Check, ...]
     report: str
 
     @property
@@ -70,6 +72,7 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
         test_split="; ".join(check.text for check in verdict.checks if check.name is CheckName.EARLIER_BLESSINGS),
         warnings=(*ingestion.warnings, *verdict.warnings),
         model=model,
+        failed=tuple(check for check in verdict.checks if not check.passed),
         report=str(workdir.report),
     )
 
@@ -82,9 +85,9 @@ def _verdict_now(
     A verdict from the cache was true when it was given. A model that was blessed and pushed then is the model in use
     now, unless the registry says otherwise.
     """
-    if report.verdict is Verdict.NOT_BLESSED:
-        return report.verdict, report.reason, "nothing was pushed"
     folder = pathlib.Path(workdir.registry) / config.export.model_name
+    if report.verdict is Verdict.NOT_BLESSED:
+        return report.verdict, report.reason, _candidate(folder, report.candidate)
     try:
         in_use = model_registry.find_version(folder.parent, folder.name, model_registry.BLESSED)
     except model_registry.RegistryError as error:
@@ -95,6 +98,14 @@ def _verdict_now(
     if results["Gate"].is_cached and results["Pusher"].is_cached:
         return Verdict.UNCHANGED, "this model is in use", place
     return report.verdict, report.reason, place
+
+
+def _candidate(folder: pathlib.Path, judged: ModelEntry) -> str:
+    """Where the model that was not blessed is: the candidate, unless a later run has another one or it was pushed."""
+    kept = model_registry.candidate(folder)
+    if kept is not None and kept.content_digest == judged.content_digest:
+        return f"{folder / kept.name} (candidate: not blessed, not in use)"
+    return f"nothing was pushed; the model itself is in {judged.uri}"
 
 
 def _accuracy_rows(probe: ProbeReport) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ml_metadata import metadata_store
 
 LATEST = "latest"
-_ALIASES = (registry.BLESSED, registry.PREVIOUS)
+_ALIASES = (registry.BLESSED, registry.PREVIOUS, registry.CANDIDATE)
 _RUN_CONTEXT_TYPE = "pipeline_run"
 _REPORT_TYPE = "Report"
 
@@ -69,7 +69,7 @@ def _run_of_version(name: str, workdir: pathlib.Path) -> str:
     if len(models) != 1:
         raise NoSuchRunError(f"{name}: {folder} holds {', '.join(models) or 'no model'}; say MODEL:{version}")
     found = registry.find_version(folder, models[0], version)
-    return registry.load(VersionRecord, folder / models[0] / str(found.number) / signatures.RECORD_FILE).run
+    return registry.load(VersionRecord, registry.version_folder(folder, models[0], found) / signatures.RECORD_FILE).run
 
 
 def _of_run(run: str, workdir: pathlib.Path | None) -> str:

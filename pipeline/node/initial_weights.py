@@ -67,4 +67,4 @@ def _version_folder(path: pathlib.Path) -> pathlib.Path:
     model, version = (path, registry.BLESSED) if (path / registry.INDEX_FILE).is_file() else (path.parent, path.name)
     if not (model / registry.INDEX_FILE).is_file():
         return path
-    return model / str(registry.find_version(model.parent, model.name, version).number)
+    return registry.version_folder(model.parent, model.name, registry.find_version(model.parent, model.name, version))

@@ -165,7 +165,22 @@ def test_a_refused_model_is_not_pushed_and_the_reason_is_kept(workplace):
     assert (outcome.registered, outcome.reason) == (None, reason)
     assert pushed.get_int_custom_property("pushed") == 0
     assert not pushed.get_string_custom_property("pushed_destination")
-    assert not workplace.registry.exists()
+    assert outcome.candidate == str(workplace.registry / "image-encoder" / "candidate")
+    assert outcome.message == f"nothing pushed: not blessed; the candidate is in {outcome.candidate}"
+    kept = registry.find_version(workplace.registry, "image-encoder", "candidate")
+    assert kept.content_digest == DIGEST and registry.is_intact(workplace.registry, "image-encoder", kept)
+    card = pathlib.Path(outcome.candidate, registry.MODEL_CARD_FILE).read_text()
+    assert card.startswith("# image-encoder, candidate\n")
+    assert 'load_encoder("<registry>/image-encoder", "candidate")  # it was not blessed' in card
+
+
+def test_a_refused_model_whose_evidence_is_missing_is_no_candidate(workplace, monkeypatch):
+    evidence = workplace.evidence()
+    pathlib.Path(evidence["probe_report"][0].uri, artifact_files.PROBE_FILE).unlink()
+    monkeypatch.setattr(workplace, "evidence", lambda: evidence)
+    _, outcome = workplace.push(DIGEST, "not blessed", "the probe report is missing")
+    assert (outcome.candidate, outcome.reason) == (None, "the probe report is missing")
+    assert "no candidate is kept: " in outcome.message and not workplace.registry.exists()
 
 
 def test_the_same_model_is_pushed_once(workplace):
@@ -183,7 +198,7 @@ def test_a_model_of_an_older_span_that_was_judged_before_a_newer_was_pushed_stay
     assert newer.registered.is_in_use
     pushed, outcome = workplace.push(OTHER_DIGEST, "blessed", span=12)
     assert pushed.get_int_custom_property("pushed") == 0
-    assert (outcome.registered, outcome.message) == (None, "nothing pushed: not blessed")
+    assert outcome.registered is None and outcome.candidate.endswith("/image-encoder/candidate")
     assert "in use, was made from span 13: a model of span 12 does not replace it" in outcome.reason
     [version] = registry.read_index(workplace.registry, "image-encoder").versions
     assert (version.content_digest, version.span) == (DIGEST, 13)

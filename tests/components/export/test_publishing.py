@@ -222,7 +222,7 @@ def test_readers_see_whole_versions_only(root, models):
 _KILLED_PUSHER = (
     """
 import signal
-from components.export import durable_files, publishing
+from components.export import durable_files, folder_changes, publishing
 def stop(*args, **kwargs):
     print("stopped", flush=True)
     signal.pause()
@@ -238,7 +238,7 @@ setattr({module}, "{function}", stop)
         ("durable_files", "_copy_file"),
         ("durable_files", "write_whole"),
         ("durable_files", "publish_folder"),
-        ("publishing", "_write_index"),
+        ("folder_changes", "write_index"),
     ],
 )
 def test_a_push_killed_anywhere_is_finished_by_the_next(root, models, module, function):
@@ -310,7 +310,7 @@ def test_pruning_keeps_as_many_as_asked(root, models):
         publishing.prune(root, "other", keep=1, lock_timeout_seconds=2)
 
 
-@pytest.mark.parametrize("function", ["_write_index", "shutil.rmtree"])
+@pytest.mark.parametrize("function", ["folder_changes.write_index", "shutil.rmtree"])
 def test_a_killed_prune_is_finished_by_the_next_and_brings_nothing_back(root, models, monkeypatch, function):
     for name in ("one", "two", "three"):
         push(root, models[name])

@@ -82,7 +82,7 @@ def test_numbers_are_printed_and_written(model, data, tmp_path, capfd):
     arguments = ["transfer", "segmentation", str(data), "--model", str(model), "--output", str(output)]
     assert cli.main([*arguments, "--set", "epochs=20", "--set", "bootstrap_resamples=100"]) == 0
     found = json.loads(output.read_text())
-    assert found["images"] == {"train": 18, "test": 6} and found["version"] == 1 and found["classes"] == 2
+    assert found["images"] == {"train": 18, "test": 6} and found["version"] == "1" and found["classes"] == 2
     assert found["config"]["epochs"] == 20
     # Random weights are enough to tell bright from dark, in cells of 4 px.
     assert found["encoder"]["mean_iou"] > 0.6 and found["random_encoder"]["mean_iou"] > 0.6

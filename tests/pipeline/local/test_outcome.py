@@ -22,6 +22,7 @@ def _outcome(verdict: Verdict) -> Outcome:
         "no other model was blessed before",
         ("all images are gray",),
         "/models/1",
+        (),
         "/report.html",
     )
 
