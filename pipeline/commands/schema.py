@@ -56,5 +56,5 @@ def _reviewed_runs(arguments: argparse.Namespace) -> "Iterator[schema_review.Run
         return
     workdir = arguments.workdir.resolve()
     database = pathlib.Path(Workdir(workdir, "").metadata_path)
-    with lock_watch.say_when_waiting(database, lambda sentence: sys.stderr.write(f"{sentence}\n")):
+    with lock_watch.say_when_waiting(database, sys.stderr.fileno()):
         yield schema_review.local_runs(workdir)

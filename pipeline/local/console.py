@@ -31,6 +31,11 @@ class Console:
         self._has_bar = False
         self._last_bar = 0.0
 
+    @property
+    def descriptor(self) -> int:
+        """Of the terminal or file that lines go to."""
+        return self._stream.fileno()
+
     def line(self, text: str = "") -> None:
         """Write one line; it replaces a progress bar."""
         self._clear()

@@ -6,7 +6,6 @@ import pathlib
 import shlex
 
 from ml_metadata.proto import metadata_store_pb2
-from tfx.orchestration import metadata
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
@@ -16,6 +15,7 @@ from pipeline import run_parameters
 from pipeline.config import BundledData, PipelineConfig
 from pipeline.local import bundled_data, outcome
 from pipeline.local.console import Console, show_progress
+from pipeline.metadata import connection as metadata_connection
 from pipeline.metadata import lock_watch, moved_artifacts, states
 from pipeline.node import finished_checkpoints, full_disk, initial_weights, process
 from pipeline.workdir import Workdir
@@ -56,7 +56,7 @@ def execute(
     process.configure_logging()
     process.open_filesystems(config.beam.pipeline_args)
     disk = full_disk.DiskWatch(workdir.path)
-    with disk.explained(), lock_watch.say_when_waiting(pathlib.Path(workdir.metadata_path), console.line):
+    with disk.explained(), lock_watch.say_when_waiting(pathlib.Path(workdir.metadata_path), console.descriptor):
         return _execute(config, workdir, runner, run_id, console, disk)
 
 
@@ -71,7 +71,7 @@ def _execute(
     if config.bundled_data is BundledData.DIGITS and workdir.data_root == str(workdir.bundled_data):
         bundled_data.write_digits(workdir.bundled_data)
     os.environ[anomalies.ACCEPT_VARIABLE] = f"simclr schema accept --workdir {shlex.quote(str(workdir.path))}"
-    connection = metadata.sqlite_metadata_connection_config(workdir.metadata_path)
+    connection = metadata_connection.local(workdir.metadata_path)
     if moved := moved_artifacts.settle(connection, pathlib.Path(workdir.pipeline_root)):
         console.line(f"{moved} results were recorded at another place; from now on those in {workdir.path} are used.")
     ir = representation.compile_graph(config, connection)

@@ -15,6 +15,9 @@ from components.contracts.configuration import ConfigError
 VARIABLE = "SIMCLR_METADATA_CONNECTION"
 PATIENCE_SECONDS = 60  # how long a node waits for a database that is restarting; after that its pod is retried
 _WAIT_SECONDS = 1.0
+# While another process writes, ML Metadata's client tries again after 2 seconds on average; by default five times only.
+_RETRIES_OF_A_LOCK = 300
+PATIENCE_WITH_A_LOCK_SECONDS = 600  # as long as that, on average
 _REQUIRED = {
     "sqlite": ("filename_uri",),
     "mysql": ("host", "port", "user", "database"),
@@ -23,6 +26,15 @@ _REQUIRED = {
 
 class MetadataUnreachableError(RuntimeError):
     """The database did not answer, or refused the connection."""
+
+
+def local(path: str) -> metadata_store_pb2.ConnectionConfig:
+    """The connection to a work directory's SQLite file, which is made if it is missing."""
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = path
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    config.retry_options.max_num_retries = _RETRIES_OF_A_LOCK
+    return config
 
 
 def from_environment() -> metadata_store_pb2.ConnectionConfig:
@@ -105,6 +117,11 @@ def _refusal(config: metadata_store_pb2.ConnectionConfig, message: str) -> str:
     reason = (message.splitlines() or ["no reason given"])[0].strip()
     if password:
         reason = reason.replace(password, "…")
+    if config.HasField("sqlite"):
+        return (
+            f"no connection to ML Metadata in {config.sqlite.filename_uri} ({reason}): can the file be written, or has "
+            "another process locked it?"
+        )
     return (
         f"no connection to ML Metadata, {place(config)} ({reason}): is the server up, and are address, user, password "
         f"and database in {VARIABLE} right?"

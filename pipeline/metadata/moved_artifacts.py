@@ -11,6 +11,7 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from components.contracts.paths import is_uri
+from pipeline.metadata import connection as metadata_connection
 
 _logger = logging.getLogger(__name__)
 
@@ -26,7 +27,11 @@ def settle(connection: metadata_store_pb2.ConnectionConfig, pipeline_root: pathl
 
     Returns:
         How many artifacts are here, but were recorded at another place.
+
+    Raises:
+        MetadataUnreachableError: the database cannot be opened, or another process keeps it locked for minutes.
     """
+    metadata_connection.connect(connection, metadata_connection.PATIENCE_WITH_A_LOCK_SECONDS)
     store = metadata_store.MetadataStore(connection)
     changed, num_moved = [], 0
     for artifact in store.get_artifacts():

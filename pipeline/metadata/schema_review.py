@@ -48,7 +48,7 @@ def local_runs(workdir: pathlib.Path) -> Runs:
     database = pathlib.Path(Workdir(workdir, "").metadata_path)
     if not database.is_file():
         raise NoSchemaError(f"there has been no run in {workdir}: expected ML Metadata at {database}")
-    connection = metadata.sqlite_metadata_connection_config(str(database))
+    connection = metadata_connection.local(str(database))
     moved_artifacts.settle(connection, pathlib.Path(Workdir(workdir, "").pipeline_root))
     return Runs(connection, str(workdir))
 

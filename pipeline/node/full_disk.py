@@ -61,12 +61,12 @@ class DiskWatch(logging.Handler):
     def _sentence(self) -> str:
         text = (
             f"{self._step} could not write: the disk of {self._place} is full. {_megabytes(self._free_at_start)} were "
-            f"free when it started, and {_megabytes(self._free())} are free now, without its unfinished output."
+            f"free when it started, and {_megabytes(self._free())} are free now."
         )
         if self._progress and 0 < self._progress[0] < self._progress[1]:
             done, total = self._progress
             missing = self._free_at_start * (total - done) // done
-            text += f" It had done {done} of {total}, so about {_megabytes(missing)} are missing."
+            text += f" It had done {done} of {total}: if the rest writes as much, {_megabytes(missing)} are missing."
         return f"{text} Make room, then the same command goes on from here."
 
 

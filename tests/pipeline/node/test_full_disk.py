@@ -49,7 +49,7 @@ def test_the_step_and_the_space_that_is_missing_are_told(tmp_path, free, fail):
         fail()
     assert str(caught.value) == (
         f"ViewGen could not write: the disk of {tmp_path / 'workdir'} is full. 300.0 MB were free when it started, and "
-        "290.0 MB are free now, without its unfinished output. It had done 300 of 1000, so about 700.0 MB are missing. "
+        "290.0 MB are free now. It had done 300 of 1000: if the rest writes as much, 700.0 MB are missing. "
         "Make room, then the same command goes on from here."
     )
 
