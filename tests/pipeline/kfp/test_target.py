@@ -57,7 +57,11 @@ def test_everything_on_cpus(tmp_path):
         ({"image": None}, "image: required, but missing"),
         ({"metadata": None}, "metadata: required, but missing"),
         ({"service_account": None}, "service_account: required, but missing"),
-        ({"imgae": "x"}, "imgae: unknown key"),
+        ({"imgae": "x"}, r"imgae: unknown key.*; did you mean image\?"),
+        (
+            {"pipeline_root": "/runs/root [2]"},
+            r"pipeline_root: /runs/root \[2\]: expected a path without the characters",
+        ),
         ({"gpu_pool__cuont": 2}, r"gpu_pool\.cuont: unknown key"),
         ({"gpu_pool__count": "two"}, r"gpu_pool\.count: .*found 'two'"),
         ({"image": "registry/simclr@sha256:abc"}, "image: .*found 'registry/simclr@sha256:abc'"),
@@ -90,6 +94,9 @@ def test_a_file_that_is_no_target_is_named(tmp_path):
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [")
     with pytest.raises(ConfigError, match=r"broken\.yaml: not YAML"):
+        target.load(broken)
+    broken.write_text("image: a\nregistry: /runs/registry\nimage: b\n")
+    with pytest.raises(ConfigError, match=r"broken\.yaml: .*key image stands twice: in line 1 and in line 3"):
         target.load(broken)
     broken.write_text("- a list")
     with pytest.raises(ConfigError, match=r"broken\.yaml: expected a mapping of settings, found list"):
