@@ -27,9 +27,8 @@ def sentence(error: BaseException) -> str:
 
 def _without_beam(error: BaseException) -> BaseException:
     """The exception of a step: Beam makes another of the same class, or a RuntimeError, while it handles the first."""
-    if getattr(error, _BEAM_TAG, False) and error.__context__ is not None:
-        return error.__context__
-    return error
+    first = error.__context__
+    return first if getattr(error, _BEAM_TAG, False) and first is not None and str(first) in str(error) else error
 
 
 def _without_traceback(text: str) -> str:

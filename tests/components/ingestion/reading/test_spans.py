@@ -52,3 +52,11 @@ def test_a_date_that_does_not_exist_is_told(tmp_path):
     _make(tmp_path, "2026-02-30")
     with pytest.raises(SourceError, match="found a folder for 2026-02-30: day is out of range for month"):
         _find(tmp_path, "{YYYY}-{MM}-{DD}")
+
+
+def test_no_sibling_of_a_remote_root_is_looked_into(tmp_path, in_memory):
+    _make(tmp_path, "day[12]/span-3/deep", "day1/span-9")
+    root = f"{in_memory(tmp_path)}/day[12]"
+    assert _find(root, "span-{SPAN}") == Span(3, 0)
+    assert [entry.path for entry in listing.open_tree(root).walk()] == ["span-3/deep/1.jpg"]
+    assert listing.open_tree(root).folders_in("span-3") == ["span-3/deep"]
