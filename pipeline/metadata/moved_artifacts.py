@@ -6,17 +6,18 @@ was before, and a step would be given the schema or the model of a place that is
 
 import logging
 import pathlib
-
-from ml_metadata import metadata_store
-from ml_metadata.proto import metadata_store_pb2
+from typing import TYPE_CHECKING
 
 from components.contracts.paths import is_uri
 from pipeline.metadata import connection as metadata_connection
 
+if TYPE_CHECKING:
+    from ml_metadata.proto import metadata_store_pb2
+
 _logger = logging.getLogger(__name__)
 
 
-def settle(connection: metadata_store_pb2.ConnectionConfig, pipeline_root: pathlib.Path) -> int:
+def settle(connection: "metadata_store_pb2.ConnectionConfig", pipeline_root: pathlib.Path) -> int:
     """Point every artifact at its files below ``pipeline_root``; artifacts whose files are gone are marked as deleted.
 
     TFX chooses and reuses only artifacts that are not marked so.
@@ -32,18 +33,20 @@ def settle(connection: metadata_store_pb2.ConnectionConfig, pipeline_root: pathl
         MetadataUnreachableError: the database cannot be opened, or another process keeps it locked for minutes.
     """
     metadata_connection.connect(connection, metadata_connection.PATIENCE_WITH_A_LOCK_SECONDS)
+    from ml_metadata import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
     store = metadata_store.MetadataStore(connection)
     changed, num_moved = [], 0
     for artifact in store.get_artifacts():
         if artifact.state != metadata_store_pb2.Artifact.LIVE or not artifact.uri or is_uri(artifact.uri):
             continue
-        here = _place_below(pipeline_root, pathlib.Path(artifact.uri))
-        if here is not None and here.exists():
-            if str(here) != artifact.uri:
-                artifact.uri = str(here)
-                changed.append(artifact)
-                num_moved += 1
-        elif not pathlib.Path(artifact.uri).exists():
+        here = present_uri(artifact.uri, pipeline_root)
+        if here != artifact.uri:
+            artifact.uri = here
+            changed.append(artifact)
+            num_moved += 1
+        elif not pathlib.Path(here).exists():
             artifact.state = metadata_store_pb2.Artifact.DELETED
             changed.append(artifact)
             _logger.info("artifact %d is gone: %s", artifact.id, artifact.uri)
@@ -52,10 +55,11 @@ def settle(connection: metadata_store_pb2.ConnectionConfig, pipeline_root: pathl
     return num_moved
 
 
-def _place_below(pipeline_root: pathlib.Path, path: pathlib.Path) -> pathlib.Path | None:
-    """Where the artifact at ``path`` lies below ``pipeline_root``; None if it was never in a folder of that name."""
-    parts = path.parts
-    if pipeline_root.name not in parts:
-        return None
+def present_uri(uri: str, pipeline_root: pathlib.Path) -> str:
+    """Where an artifact that was recorded at ``uri`` lies below ``pipeline_root``; ``uri`` if it is not there."""
+    parts = pathlib.Path(uri).parts
+    if is_uri(uri) or pipeline_root.name not in parts:
+        return uri
     last = len(parts) - 1 - parts[::-1].index(pipeline_root.name)
-    return pipeline_root.joinpath(*parts[last + 1 :])
+    here = pipeline_root.joinpath(*parts[last + 1 :])
+    return str(here) if here != pathlib.Path(uri) and here.exists() else uri

@@ -8,6 +8,7 @@ from components.contracts.paths import is_uri
 from components.export import registry
 from components.export.version_record import VersionRecord
 from pipeline.metadata import connection as metadata_connection
+from pipeline.metadata import moved_artifacts
 from pipeline.workdir import Workdir
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ def _of_run(run: str, workdir: pathlib.Path | None) -> str:
     for name in names:
         folder = _report_of(store, found[name]) if name in found else None
         if folder is not None:
-            return folder
+            # The work directory may have been moved since its last run.
+            root = pathlib.Path(Workdir(workdir, "").pipeline_root) if workdir else None
+            return moved_artifacts.present_uri(folder, root) if root else folder
     raise NoSuchRunError(f"run {run}: {place} has {'no such run' if run not in found else 'no report of it'}")
 
 

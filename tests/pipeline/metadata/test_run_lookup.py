@@ -66,6 +66,14 @@ def workdir(tmp_path) -> pathlib.Path:
     return tmp_path / "runs"
 
 
+def test_a_report_is_found_where_its_work_directory_is_now(tmp_path):
+    made = Workdir(tmp_path / "before")
+    made.run("20260101-1", made.artifact("Report", str(tmp_path / "before" / "pipeline_root" / "Report" / "1")))
+    (tmp_path / "before" / "pipeline_root" / "Report" / "1").mkdir(parents=True)
+    moved = (tmp_path / "before").rename(tmp_path / "after")
+    assert report_folder("latest", moved) == str(moved / "pipeline_root" / "Report" / "1")
+
+
 def push(workdir: pathlib.Path, model: str, digest: str, run: str) -> None:
     source = workdir / "source"
     source.mkdir(exist_ok=True)
