@@ -1,8 +1,8 @@
 """Says that a run waits for ML Metadata's SQLite file, which another process has locked.
 
-ML Metadata waits for the lock without a word, and no other thread of its process can run meanwhile. So a small process
-of its own watches, which runs this file; nothing but the standard library is imported here. It reads the kernel's list
-of locks, because opening and closing the file in a process would release the locks that the process holds on it.
+ML Metadata waits for the lock without a word, and while it opens the file, no other thread of its process can run. So a
+small process of its own watches, which runs this file; nothing but the standard library is imported here. It reads the
+kernel's list of locks, because opening and closing the file would release the locks that its process holds.
 """
 
 import contextlib
