@@ -1,5 +1,6 @@
 """The command line answers quickly and clearly if it needs no run."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -64,6 +65,17 @@ def test_an_unknown_argument_shows_the_usage_of_its_command(capsys, arguments, u
     assert caught.value.code == 2
     assert error.startswith(f"usage: {usage} [-h]")
     assert re.search(message, error.strip())
+
+
+def test_every_command_knows_its_own_usage():
+    def check(parser):
+        groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        if not groups:
+            assert parser.get_default("command_parser") is parser, parser.prog
+        for name in [name for group in groups for name in group.choices]:
+            check(groups[0].choices[name])
+
+    check(cli._parser())
 
 
 @pytest.mark.parametrize("name", ["runs [2]", "what?", "all*", "back\\slash"])
