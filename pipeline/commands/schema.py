@@ -12,6 +12,8 @@ from pipeline.commands import command_line
 if TYPE_CHECKING:
     from pipeline.metadata import schema_review
 
+_STANDARD_ERROR = 2  # of the process; in a notebook or a test, sys.stderr has no descriptor
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the group."""
@@ -56,5 +58,5 @@ def _reviewed_runs(arguments: argparse.Namespace) -> "Iterator[schema_review.Run
         return
     workdir = arguments.workdir.resolve()
     database = pathlib.Path(Workdir(workdir, "").metadata_path)
-    with lock_watch.say_when_waiting(database, sys.stderr.fileno()):
+    with lock_watch.say_when_waiting(database, _STANDARD_ERROR):
         yield schema_review.local_runs(workdir)
