@@ -38,6 +38,9 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
 
     Raises:
         WorkdirInUseError: another run is using ``workdir``.
+        MissingGpu: a step asks for more GPUs than there are.
+        SourceError: there are no images, or they are not laid out as expected.
+        TooFewImagesError: there are too few images, said before anything is decoded, or right after ingestion.
         RunFailedError: a node is neither complete nor cached.
         Exception: whatever a node raised; the traceback is in the log file.
     """
@@ -46,6 +49,11 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
     with _sole_use(workdir.path), quiet_streams(log) as console:
         console.line(f"Run {run_id}: loading TensorFlow and TFX (ten seconds and more) …")
         try:
+            from pipeline.check import early
+            from pipeline.node import process
+
+            process.open_filesystems(config.beam.pipeline_args)
+            early.before_run(config, workdir.data_root, console.line)
             # Within the quiet streams, because the import alone is noisy.
             from pipeline.local import run as local_run
 

@@ -129,3 +129,8 @@ class GateConfig:
     evidence_tolerance: float = Field(
         default=1e-3, gt=0, le=0.1, description="largest difference between the Evaluator's accuracy and the probe's"
     )
+    stop_early: bool = Field(
+        default=True,
+        description="a run with fewer test images than min_test_images stops after ingestion; false: it goes on, and "
+        "its model is not blessed",
+    )

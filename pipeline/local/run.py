@@ -6,12 +6,14 @@ import pathlib
 import shlex
 
 from ml_metadata.proto import metadata_store_pb2
+from tfx import types
 from tfx.orchestration.beam.beam_dag_runner import BeamDagRunner
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 from components.validation import anomalies
 from pipeline import intermediate_representation as representation
 from pipeline import run_parameters
+from pipeline.check import early
 from pipeline.config import BundledData, PipelineConfig
 from pipeline.local import bundled_data, outcome
 from pipeline.local.console import Console, show_progress
@@ -19,6 +21,8 @@ from pipeline.metadata import connection as metadata_connection
 from pipeline.metadata import lock_watch, moved_artifacts, states
 from pipeline.node import finished_checkpoints, full_disk, initial_weights, process
 from pipeline.workdir import Workdir
+
+_IMAGES = {early.INGESTION: "examples", early.WINDOW: "window"}  # key of the output, by node
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +88,12 @@ def _execute(
         disk.step_started(node_id)
         reporter.node_started(node_id)
 
-    with show_progress(console, start, reporter.node_finished):
+    def finish(node_id: str) -> None:
+        images = reporter.node_finished(node_id)
+        if images is not None:
+            early.after_ingestion(config, node_id, images.uri, console.line)
+
+    with show_progress(console, start, finish):
         runner.run_with_ir(ir)
     results = states.node_results(connection, config.pipeline_name, run_id)
     states.require_success(states.node_ids(ir), results)
@@ -115,7 +124,8 @@ class _NodeReporter:
         self._started += 1
         self._console.line(f"[{self._started:2d}/{self._total}] {node_id} …")
 
-    def node_finished(self, node_id: str) -> None:
+    def node_finished(self, node_id: str) -> types.Artifact | None:
+        """Report; gives the images if the node is one that makes some."""
         result = states.node_results(self._connection, self._pipeline_name, self._run_id).get(node_id)
         if result is None or not result.is_good:
             self._console.line(f"        ✗ {node_id}: {result.state if result else 'inputs could not be resolved'}")
@@ -123,3 +133,6 @@ class _NodeReporter:
             self._console.line("        ✓ from the cache")
         else:
             self._console.line(f"        ✓ {result.seconds:.1f} s")
+        if result is None or not result.is_good or node_id not in _IMAGES:
+            return None
+        return result.output(_IMAGES[node_id])
