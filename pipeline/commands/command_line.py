@@ -8,6 +8,10 @@ import pathlib
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.workdir import Workdir
 
 
 def add_command(
@@ -97,6 +101,48 @@ def find_model(arguments: argparse.Namespace) -> tuple[str, str]:
         )
     folder = pathlib.Path(Workdir(arguments.workdir.resolve(), "").registry)
     return str(folder / registry.only_model(folder)), registry.CANDIDATE
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what names a run: config, work directory and data."""
+    add_config_arguments(parser)
+    parser.add_argument(
+        "--workdir",
+        type=pathlib.Path,
+        help="work directory of all runs of one pipeline (default: runs/<name of the config>)",
+    )
+    parser.add_argument("--data", help="folder or URI of the images (default: the bundled data of the config)")
+
+
+def workdir_of_run(arguments: argparse.Namespace, has_bundled_data: bool) -> "Workdir":
+    """The places that the arguments of ``add_run_arguments`` name.
+
+    Raises:
+        ConfigError: the folder of images does not exist, or there is none, or the work directory has a path that TFX
+            would take for a file pattern.
+    """
+    from pipeline.workdir import Workdir, check_place
+
+    folder = (arguments.workdir or workdir_of(arguments.config)).resolve()
+    check_place(str(folder), "--workdir")
+    return Workdir(folder, _data_root(arguments, has_bundled_data) or str(Workdir(folder, "").bundled_data))
+
+
+def _data_root(arguments: argparse.Namespace, has_bundled_data: bool) -> str | None:
+    """The folder or URI of the images; None for the bundled data of the config."""
+    from components.contracts.configuration import ConfigError
+    from components.contracts.paths import is_uri
+
+    if arguments.data is None:
+        if not has_bundled_data:
+            raise ConfigError(f"--config {arguments.config} has no bundled data: name a folder of images with --data")
+        return None
+    if is_uri(arguments.data):
+        return arguments.data
+    folder = pathlib.Path(arguments.data).resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"--data {arguments.data}: expected a folder of images, found none at {folder}")
+    return str(folder)
 
 
 def workdir_of(config: str) -> pathlib.Path:
