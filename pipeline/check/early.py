@@ -13,6 +13,7 @@ from pipeline.check.counts import Counts, list_source, of_summary
 from pipeline.config import PipelineConfig
 
 INGESTION, WINDOW = "ImageExampleGen", "TrainingWindow"  # nodes
+IMAGES = {INGESTION: "examples", WINDOW: "window"}  # key of the output with the images, by node
 
 
 def before_run(config: PipelineConfig, data_root: str, say: Callable[[str], None]) -> None:

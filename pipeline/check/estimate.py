@@ -80,9 +80,10 @@ def time_images(source: Source, sample: list[Item], config: PipelineConfig) -> T
 
 
 def _load(source: Source, sample: list[Item]) -> Iterator[SourceImage | Refusal]:
-    """The first images of each item, equally many of each."""
-    of_each = -(-_IMAGES // max(len(sample), 1))
-    for item in sample:
+    """Images of items from the whole list: the first ones of each, equally many."""
+    chosen = [sample[row] for row in np.unique(np.linspace(0, len(sample) - 1, _IMAGES).astype(int))] if sample else []
+    of_each = -(-_IMAGES // max(len(chosen), 1))
+    for item in chosen:
         try:
             yield from itertools.islice(source.load(item), of_each)
         except RefusedImage as refused:

@@ -22,8 +22,6 @@ from pipeline.metadata import lock_watch, moved_artifacts, states
 from pipeline.node import finished_checkpoints, full_disk, initial_weights, process
 from pipeline.workdir import Workdir
 
-_IMAGES = {early.INGESTION: "examples", early.WINDOW: "window"}  # key of the output, by node
-
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
@@ -133,6 +131,6 @@ class _NodeReporter:
             self._console.line("        ✓ from the cache")
         else:
             self._console.line(f"        ✓ {result.seconds:.1f} s")
-        if result is None or not result.is_good or node_id not in _IMAGES:
+        if result is None or not result.is_good or node_id not in early.IMAGES:
             return None
-        return result.output(_IMAGES[node_id])
+        return result.output(early.IMAGES[node_id])

@@ -160,6 +160,14 @@ def test_an_edited_room_runs_again_with_what_depends_on_it(workplace, tmp_path):
     assert workplace.versions() == [1]
 
 
+def test_too_few_test_images_stop_a_run_before_it_trains(workplace, capfd):
+    """The first run had 4 test images of each of 10 classes."""
+    assert cli.main(workplace.command("gate.min_test_images=41", "pretraining.epochs=2")) == 1
+    told = capfd.readouterr().err
+    assert "Error: 40 test images are fewer than gate.min_test_images (41), so no model can be blessed: " in told
+    assert "TrainingWindow" in told and "ViewGen" not in told and "Trainer" not in told
+
+
 def test_a_threshold_out_of_reach_ends_without_a_push(workplace, capfd):
     arguments = workplace.command("gate.min_accuracy=1.0")
     assert cli.main(arguments) == 0

@@ -17,6 +17,8 @@ _HEAVY = ("tensorflow", "tfx", "apache_beam", "keras", "sklearn", "scipy", "pand
     [
         ["--help"],
         ["run", "--help"],
+        ["check", "--help"],
+        ["check", "--config", "photos"],
         ["backfill", "--help"],
         ["run", "--set", "pretraining.epochs=0"],
         ["config", "show"],

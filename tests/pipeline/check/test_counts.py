@@ -61,6 +61,6 @@ class ManyItems:
 
 def test_the_sample_comes_from_the_whole_list():
     sample = [int(item.path) for item in list_source(ManyItems()).sample]
-    assert 8 <= len(sample) <= 16
+    assert 16 <= len(sample) <= 32
     assert sample[0] == 0 and sample[-1] > 900
     assert len({second - first for first, second in itertools.pairwise(sample)}) == 1
