@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0 if the node is complete or came from the cache (with ``--check``: if the answer is written), 1 if it failed,
-        could not get its inputs or was skipped, 2 for parameters that can't be used.
+        could not get its inputs or was skipped, or gave too few images for the steps after it, 2 for parameters that
+        can't be used.
     """
     parsed = _parser().parse_args(arguments)
     if parsed.check or not parsed.gpus:
@@ -99,6 +100,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
     # Imported here because that takes ten seconds and more, and a wrong parameter should fail before.
     from components.validation import anomalies
     from pipeline import intermediate_representation as representation
+    from pipeline.check import early
     from pipeline.metadata import connection as metadata_connection
     from pipeline.node import finished_checkpoints, full_disk, leased_launch
     from pipeline.node import launch as node_launch
@@ -132,6 +134,8 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
             held.enter_context(disk.explained())
         result = launch.run()
     finished_checkpoints.remove(result)
+    if parsed.node in early.IMAGES:
+        early.after_ingestion(config, parsed.node, result.output(early.IMAGES[parsed.node]).uri, _logger.warning)
     _logger.info("%s is %s after %.1f s", parsed.node, result.state, result.seconds)
     return 0
 

@@ -16,6 +16,7 @@ import sys
 import pytest
 from ml_metadata import metadata_store
 
+from components.contracts import configuration
 from components.contracts.evidence import Verdict, VerdictReport
 from components.contracts.record_files import read_record
 from pipeline import ir_file
@@ -139,6 +140,16 @@ def test_a_container_runs_the_first_node(cluster, container):
     assert container.returncode == 0, container.stderr[-2000:]
     assert SECRET not in container.stdout + container.stderr
     assert cluster.results("first")["ImageExampleGen"].state == "COMPLETE"
+
+
+def test_too_few_test_images_fail_the_node_that_counts_them(cluster, container):
+    """So that no GPU is paid for a model that cannot be blessed; the second time they come from the cache."""
+    gate = configuration.to_json(dataclasses.replace(cluster.config.gate, min_test_images=300))
+    for _ in range(2):
+        assert cluster.run("ImageExampleGen", "few", "--gate", gate) == 1
+        assert "test images are fewer than gate.min_test_images (300)" in cluster.log("few", "ImageExampleGen")
+    lenient = dataclasses.replace(cluster.config.gate, min_test_images=300, stop_early=False)
+    assert cluster.run("ImageExampleGen", "few", "--gate", configuration.to_json(lenient)) == 0
 
 
 def test_a_node_without_its_inputs_is_an_error_and_so_is_its_check(cluster, unresolved):
