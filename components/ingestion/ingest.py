@@ -91,7 +91,7 @@ def _finish(
     _check_sums(order, plan, outcome, len(refused))
     check_groups(outcome.contradictions, order.root)
     check(tally, refusals, plan.classes, order.config, order.root)
-    found = warnings(tally, refusals, order.config, image_config.color)
+    found = [*plan.notes, *warnings(tally, refusals, order.config, image_config.color)]
     for sentence in found:
         _logger.warning("%s", sentence)
     pairs = _write_near_duplicates(order, outcome)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from components.ingestion.decoding.refusals import Refusal
-from components.ingestion.reading.source import Item, Source
+from components.ingestion.reading.source import Item, Note, Source
 from components.ingestion.staging import StagedBytes, StagingReader, StagingWriter
 
 _IMAGES_PER_PORTION = 32
@@ -19,6 +19,7 @@ class Plan(NamedTuple):
     images: int  # in all items; an estimate if only reading the files can tell
     classes: frozenset[str]  # of all files that have a label of their own
     refusals: list[Refusal]  # files that are left out without being read
+    notes: list[str]  # sentences about the layout
 
 
 def make_plan(source: Source, folder: str) -> Plan:
@@ -28,15 +29,18 @@ def make_plan(source: Source, folder: str) -> Plan:
         SourceError: as ``Source.items``.
     """
     portions = _PortionWriter(folder)
-    classes, refusals = set(), []
+    classes, refusals, notes = set(), [], []
     for entry in source.items():
+        if isinstance(entry, Note):
+            notes.append(entry.sentence)
+            continue
         if isinstance(entry, Refusal):
             refusals.append(entry)
             continue
         portions.add(entry)
         if entry.label is not None:
             classes.add(entry.label)
-    return Plan(portions.close(), portions.items, portions.images, frozenset(classes), refusals)
+    return Plan(portions.close(), portions.items, portions.images, frozenset(classes), refusals, notes)
 
 
 def read_portions(portions: StagedBytes, folder: str) -> Iterator[StagedBytes]:

@@ -4,6 +4,8 @@ The functions depend on counts alone, so that every sentence a person may read c
 """
 
 import dataclasses
+import itertools
+import posixpath
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.splits import Copy
 
 FIRST = 10  # files or groups named in a message
+_MANY_OTHER_FILES = 5  # with one suffix
 
 
 class IngestionError(ValueError):
@@ -213,10 +216,36 @@ def warnings(tally: Tally, refusals: list[Refusal], config: IngestionConfig, col
             f"Images of train or unlabeled that look like one of test: {tally.near_duplicates}, kept. Set "
             "ingestion.near_duplicates to remove_from_train to leave them out."
         )
+    if other := _other_files(refusals, tally, config):
+        found.append(f"Files that are no images: {len(other)}, left out. {_first_of(other, 3)}")
+    if alike := _names_alike(tally):
+        found.append(f"Class names that differ only in case or spaces: {'; '.join(alike[:FIRST])}.")
     unseen = sorted(set(tally.classes.get(records.TRAIN, {})) - set(tally.classes.get(records.TEST, {})))
     if unseen:
         found.append(f"Classes without test images: {len(unseen)}. First: {', '.join(unseen[:FIRST])}.")
     return found
+
+
+def _other_files(refusals: list[Refusal], tally: Tally, config: IngestionConfig) -> list[Refusal]:
+    """The files that are no images, if those of one suffix are so many that images may be among them."""
+    kinds: dict[str, list[Refusal]] = {}
+    for refusal in refusals:
+        if refusal.reason == Reason.NOT_AN_IMAGE.value:
+            kinds.setdefault(posixpath.splitext(refusal.path)[1].lower(), []).append(refusal)
+    many = [
+        kind
+        for kind in kinds.values()
+        if len(kind) >= _MANY_OTHER_FILES and len(kind) > config.max_undecodable_fraction * (tally.total + len(kind))
+    ]
+    return sorted(itertools.chain.from_iterable(many))
+
+
+def _names_alike(tally: Tally) -> list[str]:
+    """Class names that a person would take for the same, several together in one text."""
+    alike: dict[str, set[str]] = {}
+    for name in itertools.chain.from_iterable(tally.classes.values()):
+        alike.setdefault("".join(name.casefold().split()), set()).add(name)
+    return [", ".join(map(repr, sorted(names))) for _, names in sorted(alike.items()) if len(names) > 1]
 
 
 _SENTENCES = {
@@ -228,6 +257,8 @@ _SENTENCES = {
     Reason.TEST_WITHOUT_LABEL: "Test images without a label: {number}, left out.",
     Reason.OUTSIDE_LAYOUT: "Images outside the expected folders: {number}, left out.",
     Reason.EMPTY_CLASS_FOLDER: "Class folders without files: {number}; the model will not know these classes.",
+    Reason.SEVERAL_IMAGES: "Further images in a sample that has one: {number}, left out.",
+    Reason.LABELS_NOT_FOUND: "Files without any label where the configuration expects labels: {number}.",
     Reason.LINK_LOOP: "Links to folders that are listed under their own name: {number}, not followed.",
 }
 

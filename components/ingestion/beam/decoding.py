@@ -21,7 +21,7 @@ from components.ingestion.beam.reporting import Report, report, report_refusals
 from components.ingestion.config import NearDuplicates
 from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding.decoder import Decoded, decode_image_bytes, decode_pixels
-from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage, is_meant_as_image
+from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage
 from components.ingestion.decoding.stored_record import make_records
 from components.ingestion.near_duplicates import perceptual_hashes
 from components.ingestion.outcome import Loaded, Outcome
@@ -159,13 +159,13 @@ def _decode(image: SourceImage, order: WorkOrder) -> Decoded | Refusal:
             return decode_image_bytes(image.content, order.rules)
         return decode_pixels(image.content, order.rules)
     except RefusedImage as refused_image:
-        return _spare_other_files(refused_image.refusal(image.path))
+        return _spare_other_files(refused_image.refusal(image.path), image)
 
 
-def _spare_other_files(refusal: Refusal) -> Refusal:
-    """A file that is no image and is not named like one does not count as undecodable."""
+def _spare_other_files(refusal: Refusal, image: SourceImage) -> Refusal:
+    """A file that is no image and was not offered as one does not count as undecodable."""
     unknown = refusal.reason in (Reason.UNKNOWN_FORMAT.value, Reason.EMPTY_FILE.value)
-    if unknown and not is_meant_as_image(refusal.path):
+    if unknown and not image.is_offered:
         return refusal._replace(reason=Reason.NOT_AN_IMAGE.value)
     return refusal
 

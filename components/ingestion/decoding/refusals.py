@@ -26,12 +26,15 @@ class Reason(str, enum.Enum):
     TOO_SMALL = "too_small"
     TOO_ELONGATED = "too_elongated"
     UNSUPPORTED_PIXELS = "unsupported_pixels"
+    TOO_COSTLY = "too_costly"
     # The file is left out by a rule.
     NOT_AN_IMAGE = "not_an_image"
     HIDDEN = "hidden"
     LINK_LOOP = "link_loop"
     OUTSIDE_LAYOUT = "outside_layout"
     EMPTY_CLASS_FOLDER = "empty_class_folder"
+    SEVERAL_IMAGES = "several_images"
+    LABELS_NOT_FOUND = "labels_not_found"
     DUPLICATE = "duplicate"
     ALSO_IN_TEST = "also_in_test"
     LABEL_CONFLICT = "label_conflict"
@@ -49,7 +52,17 @@ _IMAGE_SUFFIXES = frozenset((
     "heic", "heif", "avif", "jp2", "j2k", "jxl", "psd", "ico", "tga", "svg", "raw", "dng", "cr2", "cr3", "nef", "arw",
     "exr", "hdr",
 ))
+# Folders that file servers, archives and systems leave beside images; what lies in them are copies and thumbnails.
+_SYSTEM_FOLDERS = frozenset((
+    "@eadir", "@tmp", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "__macosx", "lost+found",
+    "$recycle.bin", "system volume information",
+))
 # fmt: on
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is left out like one whose name begins with a dot."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
 
 
 def has_image_suffix(path: str) -> bool:

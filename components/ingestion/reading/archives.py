@@ -1,4 +1,4 @@
-"""Files that hold many images: find them below a data root, derive their splits from their names, and read them.
+"""Files that hold many images: find them below a data root, and read them.
 
 A damaged container stops the run, because nobody can say which images the damage hides.
 """
@@ -7,32 +7,17 @@ import contextlib
 import fnmatch
 import gzip
 import posixpath
-import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import IO, BinaryIO, cast
 
-from components.contracts import records
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
-from components.ingestion.reading import listing
+from components.ingestion.reading import listing, parts
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item
 
-VALIDATION = "validation"  # a part of the source, not a split: ``config.validation_part`` names its split
-_WORDS = {
-    "train": records.TRAIN,
-    "training": records.TRAIN,
-    "test": records.TEST,
-    "testing": records.TEST,
-    "t10k": records.TEST,  # MNIST's name
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "unlabeled": records.UNLABELED,
-    "unlabelled": records.UNLABELED,
-}
 _GZIP_MAGIC = b"\x1f\x8b"
 # A compressed stream is read from its start for each of its items: 16 items cost as much as reading it 8.5 times.
 _MAX_ITEMS_OF_A_STREAM = 16
@@ -63,11 +48,11 @@ def whole_files(files: Sequence[Listed], expected_bytes: int, config: IngestionC
         expected_bytes: of one image, roughly.
         config: names the split of a validation part.
     """
-    parts = [part_of(entry.path) for entry in files]
-    is_test_given = has_test(parts, config)
-    for entry, part in zip(files, parts, strict=True):
+    found = [parts.part_of(entry.path) for entry in files]
+    has_test = parts.has_test(found, config)
+    for entry, part in zip(files, found, strict=True):
         count = max(1, entry.size // expected_bytes)
-        yield Item(entry.path, split=split_of(part, is_test_given, config), count=count, is_estimate=True)
+        yield Item(entry.path, split=parts.split_of(part, has_test, config), count=count, is_estimate=True)
 
 
 def fingerprint(root: str, files: Sequence[Listed], config: IngestionConfig) -> str:
@@ -80,33 +65,6 @@ def _fits(path: str, patterns: Sequence[str]) -> bool:
     return any(
         fnmatch.fnmatchcase(posixpath.basename(path), each) or fnmatch.fnmatchcase(path, each) for each in patterns
     )
-
-
-def part_of(text: str) -> str | None:
-    """The part of a data set that a path or a word names: train, test, unlabeled, ``VALIDATION``, or None.
-
-    The last known word decides: ``mnist/train/part-7.tar``, ``imagenet-val-000.tar``.
-    """
-    words = re.split(r"[^a-z0-9]+", text.lower())
-    return next((_WORDS[word] for word in reversed(words) if word in _WORDS), None)
-
-
-def split_of(part: str | None, has_test: bool, config: IngestionConfig) -> str | None:
-    """The split of a part of a source; None if digest or group decide.
-
-    Args:
-        part: as ``part_of`` returns it.
-        has_test: whether the source has a test split; if it has none, part of train becomes test.
-        config: names the split of validation.
-    """
-    if part == VALIDATION:
-        part = config.validation_part.value
-    return part if part != records.TRAIN or has_test else None
-
-
-def has_test(parts: Sequence[str | None], config: IngestionConfig) -> bool:
-    """Whether one of the parts of a source is the test split."""
-    return any(split_of(part, True, config) == records.TEST for part in parts)
 
 
 def slices(number: int, per_item: int, is_stream: bool) -> Iterator[tuple[int, int]]:

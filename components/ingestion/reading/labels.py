@@ -1,6 +1,8 @@
 """Labels as sources store them, strings or integers, in; class names out, None if there is no label."""
 
 import math
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,8 @@ from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading import listing
 
+# An integer as a table with gaps writes it.
+_INTEGRAL = re.compile(r"(-?[0-9]+)\.0*")
 _MAX_NAMES_BYTES = 16 * 2**20
 
 
@@ -18,7 +22,7 @@ class Labels:
     """Turns labels into class names."""
 
     def __init__(self, missing: str, names: Sequence[str] | None = None):
-        self._missing = missing
+        self._missing = text_of(missing)
         self._names = names
         self._known = frozenset(names or ())
 
@@ -26,9 +30,9 @@ class Labels:
         """The class name of ``label``.
 
         Args:
-            label: str, UTF-8 bytes, an integer, an integral float (as tables store integers beside gaps), a NumPy
-                value, or an array or list of one of these. None, NaN, empty text and ``ingestion.missing_label`` mean
-                that there is none.
+            label: str, UTF-8 bytes, an integer, an integral float or its text (as tables store integers beside gaps),
+                a NumPy value, or an array or list of one of these. None, NaN, empty text and
+                ``ingestion.missing_label`` mean that there is none.
 
         Raises:
             ValueError: another type, more than one value, or a label that is not among the names.
@@ -36,6 +40,7 @@ class Labels:
         text = text_of(label)
         if text is None or text == self._missing:
             return None
+        text = class_name(text)
         if self._names is None or text in self._known:
             return text
         index = int(text) if text.isdecimal() else len(self._names)
@@ -74,17 +79,40 @@ def read_names(path: str) -> list[str]:
     """
     with listing.open_file(path) as file:
         text = file.read(_MAX_NAMES_BYTES).decode("utf-8", "replace")
-    names = [line.strip() for line in text.splitlines() if line.strip()]
+    names = [class_name(line.strip()) for line in text.splitlines() if line.strip()]
     if not names or len(names) != len(set(names)):
         raise SourceError(f"{path}: one class name per line expected, all different, found {names}")
     return names
+
+
+def class_name(text: str) -> str:
+    """``text`` as the name of a class, in one Unicode form (NFC), so that a name has one spelling.
+
+    Raises:
+        ValueError: it has a line break; TensorFlow Transform's vocabulary has a name per line.
+    """
+    if "\n" in text or "\r" in text:
+        raise ValueError(f"a class name without a line break expected, found {text!r}")
+    return unicodedata.normalize("NFC", printable(text))
+
+
+def group_of_record(group: Any, path: str, index: int | str) -> str | None:
+    """The group of record ``index`` of the file ``path``, None if there is none; ``group`` as ``Labels.name``.
+
+    Raises:
+        SourceError: another type, or more than one value.
+    """
+    try:
+        return text_of(group)
+    except ValueError as error:
+        raise SourceError(f"{path}: record {index}: group: {error}") from error
 
 
 def text_of(label: Any) -> str | None:
     """``label`` as text, None if there is none; arguments and errors as ``Labels.name``."""
     if isinstance(label, (np.ndarray, list)):
         if len(label := np.ravel(label)) != 1:
-            raise ValueError(f"one label per image expected, found {len(label)}")
+            raise ValueError(f"one value per image expected, found {len(label)}")
         label = label[0]
     if isinstance(label, np.generic):
         label = label.item()
@@ -95,5 +123,7 @@ def text_of(label: Any) -> str | None:
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if not isinstance(label, (str, int)) or isinstance(label, bool):
-        raise ValueError(f"text or an integer expected as label, found {label!r}")
-    return printable(str(label).strip()) or None
+        raise ValueError(f"text or an integer expected, found {label!r}")
+    text = printable(str(label).strip())
+    integral = _INTEGRAL.fullmatch(text)
+    return (integral[1] if integral else text) or None

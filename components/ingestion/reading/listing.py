@@ -16,9 +16,8 @@ from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadat
 from apache_beam.io.filesystems import FileSystems
 
 from components.contracts.paths import is_uri
-from components.ingestion.decoding.refusals import Reason, RefusedImage, SourceError, has_image_suffix
-
-_NOT_REGULAR = "a pipe, socket, folder or device, not a regular file"
+from components.ingestion.decoding.local_file import NOT_REGULAR, open_regular, read_local
+from components.ingestion.decoding.refusals import Reason, RefusedImage, SourceError, has_image_suffix, is_hidden
 
 
 class Listed(NamedTuple):
@@ -40,29 +39,22 @@ def join(folder: str, *parts: str) -> str:
 class Tree(Protocol):
     """The files and folders below a data root."""
 
-    def folders(self) -> list[str]:
-        """The visible folders one and two levels below the root, in order, with or without files.
+    def subfolders(self, folder: str = "") -> list[str]:
+        """The names of the visible folders in ``folder``, in order, with or without files.
 
         Raises:
             SourceError: the root does not exist, is no folder, or can't be read.
         """
 
-    def folders_in(self, folder: str) -> list[str]:
-        """Paths of the visible folders directly in ``folder``, in order; "" is the root.
-
-        Raises:
-            SourceError: as ``folders``, for the root.
-        """
-
-    def walk(self) -> Iterator[Listed]:
-        """All files, each once, in one fixed order.
+    def walk(self, folder: str = "") -> Iterator[Listed]:
+        """All files below ``folder``, each once, in one fixed order; their paths are relative to the root.
 
         Links to files are followed. Links to folders are followed after all real folders, unless they lead to a
         folder that is listed already or that holds the root: so a loop ends, and no file is listed twice through
         folders. Hidden folders are not entered; hidden files are listed only if they are named like images.
 
         Raises:
-            SourceError: as ``folders``.
+            SourceError: as ``subfolders``.
         """
 
 
@@ -92,7 +84,7 @@ def read_file(path: str, max_bytes: int) -> bytes:
         RefusedImage: not a regular file, longer than ``max_bytes``, or not readable. A named pipe does not block.
     """
     try:
-        return _read_remote(path, max_bytes) if is_uri(path) else _read_local(path, max_bytes)
+        return _read_remote(path, max_bytes) if is_uri(path) else read_local(path, max_bytes)
     except (OSError, BeamIOError) as error:
         raise RefusedImage(Reason.UNREADABLE, getattr(error, "strerror", None) or str(error), error) from error
 
@@ -106,7 +98,7 @@ def open_file(path: str) -> BinaryIO:
     try:
         if is_uri(path):
             return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        return open(_open_regular(path)[0], "rb")
+        return open(open_regular(path)[0], "rb")
     except RefusedImage as refused:
         raise SourceError(f"{path}: {refused}") from refused
     except (OSError, BeamIOError) as error:
@@ -124,7 +116,7 @@ def look_at(path: str, name: str) -> Listed:
         message = getattr(error, "strerror", None) or str(error)
         return Listed(name, 0, "", Reason.UNREADABLE, message, type(error).__name__)
     if not stat.S_ISREG(status.st_mode):
-        return Listed(name, 0, "", Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
+        return Listed(name, 0, "", Reason.NOT_A_REGULAR_FILE, NOT_REGULAR)
     return Listed(name, status.st_size, str(status.st_mtime_ns))
 
 
@@ -136,54 +128,25 @@ def _read_remote(path: str, max_bytes: int) -> bytes:
     return content
 
 
-def _read_local(path: str, max_bytes: int) -> bytes:
-    descriptor, size = _open_regular(path)
-    try:
-        if size > max_bytes:
-            raise RefusedImage(Reason.FILE_TOO_LARGE, f"{size} bytes, at most {max_bytes} expected")
-        pieces, missing = [], size
-        while missing > 0 and (piece := os.read(descriptor, missing)):
-            pieces.append(piece)
-            missing -= len(piece)
-    finally:
-        os.close(descriptor)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _open_regular(path: str) -> tuple[int, int]:
-    """A descriptor and the file's size in bytes.
-
-    The file is opened without blocking and checked afterwards: it may have become a pipe since it was listed.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise RefusedImage(Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
-    return descriptor, status.st_size
-
-
 class _LocalTree:
     """A local folder."""
 
     def __init__(self, root: str):
         self._root = root
 
-    def folders(self) -> list[str]:
-        return [folder for name in self.folders_in("") for folder in (name, *self.folders_in(name))]
+    def walk(self, folder: str = "") -> Iterator[Listed]:
+        for entry in _LocalWalk(os.path.join(self._root, folder) if folder else self._root).run():
+            yield entry._replace(path=posixpath.join(folder, entry.path)) if folder else entry
 
-    def walk(self) -> Iterator[Listed]:
-        return _LocalWalk(self._root).run()
-
-    def folders_in(self, folder: str) -> list[str]:
+    def subfolders(self, folder: str = "") -> list[str]:
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
-                names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+                names = [entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir()]
         except OSError as error:
             if folder:  # the walk reports it
                 return []
             raise SourceError(f"data root {self._root}: {error.strerror or error}") from error
-        return [posixpath.join(folder, name) for name in sorted(names, key=os.fsencode)]
+        return sorted(names, key=os.fsencode)
 
 
 class _LocalWalk:
@@ -222,7 +185,7 @@ class _LocalWalk:
 
     def _entry(self, path: str) -> Iterator[Listed]:
         name, full_path = posixpath.basename(path), os.path.join(self._root, path)
-        if name.startswith("."):
+        if is_hidden(name):
             if os.path.isdir(full_path) and not os.path.islink(full_path):
                 yield Listed(path + "/", 0, "", Reason.HIDDEN, "hidden folder")
             elif has_image_suffix(name):
@@ -243,7 +206,7 @@ class _LocalWalk:
         elif stat.S_ISREG(status.st_mode):
             yield Listed(path, status.st_size, str(status.st_mtime_ns))
         else:
-            yield Listed(path, 0, "", Reason.NOT_A_REGULAR_FILE, _NOT_REGULAR)
+            yield Listed(path, 0, "", Reason.NOT_A_REGULAR_FILE, NOT_REGULAR)
 
     def _linked_folder(self, path: str) -> Iterator[Listed]:
         full_path = os.path.join(self._root, path)
@@ -268,17 +231,14 @@ class _RemoteTree:
         self._root = root
         self._found: list[Listed] | None = None
 
-    def folders(self) -> list[str]:
-        paths = [entry.path.split("/")[:-1] for entry in self._list() if entry.problem is None]
-        return sorted({"/".join(parts[:depth]) for parts in paths for depth in (1, 2) if len(parts) >= depth})
+    def subfolders(self, folder: str = "") -> list[str]:
+        above = f"{folder}/" if folder else ""
+        below = (entry.path[len(above) :] for entry in self.walk(folder) if entry.problem is None)
+        return sorted({path.split("/")[0] for path in below if "/" in path})
 
-    def folders_in(self, folder: str) -> list[str]:
-        start = f"{folder}/" if folder else ""
-        below = (entry.path[len(start) :].split("/") for entry in self._list() if entry.path.startswith(start))
-        return sorted({start + parts[0] for parts in below if len(parts) > 1 and not parts[0].startswith(".")})
-
-    def walk(self) -> Iterator[Listed]:
-        return iter(self._list())
+    def walk(self, folder: str = "") -> Iterator[Listed]:
+        above = f"{folder}/" if folder else ""
+        return (entry for entry in self._list() if entry.path.startswith(above))
 
     def _list(self) -> list[Listed]:
         if self._found is None:
@@ -299,8 +259,8 @@ class _RemoteTree:
         if not path or path.endswith("/"):  # placeholders that browsers of object stores leave
             return None
         *folders, name = path.split("/")
-        if any(folder.startswith(".") for folder in folders):
+        if any(map(is_hidden, folders)):
             return None
-        if name.startswith("."):
+        if is_hidden(name):
             return Listed(path, 0, "", Reason.HIDDEN, "hidden name") if has_image_suffix(name) else None
         return Listed(path, metadata.size_in_bytes, repr(metadata.last_updated_in_seconds))

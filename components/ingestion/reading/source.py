@@ -24,6 +24,12 @@ class Item(NamedTuple):
     is_estimate: bool = False  # whether ``count`` is a guess, because only reading the file can tell
 
 
+class Note(NamedTuple):
+    """Something that a person should know about the layout, although the run goes on."""
+
+    sentence: str
+
+
 class SourceImage(NamedTuple):
     """One image as the source holds it."""
 
@@ -32,6 +38,7 @@ class SourceImage(NamedTuple):
     label: str | None
     split: str | None
     group: str | None = None  # images of one group stay on one side of the split; None: no group
+    is_offered: bool = True  # as an image; False: nothing says that it is one, so it may be something else
 
 
 class Source(Protocol):
@@ -39,8 +46,8 @@ class Source(Protocol):
 
     has_groups: bool  # whether an image may belong to a group; if none does, Beam has less to do
 
-    def items(self) -> Iterator[Item | Refusal]:
-        """The units of work in one fixed order, and the files that are left out without being read.
+    def items(self) -> Iterator[Item | Refusal | Note]:
+        """The units of work in one fixed order, the files that are left out without being read, and notes.
 
         Raises:
             SourceError: the data root is missing, empty, or not laid out as expected.

@@ -62,8 +62,8 @@ def _matches(
         yield values
         return
     exact, loose = _regex(parts[0])
-    for path in tree.folders_in(folder):
-        name = path.rpartition("/")[2]
+    for name in tree.subfolders(folder):
+        path = f"{folder}/{name}" if folder else name
         if match := exact.fullmatch(name):
             yield from _matches(tree, parts[1:], path, {**values, **match.groupdict()}, almost)
         elif loose.fullmatch(name):

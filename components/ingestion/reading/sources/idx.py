@@ -18,8 +18,8 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading import archives, labels, listing
-from components.ingestion.reading.archives import open_unpacked, part_of, read_exactly
+from components.ingestion.reading import archives, labels, listing, parts
+from components.ingestion.reading.archives import open_unpacked, read_exactly
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
@@ -59,10 +59,10 @@ class Idx:
         """See ``Source.items``."""
         files = self._files()
         image_files = [entry for entry in files if _label_path(entry.path) != entry.path]
-        has_test = archives.has_test([part_of(entry.path) for entry in image_files], self._config)
+        has_test = parts.has_test([parts.part_of(entry.path) for entry in image_files], self._config)
         for entry in image_files:
             header, is_stream = self._check(entry, {each.path for each in files})
-            split = archives.split_of(part_of(entry.path), has_test, self._config)
+            split = parts.split_of(parts.part_of(entry.path), has_test, self._config)
             per_item = max(1, _BYTES_PER_ITEM // header.row_bytes)
             for start, count in archives.slices(header.shape[0], per_item, is_stream):
                 yield Item(entry.path, split=split, start=start, count=count)

@@ -26,7 +26,7 @@ from components.contracts import records
 from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig, ManifestConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading import archives, labels, listing
+from components.ingestion.reading import labels, listing, parts
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
@@ -123,7 +123,7 @@ class Manifest:
         text = self._text(row, self._columns.split, number)
         if text is None:
             return None
-        part = archives.split_of(archives.part_of(text), True, self._config)
+        part = parts.split_of(parts.part_of(text), True, self._config)
         if part is None:
             raise SourceError(
                 f"{self._path}: row {number}: train, val, test or unlabeled expected in column "

@@ -19,8 +19,8 @@ import numpy as np
 
 from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading import archives, labels, listing
-from components.ingestion.reading.archives import part_of, read_exactly
+from components.ingestion.reading import archives, labels, listing, parts
+from components.ingestion.reading.archives import read_exactly
 from components.ingestion.reading.source import Item, SourceImage
 
 _FILES = ("*.npz",)
@@ -63,9 +63,9 @@ class Npz:
             with _open_zip(path) as (file, archive):
                 arrays = _image_arrays(file, archive, path)
             found += [(f"{entry.path}/{array.member.removesuffix(_SUFFIX)}", array) for array in arrays]
-        has_test = archives.has_test([part_of(name) for name, _ in found], self._config)
+        has_test = parts.has_test([parts.part_of(name) for name, _ in found], self._config)
         for name, array in found:
-            split = archives.split_of(part_of(name), has_test, self._config)
+            split = parts.split_of(parts.part_of(name), has_test, self._config)
             per_item = max(1, _BYTES_PER_ITEM // array.row_bytes)
             for start, count in archives.slices(array.shape[0], per_item, not array.is_stored):
                 yield Item(name, split=split, start=start, count=count)

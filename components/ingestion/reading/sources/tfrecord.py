@@ -27,6 +27,7 @@ from components.ingestion.reading.source import Item, SourceImage
 _EXPECTED_RECORD_BYTES = 32 * 2**10  # to estimate how many records a file has
 _HEAD = struct.Struct("<QI")
 _MASK_DELTA = 0xA282EAD8
+_PIECE_BYTES = 2**20
 
 
 class TFRecord:
@@ -50,7 +51,7 @@ class TFRecord:
         """See ``Source.load``."""
         path = listing.join(self._root, item.path)
         with open_unpacked(path) as file:
-            for index, record in enumerate(read_records(file, path)):
+            for index, record in enumerate(read_records(file, path, self._config.max_file_bytes)):
                 yield self._image(record, item, path, index)
 
     @functools.cached_property
@@ -60,7 +61,10 @@ class TFRecord:
     def _files(self) -> list[Listed]:
         return archives.find_files(self._root, (self._config.tfrecord.files,))
 
-    def _image(self, record: bytes, item: Item, path: str, index: int) -> SourceImage | Refusal:
+    def _image(self, record: bytes | int, item: Item, path: str, index: int) -> SourceImage | Refusal:
+        if isinstance(record, int):
+            message = f"a record of {record} bytes, at most {self._config.max_file_bytes} expected"
+            return Refusal(f"{item.path}#{index}", Reason.FILE_TOO_LARGE.value, "", message)
         try:
             features = tf.train.Example.FromString(record).features.feature
         except DecodeError as error:
@@ -72,24 +76,37 @@ class TFRecord:
             message = f"one value in a bytes feature {names.image} expected; features: {found}"
             return Refusal(name, Reason.EMPTY_FILE.value, "", message)
         label = self._labels.name_of_record(_value(features, names.label), path, index)
-        group = labels.text_of(_value(features, names.group))
+        group = labels.group_of_record(_value(features, names.group), path, index)
         return SourceImage(name, content, label, item.split, group)
 
 
-def read_records(file: BinaryIO, path: str) -> Iterator[bytes]:
-    """The records of a TFRecord file from its start.
+def read_records(file: BinaryIO, path: str, max_bytes: int) -> Iterator[bytes | int]:
+    """The records of a TFRecord file from its start; of one that is longer than ``max_bytes`` only its length.
 
     Raises:
         SourceError: the file ends within a record, or a checksum is wrong.
     """
     while head := _read_head(file, path):
         length, checksum = _HEAD.unpack(head)
-        if _masked_crc(head[:8]) != checksum:
+        if _masked(google_crc32c.value(head[:8])) != checksum:
             raise SourceError(f"{path}: not a TFRecord file, or damaged: wrong checksum of a length")
-        record = read_exactly(file, length, path)
-        if _masked_crc(record) != struct.unpack("<I", read_exactly(file, 4, path))[0]:
+        record, crc = _read_content(file, length, path, max_bytes)
+        if _masked(crc) != struct.unpack("<I", read_exactly(file, 4, path))[0]:
             raise SourceError(f"{path}: damaged: wrong checksum of a record")
-        yield record
+        yield length if record is None else record
+
+
+def _read_content(file: BinaryIO, length: int, path: str, max_bytes: int) -> tuple[bytes | None, int]:
+    """The content of a record, None if it is too long, and its checksum; only the file says how much there is."""
+    pieces: list[bytes] = []
+    crc, left = 0, length
+    while left:
+        piece = read_exactly(file, min(left, _PIECE_BYTES), path)
+        crc = google_crc32c.extend(crc, piece)
+        left -= len(piece)
+        if length <= max_bytes:
+            pieces.append(piece)
+    return (b"".join(pieces) if length <= max_bytes else None), crc
 
 
 def _read_head(file: BinaryIO, path: str) -> bytes:
@@ -100,8 +117,7 @@ def _read_head(file: BinaryIO, path: str) -> bytes:
     return first
 
 
-def _masked_crc(content: bytes) -> int:
-    crc = google_crc32c.value(content)
+def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF
 
 

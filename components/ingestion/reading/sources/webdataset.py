@@ -5,7 +5,8 @@ says what a member holds, by the rule of the format; the content says which kind
 ``ingestion.webdataset`` says which files are read (``*.tar``, not compressed), which extension the image has (if
 none is set: the first member that is named like an image) and where label (``.cls``: text, or an integer that
 ``ingestion.class_names_file`` names) and group are: an extension, or ``json.KEY`` for a key of the ``.json`` member;
-both may be absent. The path says the split (train, val, test, unlabeled). A worker reads a whole shard.
+both may be absent. A sample has one image; further ones are refused. Hidden members are left out. The path says the
+split (train, val, test, unlabeled). A worker reads a whole shard.
 Source: https://github.com/webdataset/webdataset.
 """
 
@@ -15,11 +16,12 @@ import json
 import posixpath
 import tarfile
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
+from components.contracts import records
 from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding.refusals import Reason, Refusal, SourceError, has_image_suffix
+from components.ingestion.decoding.refusals import Reason, Refusal, SourceError, has_image_suffix, is_hidden
 from components.ingestion.reading import archives, labels, listing
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
@@ -27,6 +29,7 @@ from components.ingestion.reading.source import Item, SourceImage
 _EXPECTED_SAMPLE_BYTES = 32 * 2**10  # to estimate how many samples a shard has
 _JSON = "json"
 _MAX_NOTE_BYTES = 2**20  # of a member that is no image
+_EXTENSIONS_IN_MESSAGE = 10
 
 
 class _Member(NamedTuple):
@@ -35,6 +38,24 @@ class _Member(NamedTuple):
     name: str
     size: int
     content: bytes | None  # None if it is too large
+    is_regular: bool = True  # False: a link or device
+
+
+class _Bounded:
+    """A file of which no more than a number of bytes is read at once."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int):
+        self.seek, self.tell, self._file, self._max_bytes = file.seek, file.tell, file, max_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        """As of the file.
+
+        Raises:
+            OSError: ``size`` is larger than allowed.
+        """
+        if size > self._max_bytes:
+            raise OSError(f"a part of {size} bytes, at most {self._max_bytes} expected")
+        return self._file.read(size)
 
 
 class WebDataset:
@@ -57,9 +78,37 @@ class WebDataset:
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         """See ``Source.load``."""
         path = listing.join(self._root, item.path)
-        members = self._members(path)
+        extensions: set[str] = set()
+        is_labelled = False
+        hidden: list[Refusal] = []
+        members = self._visible(path, item, hidden)
         for key, members_of_sample in itertools.groupby(members, key=lambda member: _key(member.name)):
-            yield self._image(printable(f"{item.path}/{key}"), list(members_of_sample), item, path)
+            sample = list(members_of_sample)
+            extensions.update(_extension(member.name) for member in sample)
+            for image in self._images(printable(f"{item.path}/{key}"), sample, item, path):
+                is_labelled |= isinstance(image, SourceImage) and image.label is not None
+                yield image
+            yield from hidden
+            hidden.clear()
+        yield from hidden
+        if not is_labelled and item.split != records.UNLABELED and extensions:
+            yield self._without_labels(item, extensions)
+
+    def _visible(self, path: str, item: Item, hidden: list[Refusal]) -> Iterator[_Member]:
+        """The members of a shard; hidden ones that are named like images go to ``hidden``."""
+        for member in self._members(path):
+            if not _is_hidden(member.name):
+                yield member
+            elif self._is_image(member.name):
+                name = printable(f"{item.path}/{member.name}")
+                hidden.append(Refusal(name, Reason.HIDDEN.value, "", "hidden name"))
+
+    def _without_labels(self, item: Item, extensions: set[str]) -> Refusal:
+        names = ", ".join(sorted(extensions)[:_EXTENSIONS_IN_MESSAGE])
+        message = (
+            f"no sample has a label in {self._config.webdataset.label} (ingestion.webdataset.label); found: {names}"
+        )
+        return Refusal(printable(item.path), Reason.LABELS_NOT_FOUND.value, "", printable(message))
 
     @functools.cached_property
     def _labels(self) -> labels.Labels:
@@ -71,12 +120,16 @@ class WebDataset:
     def _members(self, path: str) -> Iterator[_Member]:
         with listing.open_file(path) as file:
             try:
-                with tarfile.open(fileobj=file, mode="r:") as archive:
+                # Headers may announce names and comments of any length.
+                bounded = cast(BinaryIO, _Bounded(file, max(_MAX_NOTE_BYTES, self._config.max_file_bytes)))
+                with tarfile.open(fileobj=bounded, mode="r:") as archive:
                     while (info := archive.next()) is not None:
                         # Otherwise tarfile keeps all members in memory. Typeshed does not know the attribute.
                         archive.members = []  # type: ignore[attr-defined]
                         if info.isfile():
                             yield self._member(archive, info)
+                        elif not info.isdir() and self._is_image(info.name):
+                            yield _Member(info.name, 0, None, is_regular=False)
                     end = archive.offset
             except (tarfile.TarError, OSError, EOFError) as error:
                 raise SourceError(f"{path}: damaged, or not a tar file: {error}") from error
@@ -102,18 +155,39 @@ class WebDataset:
         extension = self._config.webdataset.image
         return _extension(name) == extension.lower() if extension else has_image_suffix(name)
 
-    def _image(self, name: str, members: list[_Member], item: Item, path: str) -> SourceImage | Refusal:
-        image = next((member for member in members if self._is_image(member.name)), None)
-        if image is None:
+    def _images(self, name: str, members: list[_Member], item: Item, path: str) -> Iterator[SourceImage | Refusal]:
+        """The image of a sample, and a refusal of each further one."""
+        images = [member for member in members if self._is_image(member.name)]
+        if not images:
             found = ", ".join(posixpath.basename(member.name) for member in members)
-            return Refusal(name, Reason.NOT_AN_IMAGE.value, "", printable(f"no image in the sample; members: {found}"))
+            yield Refusal(name, Reason.NOT_AN_IMAGE.value, "", printable(f"no image in the sample; members: {found}"))
+            return
+        yield self._image(name, images[0], members, item, path)
+        for further in images[1:]:
+            message = (
+                f"the sample {name} has the image {images[0].name}: a sample is called by its name up to the first "
+                "dot; ingestion.webdataset.image chooses one of several"
+            )
+            further_name = printable(f"{item.path}/{further.name}")
+            yield Refusal(further_name, Reason.SEVERAL_IMAGES.value, "", printable(message))
+
+    def _image(self, name: str, image: _Member, members: list[_Member], item: Item, path: str) -> SourceImage | Refusal:
+        if not image.is_regular:
+            return Refusal(name, Reason.NOT_A_REGULAR_FILE.value, "", printable(f"{image.name} is a link or device"))
         if image.content is None:
             message = f"{image.size} bytes, at most {self._config.max_file_bytes} expected"
             return Refusal(name, Reason.FILE_TOO_LARGE.value, "", message)
-        notes = {_extension(member.name): member.content for member in members if member is not image}
+        notes: dict[str, bytes | None] = {}
+        for member in members:  # of a sample that comes twice, the first label belongs to the first image
+            if member is not image:
+                notes.setdefault(_extension(member.name), member.content)
         label = self._labels.name_of_record(_note(notes, self._config.webdataset.label, path), path, name)
-        group = labels.text_of(_note(notes, self._config.webdataset.group, path))
+        group = labels.group_of_record(_note(notes, self._config.webdataset.group, path), path, name)
         return SourceImage(name, image.content, label, item.split, group)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(is_hidden(part) for part in name.split("/") if part not in ("", ".", ".."))
 
 
 def _key(name: str) -> str:

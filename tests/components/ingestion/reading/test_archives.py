@@ -1,50 +1,7 @@
 import pytest
 
-from components.ingestion.config import IngestionConfig, ValidationPart
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading import archives
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("train-00000-of-00010.tfrecord", "train"),
-        ("imagenet-val-000.tar", archives.VALIDATION),
-        ("emnist-letters-test-images-idx3-ubyte.gz", "test"),
-        ("t10k-images-idx3-ubyte", "test"),
-        ("test/part-7.tar", "test"),
-        ("test_set/train-1.tar", "train"),
-        ("Unlabelled", "unlabeled"),
-        ("unlabeled/train.tar", "train"),
-        ("constraint.tar", None),
-        ("shard-0.tar", None),
-    ],
-)
-def test_parts_are_told_from_names(text, part):
-    assert archives.part_of(text) == part
-
-
-@pytest.mark.parametrize(
-    ("part", "role", "has_test", "split"),
-    [
-        ("train", "train", True, "train"),
-        ("train", "train", False, None),
-        ("test", "train", True, "test"),
-        (archives.VALIDATION, "train", True, "train"),
-        (archives.VALIDATION, "train", False, None),
-        (archives.VALIDATION, "test", True, "test"),
-        ("unlabeled", "train", False, "unlabeled"),
-        (None, "train", True, None),
-    ],
-)
-def test_splits_of_parts(part, role, has_test, split):
-    assert archives.split_of(part, has_test, IngestionConfig(validation_part=ValidationPart(role))) == split
-
-
-def test_validation_may_be_the_test_split():
-    parts = ["train", archives.VALIDATION, None]
-    assert not archives.has_test(parts, IngestionConfig())
-    assert archives.has_test(parts, IngestionConfig(validation_part=ValidationPart.TEST))
 
 
 @pytest.mark.parametrize(

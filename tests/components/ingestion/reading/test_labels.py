@@ -27,6 +27,11 @@ from components.ingestion.reading.labels import Labels, open_labels, read_names
         (float("nan"), None),
         (np.float32("nan"), None),
         ("none", None),
+        ("7.0", "7"),
+        ("-1.", "-1"),
+        ("007", "007"),
+        ("1.5", "1.5"),
+        ("cafe\u0301", "caf\u00e9"),
     ],
 )
 def test_labels_become_names_or_are_absent(label, name):
@@ -38,18 +43,30 @@ def test_integers_have_names():
     assert [labels.name(label) for label in (0, "1", b"2", "dog", -1, "-1", "7")] == [
         "cat", "dog", "7", "dog", None, None, "7"
     ]  # fmt: skip
-    for wrong in (3, "-2", "emu", "1.0"):
+    assert labels.name("1.0") == "dog"
+    for wrong in (3, "-2", "emu"):
         with pytest.raises(ValueError, match=f"a label from 0 to 2 expected, found {wrong}"):
             labels.name(wrong)
+
+
+def test_a_missing_integer_may_be_written_as_a_float():
+    assert Labels("-1").name("-1.0") is None
+    assert Labels("-1.0").name(-1) is None
+
+
+def test_a_class_name_is_one_line():
+    for label in ("a\nb", b"a\rb"):
+        with pytest.raises(ValueError, match="a class name without a line break expected"):
+            Labels("").name(label)
 
 
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (1.5, "text or an integer expected as label, found 1.5"),
-        (True, "text or an integer expected as label, found True"),
-        (np.zeros(14), "one label per image expected, found 14"),
-        ([], "one label per image expected, found 0"),
+        (1.5, "text or an integer expected, found 1.5"),
+        (True, "text or an integer expected, found True"),
+        (np.zeros(14), "one value per image expected, found 14"),
+        ([], "one value per image expected, found 0"),
         ({}, "text or an integer expected"),
     ],
 )

@@ -31,7 +31,10 @@ def test_lists_nested_files_in_one_order(tmp_path):
         "b/2",
         "z",
     ]
-    assert listing.open_tree(str(tmp_path)).folders() == ["B", "a", "a/deep", "b"]
+    tree = listing.open_tree(str(tmp_path))
+    assert tree.subfolders() == ["B", "a", "b"]
+    assert tree.subfolders("a") == ["deep"]
+    assert [entry.path for entry in tree.walk("a")] == ["a/deep/er/3"]
 
 
 def test_little_is_remembered_of_a_file(tmp_path):
@@ -46,15 +49,17 @@ def test_little_is_remembered_of_a_file(tmp_path):
 
 
 def test_hidden_names(tmp_path):
-    for name in ("a/.DS_Store", "a/._x.jpg", "a/.y.PNG", ".git/config", "a/z.jpg"):
+    for name in ("a/.DS_Store", "a/._x.jpg", "a/.y.PNG", ".git/config", "a/z.jpg", "@eaDir/t.jpg", "a/__MACOSX/z.jpg"):
         write(tmp_path / name)
     assert walk(tmp_path) == {
         ".git/": Reason.HIDDEN,
+        "@eaDir/": Reason.HIDDEN,
+        "a/__MACOSX/": Reason.HIDDEN,
         "a/._x.jpg": Reason.HIDDEN,
         "a/.y.PNG": Reason.HIDDEN,
         "a/z.jpg": None,
     }
-    assert listing.open_tree(str(tmp_path)).folders() == ["a"]
+    assert listing.open_tree(str(tmp_path)).subfolders() == ["a"]
 
 
 def test_odd_names(tmp_path):
@@ -158,7 +163,7 @@ def test_what_may_not_be_read_is_told():
 def test_a_root_that_is_no_folder(tmp_path, name):
     write(tmp_path / "file")
     root = str(tmp_path / name)
-    for use in (lambda: list(listing.open_tree(root).walk()), lambda: listing.open_tree(root).folders()):
+    for use in (lambda: list(listing.open_tree(root).walk()), lambda: listing.open_tree(root).subfolders()):
         with pytest.raises(SourceError, match=f"data root {root}: (No such file|Not a directory)"):
             use()
 

@@ -59,4 +59,4 @@ def test_no_sibling_of_a_remote_root_is_looked_into(tmp_path, in_memory):
     root = f"{in_memory(tmp_path)}/day[12]"
     assert _find(root, "span-{SPAN}") == Span(3, 0)
     assert [entry.path for entry in listing.open_tree(root).walk()] == ["span-3/deep/1.jpg"]
-    assert listing.open_tree(root).folders_in("span-3") == ["span-3/deep"]
+    assert listing.open_tree(root).subfolders("span-3") == ["deep"]

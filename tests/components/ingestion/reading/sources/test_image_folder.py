@@ -61,8 +61,12 @@ def test_a_heap_of_files_has_no_labels(tmp_path):
 
 @pytest.mark.parametrize("train", ["train/2.jpg", "train/old/2.jpg"])
 def test_a_class_may_be_called_train(tmp_path, train):
+    """Where it has folders of its own, somebody must say so."""
     write(tmp_path, "car/1.jpg", train, "bus/night/3.jpg")
-    assert read(tmp_path)[0] == {
+    if "old" in train:
+        with pytest.raises(SourceError, match=r"beside it stands bus/.*set ingestion.train_folder to a name"):
+            read(tmp_path)
+    assert read(tmp_path, **({"train_folder": "none"} if "old" in train else {}))[0] == {
         "car/1.jpg": ("car", None),
         train: ("train", None),
         "bus/night/3.jpg": ("bus", None),
@@ -71,8 +75,8 @@ def test_a_class_may_be_called_train(tmp_path, train):
 
 def test_other_names_of_folders(tmp_path):
     write(tmp_path, "train/cat/1.jpg", "val/cat/2.jpg", "extra/3.jpg")
-    with pytest.raises(SourceError, match=r"train/ stands beside val/, but there is no test/.*test_folder to val"):
-        read(tmp_path)
+    with pytest.raises(SourceError, match=r"train/ is called like a part .* beside it stands extra/"):
+        read(tmp_path, unlabeled_folder="val")
     items, _ = read(tmp_path, test_folder="val", unlabeled_folder="extra")
     assert items == {
         "train/cat/1.jpg": ("cat", "train"),
@@ -82,11 +86,11 @@ def test_other_names_of_folders(tmp_path):
 
 
 def test_what_lies_outside_is_told(tmp_path):
-    write(tmp_path, "train/cat/1.jpg", "test/cat/2.jpg", "val/cat/3.jpg", "train/4.jpg", "montage.png", "README.md")
+    write(tmp_path, "train/cat/1.jpg", "test/cat/2.jpg", "masks/cat/3.jpg", "train/4.jpg", "montage.png", "README.md")
     assert read(tmp_path) == (
         {"train/cat/1.jpg": ("cat", "train"), "test/cat/2.jpg": ("cat", "test")},
         {
-            "val/cat/3.jpg": "outside_layout",
+            "masks/cat/3.jpg": "outside_layout",
             "train/4.jpg": "outside_layout",
             "montage.png": "outside_layout",
             "README.md": "not_an_image",

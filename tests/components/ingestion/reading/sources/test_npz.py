@@ -74,7 +74,7 @@ def test_gray_text_labels_and_no_labels(tmp_path):
         ),
         (
             {"images": pixels(1), "labels": np.array([1.5])},
-            r"record 0: text or an integer expected as label, found 1.5",
+            r"record 0: text or an integer expected, found 1.5",
         ),
     ],
 )
