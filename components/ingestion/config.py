@@ -74,6 +74,29 @@ class TFRecordConfig:
 
 
 @configuration
+class NpzConfig:
+    """Which npz files are read."""
+
+    files: str = Field(
+        default="*.npz",
+        min_length=1,
+        description="pattern of the file names, in any folder; needed where files of several data sets lie together",
+    )
+
+
+@configuration
+class IdxConfig:
+    """Which IDX files of images are read."""
+
+    files: str = Field(
+        default="*images*idx*",
+        min_length=1,
+        description="pattern of the names of the files of images, in any folder; needed where files of several data "
+        "sets lie together",
+    )
+
+
+@configuration
 class WebDatasetConfig:
     """Which tar files are read and where a sample's label and group are."""
 
@@ -113,6 +136,8 @@ class IngestionConfig:
     test_folder: str = Field(default="test", min_length=1, description="image_folder: likewise, for the test split")
     unlabeled_folder: str = Field(default="unlabeled", min_length=1, description="image_folder: images without labels")
     manifest: ManifestConfig = Field(default=ManifestConfig(), description="source manifest")
+    npz: NpzConfig = Field(default=NpzConfig(), description="source npz")
+    idx: IdxConfig = Field(default=IdxConfig(), description="source idx")
     tfrecord: TFRecordConfig = Field(default=TFRecordConfig(), description="source tfrecord")
     webdataset: WebDatasetConfig = Field(default=WebDatasetConfig(), description="source webdataset")
     cifar100_label: CifarLabel = Field(

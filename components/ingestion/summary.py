@@ -136,13 +136,37 @@ def check(
     train = tally.classes.get(records.TRAIN, {})
     if not train:
         raise IngestionError(
-            f"{root}: no image with a label for the train split, but linear evaluation needs some; put labelled images "
-            f"into one folder per class. Found: {_counts(tally.records)}"
+            f"{root}: no image with a label for the train split, but linear evaluation needs some; "
+            f"{_no_labels(refusals, config)}. Found: {_counts(tally.records)}"
         )
-    _check_classes(tally, sorted({*known_classes, *train, *tally.classes.get(records.TEST, {})}), config, root)
+    names = sorted({*known_classes, *train, *tally.classes.get(records.TEST, {})})
+    _check_classes(tally, refusals, names, config, root)
 
 
-def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, root: str) -> None:
+def _no_labels(refusals: list[Refusal], config: IngestionConfig) -> str:
+    """Why there are no labels in train, or what to do about it."""
+    in_test = [refusal for refusal in refusals if refusal.reason == Reason.ALSO_IN_TEST.value]
+    if in_test:
+        return f"all {len(in_test)} images of train are in test too, and are kept there only. {_first_of(in_test, 1)}"
+    without = [refusal for refusal in refusals if refusal.reason == Reason.LABELS_NOT_FOUND.value]
+    if without:
+        return _first_of(without, 1).rstrip(".")
+    return _WHERE_LABELS_ARE.get(config.source, "the source gives none").format(config=config)
+
+
+_WHERE_LABELS_ARE = {
+    "image_folder": "put labelled images into one folder per class",
+    "manifest": "ingestion.manifest.label = {config.manifest.label!r} names the column of the labels",
+    "tfrecord": "ingestion.tfrecord.label = {config.tfrecord.label!r} names the feature of the labels",
+    "webdataset": "ingestion.webdataset.label = {config.webdataset.label!r} names the member of the labels",
+    "npz": "labels are expected in arrays called like those of the images, as train_labels beside train_images",
+    "idx": "labels are expected in a file beside that of the images, as train-labels-idx1-ubyte",
+}
+
+
+def _check_classes(
+    tally: Tally, refusals: list[Refusal], classes: list[str], config: IngestionConfig, root: str
+) -> None:
     train = tally.classes.get(records.TRAIN, {})
     few = {name: train.get(name, 0) for name in classes if train.get(name, 0) < config.min_images_per_class}
     if few:
@@ -153,6 +177,13 @@ def _check_classes(tally: Tally, classes: list[str], config: IngestionConfig, ro
     if len(classes) < 2:
         raise IngestionError(f"{root}: at least two classes expected, found only {classes[0]!r}")
     if not tally.records.get(records.TEST):
+        without = [refusal for refusal in refusals if refusal.reason == Reason.TEST_WITHOUT_LABEL.value]
+        if without:
+            raise IngestionError(
+                f"{root}: no test image has a label, so nothing could be measured; test images without a label: "
+                f"{len(without)}. {_first_of(without, 1)} If they shall be used without labels, put them where the "
+                "source has its unlabeled images"
+            )
         raise IngestionError(
             f"{root}: no test images, so nothing could be measured; found {_counts(tally.records)}. "
             f"Add images to the test split, or raise ingestion.test_fraction = {config.test_fraction}"

@@ -18,6 +18,7 @@ from components.ingestion.reading import listing, parts
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item
 
+_PIECE_BYTES = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 # A compressed stream is read from its start for each of its items: 16 items cost as much as reading it 8.5 times.
 _MAX_ITEMS_OF_A_STREAM = 16
@@ -29,7 +30,7 @@ def find_files(root: str, patterns: Sequence[str]) -> list[Listed]:
     Raises:
         SourceError: there is none, or one can't be read.
     """
-    found = [entry for entry in listing.open_tree(root).walk() if _fits(entry.path, patterns)]
+    found = [entry for entry in listing.open_tree(root).walk() if fits(entry.path, patterns)]
     if not found:
         raise SourceError(f"data root {root}: no file in it that is called {' or '.join(patterns)}")
     for entry in found:
@@ -61,9 +62,36 @@ def fingerprint(root: str, files: Sequence[Listed], config: IngestionConfig) -> 
     return listing.fingerprint([*files, listing.look_at(listing.join(root, names), names)] if names else files)
 
 
-def _fits(path: str, patterns: Sequence[str]) -> bool:
+def fits(path: str, patterns: Sequence[str]) -> bool:
+    """Whether the name or the relative path of a file fits one of ``patterns``."""
     return any(
         fnmatch.fnmatchcase(posixpath.basename(path), each) or fnmatch.fnmatchcase(path, each) for each in patterns
+    )
+
+
+def check_one_data_set(root: str, files: Sequence[str], setting: str) -> None:
+    """Stop if two files of one part belong to different data sets, so that their integers mean different classes.
+
+    Args:
+        root: the data root, for the message.
+        files: their paths. Those of one data set differ only in words for parts and in numbers.
+        setting: that chooses some of the files.
+
+    Raises:
+        SourceError: there are such files.
+    """
+    first: dict[str | None, str] = {}
+    for path in files:
+        other = first.setdefault(parts.part_of(path), path)
+        if parts.without_part(other) != parts.without_part(path):
+            raise several_data_sets(root, other, path, setting)
+
+
+def several_data_sets(root: str, one: str, other: str, setting: str) -> SourceError:
+    """The error for two files that do not belong to one data set."""
+    return SourceError(
+        f"data root {root}: {one} and {other} are files of several data sets, whose labels may mean different classes; "
+        f"{setting} chooses those of one"
     )
 
 
@@ -95,6 +123,18 @@ def open_unpacked(path: str) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, unpacked)  # which it is, though it does not derive from it
         else:
             yield file
+
+
+def read_to_end(file: IO[bytes], path: str) -> int:
+    """Read the rest of ``file``, so that its checksum is compared; returns how many bytes there were.
+
+    Raises:
+        SourceError: the file is damaged.
+    """
+    count = 0
+    while piece := read_up_to(file, _PIECE_BYTES, path):
+        count += len(piece)
+    return count
 
 
 def read_exactly(file: IO[bytes], size: int, path: str) -> bytes:

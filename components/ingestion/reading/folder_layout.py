@@ -1,7 +1,8 @@
 """Which folders below a data root are parts of the data set, which are classes, and which hold images without labels.
 
 A folder without an image in it does not count. The configured names of the folders always count; if
-``ingestion.train_folder`` has its default, all names that ``parts`` knows count too.
+``ingestion.train_folder`` has its default, all names that ``parts`` knows count too. If it names no folder, no folder
+is a part.
 """
 
 import fnmatch
@@ -94,8 +95,9 @@ class _Finder:
     def _named(self, top: list[str]) -> dict[str, str]:
         """The folders that are called like a part."""
         config = self._config
-        exact = {config.train_folder: records.TRAIN, config.test_folder: records.TEST}
-        exact[config.unlabeled_folder] = records.UNLABELED
+        exact = {config.train_folder: records.TRAIN, config.unlabeled_folder: records.UNLABELED}
+        if config.train_folder in (_DEFAULTS.train_folder, *top) or config.test_folder != _DEFAULTS.test_folder:
+            exact[config.test_folder] = records.TEST
         words = {}
         if config.train_folder == _DEFAULTS.train_folder:
             words = parts.parts_of_folders([name for name in top if name != config.unlabeled_folder])

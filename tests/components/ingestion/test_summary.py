@@ -86,6 +86,38 @@ def test_data_that_can_not_be_used(counted, classes, message):
         check(counted, [], classes, CONFIG, "root")
 
 
+def test_the_reason_why_train_has_no_labels_is_told():
+    in_test = refusals(also_in_test=5)
+    with pytest.raises(IngestionError, match=r"all 5 images of train are in test too.* First: also_in_test/00"):
+        check(tally(test_cat=3, test_dog=3), in_test, set(), CONFIG, "root")
+    for source, place in (("tfrecord", "ingestion.tfrecord.label = 'label'"), ("idx", "train-labels-idx1-ubyte")):
+        with pytest.raises(IngestionError, match=place) as caught:
+            check(tally(unlabeled_=3), [], set(), IngestionConfig(source=source), "root")
+        assert "folder per class" not in str(caught.value)
+    with pytest.raises(IngestionError, match="needs some; First: labels_not_found/00"):
+        check(tally(unlabeled_=3), refusals(labels_not_found=1), set(), IngestionConfig(source="webdataset"), "root")
+
+
+def test_a_test_split_without_labels_is_no_small_test_fraction():
+    with pytest.raises(IngestionError, match=r"test images without a label: 4\. First: ") as caught:
+        check(tally(train_cat=5, train_dog=5), refusals(test_without_label=4), set(), CONFIG, "root")
+    assert "test_fraction" not in str(caught.value)
+
+
+def test_many_files_of_another_kind_are_told():
+    """Images of a kind that is not read would otherwise be missing without a word."""
+    other = [Refusal(f"a/{index}.dcm", "not_an_image", "", "why") for index in range(40)]
+    [sentence] = warnings(tally(**GOOD), other, CONFIG, Color.RGB)
+    assert sentence.startswith("Files that are no images: 40, left out. First: a/0.dcm (")
+    assert warnings(tally(**GOOD), other[:4], CONFIG, Color.RGB) == []
+    assert warnings(tally(train_cat=1000, train_dog=5, test_cat=2, test_dog=2), other, CONFIG, Color.RGB) == []
+
+
+def test_names_that_look_alike_are_told():
+    [sentence] = warnings(tally(**{**GOOD, "train_Cat": 5, "test_Cat": 1}), [], CONFIG, Color.RGB)
+    assert sentence == "Class names that differ only in case or spaces: 'Cat', 'cat'."
+
+
 def test_too_many_undecodable_files_name_the_first_ten():
     bad = refusals(truncated=12)
     with pytest.raises(IngestionError) as caught:
@@ -141,6 +173,8 @@ def test_warnings():
         "duplicate",
         "test_without_label",
         "outside_layout",
+        "several_images",
+        "labels_not_found",
         "empty_class_folder",
         "corrupt",
     ],

@@ -7,34 +7,31 @@
 | split | train, val, test or unlabeled; if empty or null, the group or the pixel digest decides |
 | group | patient, scene, …: images of a group never sit on both sides |
 
-All columns but path may be absent, unless the config gives one another name. Other columns are ignored.
+All columns but path may be absent, unless the config gives one another name. Names may differ in case and in spaces at
+their ends. Other columns are ignored, but if there is no split column, one that names parts stops the run.
 """
 
 import concurrent.futures
 import csv
-import io
 import itertools
-import json
+import os
 import posixpath
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping
 
 import pyarrow
-from pyarrow import parquet
 
 from components.contracts import records
 from components.contracts.plain_text import printable
 from components.ingestion.config import IngestionConfig, ManifestConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
-from components.ingestion.reading import labels, listing, parts
+from components.ingestion.reading import labels, listing, parts, tables
 from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
+from components.ingestion.reading.tables import Row
 
 _ROWS_PER_BATCH = 4096
 _LOOKS_AT_ONCE = 32  # a remote store answers slowly, but the processor only waits
-_CSV_FIELD_BYTES = 2**20
-
-_Row = dict[str, Any]
+_KEYS = ("path", "label", "split", "group")
 
 
 class Manifest:
@@ -85,18 +82,21 @@ class Manifest:
     def _look_at(self, file: str) -> Listed:
         return listing.look_at(listing.join(self._folder, file), file)
 
-    def _rows(self) -> Iterator[tuple[int, _Row]]:
+    def _rows(self) -> Iterator[tuple[int, Row]]:
         """The rows, numbered from 1.
 
         Raises:
             SourceError: no manifest, none of the three formats, no rows, or no row has a column that the config names.
         """
-        seen: set[str] = set()
+        seen: dict[str, None] = {}
+        unused = _PartColumns(self._names())
         number = 0
         with listing.open_file(self._path) as file:
             try:
-                for number, row in enumerate(_read_rows(file, self._path, self._columns), start=1):
-                    seen.update(row)
+                for number, row in enumerate(tables.read_rows(file, self._path, self._names()), start=1):
+                    if row.keys() - seen:
+                        seen |= dict.fromkeys(row)
+                    unused.look_at(row)
                     yield number, row
             except (ValueError, csv.Error, pyarrow.ArrowException) as error:
                 if isinstance(error, SourceError):
@@ -108,17 +108,37 @@ class Manifest:
         for key in ("label", "split", "group"):
             name = getattr(self._columns, key)
             if name not in seen and name != getattr(defaults, key):
-                raise SourceError(f"{self._path}: no column {name!r}, which ingestion.manifest.{key} names")
+                raise SourceError(
+                    f"{self._path}: no column {name!r}, which ingestion.manifest.{key} names; found "
+                    f"{tables.described(seen)}"
+                )
+        if self._columns.split not in seen and (columns := unused.found()):
+            raise SourceError(
+                f"{self._path}: column {columns[0]!r} names the parts of the data set; set ingestion.manifest.split to "
+                "it, or remove it if images shall be split at random"
+            )
 
-    def _file(self, row: _Row, number: int) -> str:
-        file = row.get(self._columns.path)
+    def _names(self) -> list[str]:
+        return [getattr(self._columns, key) for key in _KEYS]
+
+    def _file(self, row: Row, number: int) -> str:
+        if self._columns.path not in row:
+            raise SourceError(
+                f"{self._path}: row {number}: no column {self._columns.path!r}; found {tables.described(row)}. The "
+                "first line must name the columns, separated by commas in .csv, by tabs in .tsv; "
+                "ingestion.manifest.path chooses another column"
+            )
+        file = row[self._columns.path]
+        if isinstance(file, bytes):
+            file = os.fsdecode(file)
         if not isinstance(file, str) or not file:
             raise SourceError(
-                f"{self._path}: row {number}: a path expected in column {self._columns.path!r}, found {file!r}"
+                f"{self._path}: row {number}: a path expected in column {self._columns.path!r}, "
+                f"found {repr(file)[:100]}"
             )
         return file
 
-    def _part(self, row: _Row, number: int) -> str | None:
+    def _part(self, row: Row, number: int) -> str | None:
         """The split that the row names; None if it names none."""
         text = self._text(row, self._columns.split, number)
         if text is None:
@@ -131,50 +151,35 @@ class Manifest:
             )
         return part
 
-    def _text(self, row: _Row, column: str, number: int) -> str | None:
+    def _text(self, row: Row, column: str, number: int) -> str | None:
         try:
             return labels.text_of(row.get(column))
         except ValueError as error:
             raise SourceError(f"{self._path}: row {number}: column {column!r}: {error}") from error
 
 
-def _read_rows(file: BinaryIO, path: str, columns: ManifestConfig) -> Iterable[_Row]:
-    suffix = posixpath.splitext(path)[1].lower()
-    if suffix == ".parquet":
-        return _read_parquet(file, columns)
-    # File names that are not UTF-8 are read and written unchanged.
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    if suffix in (".csv", ".tsv"):
-        return _read_csv(text, "\t" if suffix == ".tsv" else ",")
-    if suffix in (".jsonl", ".ndjson"):
-        return _read_json_lines(text)
-    raise SourceError(f"{path}: a manifest called .csv, .tsv, .jsonl, .ndjson or .parquet expected")
+class _PartColumns:
+    """Looks for columns that say train and test, beside those that are read."""
 
+    def __init__(self, known: list[str]):
+        self._known = known
+        self._parts: dict[str, set[str]] | None = None
 
-def _read_csv(text: io.TextIOWrapper, delimiter: str) -> Iterator[_Row]:
-    csv.field_size_limit(_CSV_FIELD_BYTES)
-    reader = csv.DictReader(text, delimiter=delimiter, strict=True)
-    for row in reader:
-        if None in row or None in row.values():
-            raise ValueError(f"{len(reader.fieldnames or ())} cells expected, as in the header")
-        yield row
+    def look_at(self, row: Mapping[str, object]) -> None:
+        """Take a row into account."""
+        if self._parts is None:
+            self._parts = {name: set() for name in row if name not in self._known}
+        for name in [*self._parts]:
+            text = row.get(name)
+            part = parts.parts_of_folders([text]).get(text) if isinstance(text, str) else None
+            if part is None:
+                del self._parts[name]
+            else:
+                self._parts[name].add(part)
 
-
-def _read_json_lines(text: io.TextIOWrapper) -> Iterator[_Row]:
-    for line in text:
-        if line.strip():
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise ValueError(f"a JSON object expected, found {line.strip()[:80]!r}")
-            yield row
-
-
-def _read_parquet(file: BinaryIO, columns: ManifestConfig) -> Iterator[_Row]:
-    table = parquet.ParquetFile(file)
-    wanted = {columns.path, columns.label, columns.split, columns.group}
-    present = [name for name in table.schema_arrow.names if name in wanted]
-    for batch in table.iter_batches(_ROWS_PER_BATCH, columns=present):
-        yield from batch.to_pylist()
+    def found(self) -> list[str]:
+        """Columns with nothing but names of parts, and several of them."""
+        return [name for name, found in (self._parts or {}).items() if len(found) > 1]
 
 
 open_source = Manifest

@@ -1,10 +1,12 @@
 """NumPy ``.npz`` files in MedMNIST's layout: ``train_images``, ``train_labels``, and the same for ``val`` and ``test``.
 
-Every ``.npz`` below the root is read. Images are (n, h, w) or (n, h, w, 1 or 3), uint8, or uint16 for gray; labels are
-(n,) or (n, 1), integers (``ingestion.class_names_file`` names them) or text; without such an array, there are none.
-Arrays called just ``images`` and ``labels`` take their split from the file's name. Workers read slices. In a file that
-``numpy.savez_compressed`` wrote, each of at most 16 slices unpacks the array from its start; write very large arrays
-with ``numpy.savez``. Source: https://github.com/MedMNIST/MedMNIST.
+``ingestion.npz.files`` says which files are read (by default every ``*.npz``); they must be of one data set. Images are
+(n, h, w) or (n, h, w, 1 or 3), uint8, or uint16 for gray; labels are (n,) or (n, 1), integers
+(``ingestion.class_names_file`` names them) or text; without such an array, there are none. Arrays called just
+``images`` and ``labels`` take their split from the file's name. Workers read slices; the last slice of an array is
+followed by a pass over the whole array for its checksum. In a file that ``numpy.savez_compressed`` wrote, each of at
+most 16 slices unpacks the array from its start; write very large arrays with ``numpy.savez``.
+Source: https://github.com/MedMNIST/MedMNIST.
 """
 
 import contextlib
@@ -17,16 +19,18 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NpzConfig
 from components.ingestion.decoding.refusals import Refusal, SourceError
 from components.ingestion.reading import archives, labels, listing, parts
 from components.ingestion.reading.archives import read_exactly
+from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item, SourceImage
 
-_FILES = ("*.npz",)
+_DEFAULT = NpzConfig()
 _IMAGES, _LABELS = "images", "labels"
 _SUFFIX = ".npy"
 _BYTES_PER_ITEM = 2 * 2**20
+_MAX_LABEL_BYTES = 2**16
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: its last two fields are the lengths of what follows
 
 
@@ -58,11 +62,13 @@ class Npz:
     def items(self) -> Iterator[Item | Refusal]:
         """See ``Source.items``."""
         found = []
-        for entry in archives.find_files(self._root, _FILES):
+        for entry in self._files():
             path = listing.join(self._root, entry.path)
             with _open_zip(path) as (file, archive):
-                arrays = _image_arrays(file, archive, path)
+                arrays = _image_arrays(file, archive, path, self._config)
             found += [(f"{entry.path}/{array.member.removesuffix(_SUFFIX)}", array) for array in arrays]
+        if self._config.npz.files == _DEFAULT.files:
+            _check_one_data_set(self._root, found)
         has_test = parts.has_test([parts.part_of(name) for name, _ in found], self._config)
         for name, array in found:
             split = parts.split_of(parts.part_of(name), has_test, self._config)
@@ -72,7 +78,10 @@ class Npz:
 
     def fingerprint(self) -> str:
         """See ``Source.fingerprint``."""
-        return archives.fingerprint(self._root, archives.find_files(self._root, _FILES), self._config)
+        return archives.fingerprint(self._root, self._files(), self._config)
+
+    def _files(self) -> list[Listed]:
+        return archives.find_files(self._root, (self._config.npz.files,))
 
     def load(self, item: Item) -> Iterator[SourceImage | Refusal]:
         """See ``Source.load``."""
@@ -89,6 +98,10 @@ class Npz:
                 found = [self._labels.name_of_record(row, path, item.start + at) for at, row in enumerate(rows)]
             for index, pixels in enumerate(_rows(file, archive, images, item, path)):
                 yield SourceImage(f"{item.path}#{item.start + index}", pixels, found[index], item.split)
+            if item.start + item.count == images.shape[0]:
+                _check_sum(archive, images.member, path)
+                if label_member in archive.namelist():
+                    _check_sum(archive, label_member, path)
 
 
 @contextlib.contextmanager
@@ -102,7 +115,27 @@ def _open_zip(path: str) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
             yield file, archive
 
 
-def _image_arrays(file: BinaryIO, archive: zipfile.ZipFile, path: str) -> list[_Array]:
+def _check_one_data_set(root: str, found: list[tuple[str, _Array]]) -> None:
+    """Stop unless all files are of one data set; MedMNIST has one file for all its parts, and one for each size."""
+    setting = "ingestion.npz.files"
+    files = {posixpath.dirname(name) for name, array in found if array.member == _IMAGES + _SUFFIX}
+    archives.check_one_data_set(root, sorted(files), setting)
+    first: dict[tuple[str, str | None], tuple[str, _Array]] = {}
+    for name, array in found:
+        part = None if array.member == _IMAGES + _SUFFIX else array.member
+        key = ("part", parts.part_of(name)) if part is None else ("array", part)
+        other, before = first.setdefault(key, (name, array))
+        if other != name and (part or before.shape[1:] != array.shape[1:]):
+            raise archives.several_data_sets(root, posixpath.dirname(other), posixpath.dirname(name), setting)
+
+
+def _check_sum(archive: zipfile.ZipFile, member: str, path: str) -> None:
+    """Read a member to its end, where its checksum is compared."""
+    with archive.open(member) as stream:
+        archives.read_to_end(stream, f"{path}: {member}")
+
+
+def _image_arrays(file: BinaryIO, archive: zipfile.ZipFile, path: str, config: IngestionConfig) -> list[_Array]:
     members = [name for name in archive.namelist() if _is_of_images(name)]
     if not members:
         raise SourceError(
@@ -114,12 +147,21 @@ def _image_arrays(file: BinaryIO, archive: zipfile.ZipFile, path: str) -> list[_
         shape = array.shape
         if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or not math.prod(shape):
             raise SourceError(f"{path}: {array.member}: (n, h, w) or (n, h, w, 1 or 3) expected, found {shape}")
+        if math.prod(shape[1:3]) > config.max_pixels:
+            raise SourceError(
+                f"{path}: {array.member}: images of {shape[2]}x{shape[1]} pixels, at most {config.max_pixels} expected "
+                "(ingestion.max_pixels)"
+            )
         if array.dtype not in (np.uint8, np.uint16):
             raise SourceError(f"{path}: {array.member}: uint8 or uint16 expected, found {array.dtype}")
         if (label_member := _label_member(array.member)) in archive.namelist():
-            found = _read_header(file, archive, label_member, path).shape
-            if found not in ((shape[0],), (shape[0], 1)):
-                raise SourceError(f"{path}: {label_member}: one label per image, ({shape[0]},) expected, found {found}")
+            labels_ = _read_header(file, archive, label_member, path)
+            if labels_.shape not in ((shape[0],), (shape[0], 1)):
+                raise SourceError(
+                    f"{path}: {label_member}: one label per image, ({shape[0]},) expected, found {labels_.shape}"
+                )
+            if labels_.row_bytes > _MAX_LABEL_BYTES:
+                raise SourceError(f"{path}: {label_member}: labels of {labels_.row_bytes} bytes, found {labels_.dtype}")
     return arrays
 
 
@@ -143,6 +185,11 @@ def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: st
         raise SourceError(f"{path}: {member}: not an array: {error}") from error
     if is_fortran or dtype.hasobject or not shape:
         raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")
+    if offset + math.prod(shape) * dtype.itemsize != info.file_size:
+        raise SourceError(
+            f"{path}: {member}: {offset + math.prod(shape) * dtype.itemsize} bytes expected for {shape} of {dtype}, "
+            f"found {info.file_size}"
+        )
     is_stored = info.compress_type == zipfile.ZIP_STORED
     if is_stored:
         file.seek(info.header_offset)

@@ -4,7 +4,7 @@ import struct
 import numpy as np
 import pytest
 
-from components.ingestion.config import IngestionConfig, ValidationPart
+from components.ingestion.config import IdxConfig, IngestionConfig, ValidationPart
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading.plug_ins import open_source
 
@@ -150,3 +150,58 @@ def test_fingerprint_follows_images_labels_and_names(tmp_path):
     assert fingerprint(class_names_file="names.txt") != named
     (tmp_path / "train-labels-idx1-ubyte").unlink()
     assert fingerprint() != first
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"])
+@pytest.mark.parametrize("at", [-6, -40])  # in the checksum, in the stream
+def test_a_packed_file_is_read_to_its_checksum(tmp_path, name, at):
+    write(tmp_path, "train-images-idx3-ubyte", GOOD, True)
+    write(tmp_path, "train-labels-idx1-ubyte", idx(np.arange(10, dtype=np.uint8) % 2), True)
+    assert len(read(tmp_path)) == 10
+    path = tmp_path / f"{name}.gz"
+    content = bytearray(path.read_bytes())
+    content[max(at, -len(content) + 12)] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=f"{name}.gz: "):
+        read(tmp_path)
+
+
+def test_more_than_the_header_says_is_refused(tmp_path):
+    write(tmp_path, "train-images-idx3-ubyte", GOOD + b"x", True)
+    with pytest.raises(SourceError, match=r"1 bytes more than \(10, 28, 28\) has"):
+        read(tmp_path)
+
+
+def test_files_of_several_data_sets_stop(tmp_path):
+    for name in ("emnist-digits", "emnist-letters"):
+        write(tmp_path, f"{name}-train-images-idx3-ubyte", GOOD, False)
+    with pytest.raises(SourceError, match=r"several data sets.*ingestion.idx.files"):
+        read(tmp_path)
+    assert len(read(tmp_path, idx=IdxConfig(files="emnist-letters-*images*"))) == 10
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte"),
+        ("train-images-idx3-ubyte", "train-labels-idx1-ubyte.gz"),
+        ("train-images-idx3-ubyte/train-images-idx3-ubyte", "train-labels-idx1-ubyte/train-labels-idx1-ubyte"),
+    ],
+)
+def test_labels_are_found_beside_images_that_are_packed_otherwise(tmp_path, images, labels):
+    for name, content in ((images, GOOD), (labels, LABELS)):
+        write(tmp_path, name.removesuffix(".gz"), content, name.endswith(".gz"))
+    assert [image.label for image in read(tmp_path).values()] == list("0123456789")
+
+
+def test_labels_without_images_stop(tmp_path):
+    write(tmp_path, "qmnist-train-images-idx3-ubyte", GOOD, False)
+    write(tmp_path, "qmnist-train-labels-idx2-int", LABELS, False)
+    with pytest.raises(SourceError, match=r"labels-idx2-int: labels that belong to no file of images; those of qmnist"):
+        read(tmp_path)
+
+
+def test_images_larger_than_allowed_stop(tmp_path):
+    write(tmp_path, "train-images-idx3-ubyte", idx(pixels(1), shape=(1, 60000, 60000)), True)
+    with pytest.raises(SourceError, match=r"images of 60000x60000 pixels, at most 64000000 expected"):
+        read(tmp_path)

@@ -104,7 +104,23 @@ def test_paths_are_relative_to_the_manifest(tmp_path):
     [
         ("m.csv", "", "m.csv: no rows in it"),
         ("m.csv", "path,label\n", "m.csv: no rows in it"),
-        ("m.csv", "file,label\na,b\n", "row 1: a path expected in column 'path', found None"),
+        ("m.csv", "file,label\na,b\n", "row 1: no column 'path'; found 'file', 'label'. The first line must"),
+        ("m.csv", "path;label\na;b\n", "row 1: no column 'path'; found 'path;label'"),
+        ("m.csv", "a.png,cat\nb.png,dog\n", "row 1: no column 'path'; found 'a.png', 'cat'"),
+        ("m.csv", "path,label,label\na,b,c\n", "the header names a column twice: 'path', 'label', 'label'"),
+        (
+            "m.csv",
+            "path,split,Split\na,train,test\n",
+            "columns that differ only in case or spaces: 'Split', wanted is 'split'",
+        ),
+        ("m.csv", "path,Label, label\na,b,c\n", "columns that differ only in case or spaces: 'Label', ' label'"),
+        (
+            "m.csv",
+            "path,subset\na,train\nb,test\n",
+            "column 'subset' names the parts .* set ingestion.manifest.split to",
+        ),
+        ("m.csv", "path,label\na," + "b" * 2**20 + "\n", "row 1: a line of at most 1048576 characters expected"),
+        ("m.jsonl", '{"path": "' + "a" * 2**20 + '"}\n', "row 1: a line of at most 1048576 characters expected"),
         ("m.csv", "path,label\na,b\n,c\n", "row 2: a path expected in column 'path', found ''"),
         ("m.csv", "path,label\na,b\nc\n", "row 2: 2 cells expected"),
         ("m.csv", "path,label\na,b,c\n", "row 1: 2 cells expected"),
@@ -123,6 +139,46 @@ def test_bad_manifests_are_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(SourceError, match=message):
         read(tmp_path, name)
+
+
+@pytest.mark.parametrize("header", ["path,label,Split", " Path ,LABEL, split", "path, label,split "])
+def test_a_column_may_differ_in_case_and_spaces(tmp_path, header):
+    """The split that is given is used; another one would train on the test images."""
+    (tmp_path / "manifest.csv").write_text(f"{header}\na,cat,train\nb, dog, test\n")
+    assert read(tmp_path) == [("a", "cat", "train", None), ("b", "dog", "test", None)]
+    names = [name.strip() for name in header.split(",")]
+    rows = [dict(zip(names, cells, strict=True)) for cells in (("a", "cat", "train"), ("b", "dog", "test"))]
+    for name in ("m.jsonl", "m.parquet"):
+        write(tmp_path / name, rows)
+        assert read(tmp_path, name)[1] == ("b", "dog", "test", None)
+
+
+def test_integers_written_as_floats_are_integers(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,label,group\na,1.0,3.0\nb,-1.0,3\nc,0.5,\n")
+    assert read(tmp_path, missing_label="-1") == [
+        ("a", "1", None, "3"),
+        ("b", None, None, "3"),
+        ("c", "0.5", None, None),
+    ]
+
+
+def test_text_in_utf_16_is_named(tmp_path):
+    (tmp_path / "manifest.csv").write_text("path,label\na,b\n", encoding="utf-16")
+    with pytest.raises(SourceError, match=r"manifest.csv: row 1: text in UTF-8 expected, found .*UTF-16"):
+        read(tmp_path)
+
+
+def test_a_parquet_file_is_not_unpacked_without_limit(tmp_path):
+    write(tmp_path / "m.parquet", [{"path": "a" * (2**20 + 1)}])
+    with pytest.raises(SourceError, match=r"column 'path': texts of at most 1048576 bytes expected, found 1048577"):
+        read(tmp_path, "m.parquet")
+    parquet.write_table(pyarrow.table({"path": [{"bytes": b"x" * 1000, "path": "a"}]}), tmp_path / "m.parquet")
+    with pytest.raises(SourceError, match=r"column 'path': text or integers expected, found struct") as caught:
+        read(tmp_path, "m.parquet")
+    assert len(str(caught.value)) < 400
+    parquet.write_table(pyarrow.table({"file": ["a"]}), tmp_path / "m.parquet")
+    with pytest.raises(SourceError, match=r"found 'file'"):
+        read(tmp_path, "m.parquet")
 
 
 def test_columns_by_other_names_must_be_there(tmp_path):

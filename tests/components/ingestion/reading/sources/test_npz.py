@@ -1,7 +1,10 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import IngestionConfig, NpzConfig
 from components.ingestion.decoding.refusals import SourceError
 from components.ingestion.reading.plug_ins import open_source
 
@@ -99,3 +102,66 @@ def test_damaged_files_are_refused(tmp_path):
 def test_no_file(tmp_path):
     with pytest.raises(SourceError, match=r"no file in it that is called \*\.npz"):
         read(tmp_path)
+
+
+def test_files_of_several_data_sets_stop(tmp_path):
+    """Class 0 of one is not class 0 of the other; and another size of the same images would double them."""
+    arrays = {"train_images": pixels(4), "train_labels": np.arange(4) % 2}
+    np.savez(tmp_path / "bloodmnist.npz", **arrays)
+    np.savez(tmp_path / "dermamnist.npz", **arrays)
+    with pytest.raises(
+        SourceError, match=r"bloodmnist.npz and dermamnist.npz .* several data sets.*ingestion.npz.files"
+    ):
+        read(tmp_path)
+    assert len(read(tmp_path, npz=NpzConfig(files="blood*.npz"))) == 4
+    (tmp_path / "dermamnist.npz").rename(tmp_path / "bloodmnist_64.npz")
+    with pytest.raises(SourceError, match=r"several data sets"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "is_one"),
+    [
+        (("train-0.npz", "train-1.npz", "test.npz"), True),
+        (("blood-train.npz", "derma-train.npz"), False),
+        (("blood-train.npz", "blood-test.npz"), True),
+    ],
+)
+def test_parts_in_files_of_their_own(tmp_path, files, is_one):
+    for seed, name in enumerate(files):
+        np.savez(tmp_path / name, images=pixels(2, seed), labels=np.arange(2))
+    if is_one:
+        assert len(read(tmp_path)) == 2 * len(files)
+    else:
+        with pytest.raises(SourceError, match="several data sets"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("array", ["train_images", "train_labels"])
+def test_every_member_is_read_to_its_checksum(tmp_path, save, array):
+    """A byte of a stored member can be flipped without any other sign."""
+    save(tmp_path / "x.npz", train_images=pixels(50), train_labels=np.arange(50))
+    assert len(read(tmp_path)) == 50
+    with zipfile.ZipFile(tmp_path / "x.npz") as archive:
+        info = archive.getinfo(f"{array}.npy")
+    content = bytearray((tmp_path / "x.npz").read_bytes())
+    content[info.header_offset + 30 + len(info.filename) + 20 + info.compress_size - 30] ^= 1
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(SourceError, match=f"x.npz: {array}.npy: "):
+        read(tmp_path)
+
+
+def test_a_header_that_lies_is_refused_before_anything_is_allocated(tmp_path):
+    def write(shape, dtype="|u1"):
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": dtype, "fortran_order": False, "shape": shape})
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+            archive.writestr("train_images.npy", header.getvalue() + b"abc")
+
+    write((1000, 10**6, 10**6))
+    with pytest.raises(SourceError, match=r"train_images.npy: \d+ bytes expected for \(1000, 1000000, 1000000\)"):
+        read(tmp_path)
+    np.savez(tmp_path / "x.npz", train_images=pixels(1, shape=(30, 40)))
+    with pytest.raises(SourceError, match=r"images of 40x30 pixels, at most 1000 expected \(ingestion.max_pixels\)"):
+        read(tmp_path, max_pixels=1000)
