@@ -93,7 +93,7 @@ def _served(
         folder / "model",
         content_digest=digest,
         source="benchmark",
-        decoding=decoding_settings(IngestionConfig(), image_config),
+        decoding=decoding_settings(IngestionConfig(), image_config, None),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: ""},

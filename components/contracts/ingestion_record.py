@@ -27,7 +27,7 @@ class QuarantineEntry:
     message: str  # one sentence
 
 
-@record(version=1)
+@record(version=2)
 class IngestionSummary:
     """Content of ``artifact_files.INGESTION_SUMMARY_FILE``."""
 
@@ -48,6 +48,8 @@ class IngestionSummary:
     label_conflicts: int  # files left out because their pixels have several labels
     near_duplicates: int  # images of train or unlabeled that look like one of test
     gray_fraction: float  # of the images, in their source
+    white_level: int | None  # value of 16 bits that became white; None if no image has 16 bits
+    bits_of_deep_images: dict[str, int]  # images of 16 bits by the bits that they use (a number as text)
 
 
 def parse_quarantine(lines: Iterable[str], source: str) -> tuple[QuarantineEntry, ...]:

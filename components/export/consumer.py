@@ -133,7 +133,7 @@ class Encoder:
             OSError: the file cannot be opened.
             RefusedImage: it is no image that ingestion accepts.
         """
-        return self._reader.read(image if isinstance(image, bytes) else pathlib.Path(image).read_bytes())
+        return self._reader.read(image) if isinstance(image, bytes) else self._reader.read_file(str(image))
 
     def _vectors(self, signature: str, output: str, images: Sequence[ImageFile], batch_size: int) -> np.ndarray:
         width = self._model.signatures[signature].structured_outputs[output].shape[-1]

@@ -94,7 +94,7 @@ class Executor(pusher_executor.Executor):
             if config.tflite:
                 saved_model = _with_tflite(saved_model, staging)
             record = self._record(input_dict, saved_model, json.loads(exec_properties[artifact_files.PIPELINE_CONFIG]))
-            candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties))
+            candidate = _Candidate(model, saved_model, blessing, record, _decoding(exec_properties, record.data))
             verdict = candidate.verdict
             if not self.CheckBlessing(input_dict):
                 return _keep(candidate, registry, config, verdict.reason)
@@ -297,10 +297,10 @@ def _registry(folder: str) -> pathlib.Path:
     return pathlib.Path(folder)
 
 
-def _decoding(exec_properties: dict[str, Any]) -> image_files.Decoding:
+def _decoding(exec_properties: dict[str, Any], data: IngestionSummary) -> image_files.Decoding:
     ingestion = configuration.from_json(IngestionConfig, exec_properties[INGESTION_CONFIG], "Pusher ingestion_config")
     image = configuration.from_json(ImageConfig, exec_properties[artifact_files.IMAGE_CONFIG], "Pusher image_config")
-    return image_files.decoding_settings(ingestion, image)
+    return image_files.decoding_settings(ingestion, image, data.white_level)
 
 
 def _local_folder(uri: str, staging: str) -> pathlib.Path:

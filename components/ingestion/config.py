@@ -3,7 +3,7 @@
 import enum
 import pkgutil
 import re
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -15,6 +15,8 @@ from components.ingestion.reading import sources
 _PILLOW_PIXEL_LIMIT = 178_956_970
 # Settings in which spans of one series may differ: which span is read, when the step fails, how files are cut.
 NOT_OF_A_SERIES = ("span", "max_undecodable_fraction", "min_images_per_class", "shard_bytes", "min_shards")
+AUTO = "auto"
+_WHITE_OF_16_BITS = 65535
 _SPAN_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(:[1-9][0-9]*)?\}|\{(YYYY|MM|DD)\}")
 
 
@@ -46,6 +48,9 @@ class StoredFormat(str, enum.Enum):
     PNG = "png"
     JPEG = "jpeg"
     AUTO = "auto"
+
+
+_WHITE_OF_16_BITS = 65535
 
 
 @configuration
@@ -184,6 +189,11 @@ class IngestionConfig:
     max_file_bytes: int = Field(default=256 * 2**20, ge=1, description="larger files are refused without being read")
     min_side_px: int = Field(default=8, ge=1, description="images with a shorter side are refused")
     max_aspect_ratio: float = Field(default=20.0, ge=1, description="images more elongated than this are refused")
+    white_level: Literal["auto"] | int = Field(
+        default=AUTO,
+        description="value, 1 to 65535, that is white in images of 16 bits; auto: the largest value of as many bits as "
+        "all of them together use",
+    )
     alpha_background: tuple[int, int, int] = Field(
         default=(255, 255, 255), description="RGB colour, 0 to 255 each, on which transparent images are laid"
     )
@@ -222,6 +232,10 @@ class IngestionConfig:
     def _check(self) -> "IngestionConfig":
         if not all(0 <= value <= 255 for value in self.alpha_background):
             raise ValueError(f"alpha_background: three values from 0 to 255 expected, found {self.alpha_background}")
+        if self.white_level != AUTO and not 1 <= self.white_level <= _WHITE_OF_16_BITS:
+            raise ValueError(
+                f"white_level: auto or a value from 1 to {_WHITE_OF_16_BITS} expected, found {self.white_level}"
+            )
         folders = (self.train_folder, self.test_folder, self.unlabeled_folder)
         if len(set(folders)) < len(folders) or any("/" in name or name.startswith(".") for name in folders):
             raise ValueError(

@@ -16,6 +16,7 @@ from components.contracts.configuration import digest, from_json, to_mapping
 from components.contracts.images import ImageConfig
 from components.contracts.ingestion_record import IngestionSummary
 from components.ingestion.config import NOT_OF_A_SERIES, IngestionConfig
+from components.ingestion.decoding.white_level import WHITE_OF_16_BITS
 from components.ingestion.ingest import ingest
 from components.ingestion.reading import listing
 
@@ -47,6 +48,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _describe(examples, summary)
         artifacts.set_data_span(examples, exec_properties[utils.SPAN_PROPERTY_NAME] if config.span_pattern else None)
         series = _series(exec_properties[standard_component_specs.INPUT_BASE_KEY], config, image_config)
+        if summary.white_level not in (None, WHITE_OF_16_BITS):  # images of another white level look different
+            series["white_level_found"] = summary.white_level
         examples.set_string_custom_property(artifact_files.SERIES_DIGEST, digest(series))
         _logger.info(
             "ingestion finished: %s in %.1f s, written to %s",

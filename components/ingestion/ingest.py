@@ -3,6 +3,7 @@
 The caller says where to write and how to make a Beam pipeline.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -20,14 +21,21 @@ from components.contracts.progress import report_progress
 from components.contracts.record_files import read_record, write_record
 from components.ingestion import staging
 from components.ingestion.beam.transforms import IngestImages
-from components.ingestion.config import IngestionConfig, NearDuplicates
+from components.ingestion.config import AUTO, IngestionConfig, NearDuplicates
 from components.ingestion.decoding.decoder import decoding_rules
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
 from components.ingestion.outcome import Outcome
 from components.ingestion.planning import Plan, make_plan
 from components.ingestion.reading.plug_ins import open_source
 from components.ingestion.staging import StagedBytes
-from components.ingestion.summary import check, check_groups, count_reasons, summarize, warnings
+from components.ingestion.summary import (
+    check,
+    check_groups,
+    count_reasons,
+    summarize,
+    warnings,
+    warnings_of_white,
+)
 from components.ingestion.work_order import WorkOrder
 
 _logger = logging.getLogger(__name__)
@@ -69,13 +77,23 @@ def ingest(
         rules = decoding_rules(config, image_config)
         order = WorkOrder(root, output_uri, folder, plan.images, source.has_groups, config, rules)
         outcome_path = posixpath.join(folder, _OUTCOME_FILE)
-        with make_pipeline() as pipeline:
-            _ = pipeline | IngestImages(order, plan.portions, outcome_path)
-        if plan.images:
-            report_progress(plan.images, plan.images, "images decoded")
-        return _finish(order, plan, read_record(Outcome, outcome_path), image_config, started)
+        outcome = _run(order, plan, outcome_path, make_pipeline)
+        if config.white_level == AUTO and outcome.deep.white != rules.white_level:
+            order = order._replace(rules=dataclasses.replace(rules, white_level=outcome.deep.white))
+            _logger.info("all images of 16 bits use fewer: reading again with %d as white", outcome.deep.white)
+            _remove_leftovers(output_uri, keep=posixpath.basename(folder))
+            outcome = _run(order, plan, outcome_path, make_pipeline)
+        return _finish(order, plan, outcome, image_config, started)
     finally:
         staging.remove_folder(folder)
+
+
+def _run(order: WorkOrder, plan: Plan, outcome_path: str, make_pipeline: Callable[[], beam.Pipeline]) -> Outcome:
+    with make_pipeline() as pipeline:
+        _ = pipeline | IngestImages(order, plan.portions, outcome_path)
+    if plan.images:
+        report_progress(plan.images, plan.images, "images decoded")
+    return read_record(Outcome, outcome_path)
 
 
 def _finish(
@@ -91,7 +109,11 @@ def _finish(
     _check_sums(order, plan, outcome, len(refused))
     check_groups(outcome.contradictions, order.root)
     check(tally, refusals, plan.classes, order.config, order.root)
-    found = [*plan.notes, *warnings(tally, refusals, order.config, image_config.color)]
+    found = [
+        *plan.notes,
+        *warnings(tally, refusals, order.config, image_config.color),
+        *warnings_of_white(outcome.deep, order.config.white_level, order.rules.white_level),
+    ]
     for sentence in found:
         _logger.warning("%s", sentence)
     pairs = _write_near_duplicates(order, outcome)
@@ -104,6 +126,8 @@ def _finish(
         content_digest=hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
         shards={split: sum(name.startswith(f"Split-{split}/") for name, _, _ in shards) for split in tally.splits},
         warnings=tuple(found),
+        white_level=order.rules.white_level if outcome.deep.by_bits else None,
+        bits_of_deep_images=dict(outcome.deep.by_bits),
         near_duplicate_pairs=tuple(pairs),
         seconds=time.monotonic() - started,
     )
@@ -151,9 +175,11 @@ def _write_near_duplicates(order: WorkOrder, outcome: Outcome) -> list[NearDupli
     return first
 
 
-def _remove_leftovers(output_uri: str) -> None:
+def _remove_leftovers(output_uri: str, keep: str | None = None) -> None:
     tf.io.gfile.makedirs(output_uri)
     for name in tf.io.gfile.listdir(output_uri):
+        if name.rstrip("/") == keep:
+            continue
         path = posixpath.join(output_uri, name.rstrip("/"))
         if tf.io.gfile.isdir(path):
             tf.io.gfile.rmtree(path)

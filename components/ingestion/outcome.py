@@ -4,10 +4,12 @@ Refusals and near-duplicates, whose number does grow, are in staging; the report
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from components.contracts.record_files import record
+from components.ingestion.decoding.white_level import DeepImages, add_deep_images
 from components.ingestion.staging import StagedBytes
 from components.ingestion.summary import Contradictions, Tally, merge_contradictions, sum_tallies
 
@@ -41,7 +43,7 @@ class PairsOfBucket(NamedTuple):
     lines: StagedBytes  # a JSON object per pair
 
 
-@record(version=1)
+@record(version=2)
 class Outcome:
     """What all workers together did, or a part of it."""
 
@@ -51,6 +53,7 @@ class Outcome:
     contradictions: Contradictions = Contradictions(0, ())
     refusals: tuple[StagedBytes, ...] = ()  # a JSON list per line: the fields of a ``Refusal``
     near_duplicates: tuple[PairsOfBucket, ...] = ()  # by bucket
+    deep: DeepImages = DeepImages()  # of all decoded images, those that are left out included
 
 
 def add_outcomes(parts: Iterable[Outcome]) -> Outcome:
@@ -63,4 +66,5 @@ def add_outcomes(parts: Iterable[Outcome]) -> Outcome:
         contradictions=merge_contradictions(part.contradictions for part in parts),
         refusals=tuple(sorted(staged for part in parts for staged in part.refusals)),
         near_duplicates=tuple(sorted(pairs for part in parts for pairs in part.near_duplicates)),
+        deep=functools.reduce(add_deep_images, (part.deep for part in parts), DeepImages()),
     )

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from components.contracts import records
 from components.contracts.images import Color
 from components.contracts.ingestion_record import IngestionSummary, NearDuplicate
-from components.ingestion.config import IngestionConfig, NearDuplicates
+from components.ingestion.config import AUTO, IngestionConfig, NearDuplicates
 from components.ingestion.decoding.refusals import UNDECODABLE, Reason, Refusal
+from components.ingestion.decoding.white_level import WHITE_OF_16_BITS, DeepImages, bits_of
 from components.ingestion.splits import Copy
 
 FIRST = 10  # files or groups named in a message
@@ -279,6 +280,31 @@ def _names_alike(tally: Tally) -> list[str]:
     return [", ".join(map(repr, sorted(names))) for _, names in sorted(alike.items()) if len(names) > 1]
 
 
+def warnings_of_white(deep: DeepImages, setting: str | int, white: int) -> list[str]:
+    """Sentences about images of 16 bits that use fewer, or more than ``ingestion.white_level`` says.
+
+    Args:
+        deep: all of them.
+        setting: ``ingestion.white_level``.
+        white: the value that became white.
+    """
+    if setting == AUTO and white != WHITE_OF_16_BITS:
+        return [
+            f"All {deep.number} images of 16 bits use at most {bits_of(white)} bits: {white} became white. "
+            "ingestion.white_level sets another value."
+        ]
+    if deep.largest > white:
+        return [f"Values of images of 16 bits up to {deep.largest} became white, as ingestion.white_level is {white}."]
+    dark = {bits: number for bits, number in deep.by_bits.items() if int(bits) < bits_of(white)}
+    if sum(dark.values()) * 2 > deep.number:
+        depth = max(map(int, dark))
+        return [
+            f"{sum(dark.values())} of {deep.number} images of 16 bits use at most {depth} bits and are dark, as "
+            f"{white} became white. ingestion.white_level sets another value, such as {2**depth - 1}."
+        ]
+    return []
+
+
 _SENTENCES = {
     Reason.LABEL_CONFLICT: "Images with the same pixels under different labels: {number}, all left out.",
     Reason.GROUP_CONFLICT: "Images with the same pixels in groups on both sides of the split: {number}, all left out.",
@@ -316,6 +342,8 @@ def summarize(
     content_digest: str,
     shards: dict[str, int],
     warnings: tuple[str, ...],
+    white_level: int | None,
+    bits_of_deep_images: dict[str, int],
     near_duplicate_pairs: tuple[NearDuplicate, ...],
     seconds: float,
 ) -> IngestionSummary:
@@ -326,6 +354,8 @@ def summarize(
         content_digest=content_digest,
         shards=shards,
         warnings=warnings,
+        white_level=white_level,
+        bits_of_deep_images=bits_of_deep_images,
         near_duplicate_pairs=near_duplicate_pairs,
         seconds=seconds,
         records={split: tally.records[split] for split in tally.splits},

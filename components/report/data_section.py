@@ -87,6 +87,9 @@ def _facts(ingestion: IngestionSummary) -> list[tuple[str, str]]:
         ("files that are no usable image", f"{significant(ingestion.undecodable)} ({share})"),
         ("gray in the source", percent(ingestion.gray_fraction)),
     ]
+    if ingestion.white_level is not None:
+        used = ", ".join(f"{bits} bits: {_count(number)}" for bits, number in ingestion.bits_of_deep_images.items())
+        facts.append(("white in images of 16 bits", f"{_count(ingestion.white_level)} (they use {used})"))
     balance = _balance(ingestion.classes.get(records.TRAIN, {}))
     return facts + ([("largest to smallest train class", balance)] if balance else [])
 

@@ -29,6 +29,8 @@ INGESTION = IngestionSummary(
     label_conflicts=0,
     near_duplicates=0,
     gray_fraction=0.0,
+    white_level=None,
+    bits_of_deep_images={},
 )
 VIEWS = ViewsRecord(
     content_digest="f" * 64, images={"train": 60, "eval": 6}, bytes=12000, views_per_image=4, size_px=8, channels=3

@@ -23,6 +23,7 @@ from components.ingestion.decode_meter import DecodeMeter
 from components.ingestion.decoding.decoder import Decoded, decode_image_bytes, decode_pixels
 from components.ingestion.decoding.refusals import Reason, Refusal, RefusedImage
 from components.ingestion.decoding.stored_record import make_records
+from components.ingestion.decoding.white_level import DeepImages
 from components.ingestion.near_duplicates import perceptual_hashes
 from components.ingestion.outcome import Loaded, Outcome
 from components.ingestion.reading.plug_ins import open_source
@@ -72,6 +73,7 @@ class DecodeAndStage(beam.DoFn):
         self._copies: list[Copy] = []
         self._refusals: list[Refusal] = []
         self._loaded = Loaded(0, 0)
+        self._deep = DeepImages()
 
     def process(self, portion: StagedBytes) -> Iterator[_Output]:
         """Decode, encode and stage every image of a portion's items."""
@@ -81,7 +83,7 @@ class DecodeAndStage(beam.DoFn):
     def finish_bundle(self) -> Iterator[WindowedValue | TaggedOutput]:
         """Stage what is left and close the staging file, so that everything can be read."""
         self._stage_batch()
-        for output in (*self._flush(), report(Outcome(loaded=self._loaded))):
+        for output in (*self._flush(), report(Outcome(loaded=self._loaded, deep=self._deep))):
             if isinstance(output, TaggedOutput):
                 yield TaggedOutput(output.tag, GlobalWindows.windowed_value(output.value))
             else:
@@ -125,6 +127,8 @@ class DecodeAndStage(beam.DoFn):
                 self._refusals.append(decoded)
             else:
                 images.append((decoded, image))
+                if decoded.largest is not None:
+                    self._deep = self._deep.with_value(decoded.largest)
         self._batch, self._batch_bytes = [], 0
         pixels = [decoded.pixels for decoded, _ in images]
         hashes = perceptual_hashes(pixels) if self._seeks_near_duplicates else [None] * len(images)

@@ -3,10 +3,11 @@
 The one decoder of the project: ingestion runs it on every file, and consumers of a pushed model run it on theirs, so
 that both see the same pixels. Formats are recognised by content, never by name.
 
-Rules: EXIF orientation is applied; the first frame of an animation or page of a TIFF is taken; transparency is laid on
-``alpha_background``; CMYK becomes RGB without a colour profile; 1-bit becomes 0 and 255; 16-bit gray is divided by 257;
-16-bit colour keeps its high byte (Pillow does that); 32-bit integers and floats are refused; colour profiles are
-ignored; images are shrunk, never enlarged, with an antialiased bicubic filter.
+Rules: EXIF orientation is applied; the first frame of an animation is taken, and the first page of a TIFF that is no
+small copy of another; transparency is laid on ``alpha_background``; CMYK becomes RGB without a colour profile; 1-bit
+becomes 0 and 255; of 16 bits ``white_level`` becomes 255, and fewer bits that a file declares use their whole range;
+signed and 32-bit integers, floats, and more bands than colours have are refused; colour profiles are ignored, and
+damage outside the pixels too; images are shrunk, never enlarged, with an antialiased bicubic filter.
 """
 
 import dataclasses
@@ -18,14 +19,14 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from components.contracts.images import Color, ImageConfig
-from components.ingestion.config import IngestionConfig
+from components.ingestion.config import AUTO, IngestionConfig
+from components.ingestion.decoding import deep_pixels, jpeg_scans, plain_png, tiff_header
 from components.ingestion.decoding.refusals import Reason, RefusedImage
+from components.ingestion.decoding.white_level import WHITE_OF_16_BITS, to_8_bit
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # JPEG includes MPO, which phones write
 
 _GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N"))
-_COLOR_OF_16_BIT = "RGB;16B"  # as it lies in the file
-_GRAY_AND_ALPHA_OF_16_BIT = "LA;16B"  # likewise; Pillow calls it RGBA
 _ORIENTATION_TAG = 0x0112
 _TURNS = {  # EXIF 2.3, tag Orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,6 +51,7 @@ class DecodingRules:
     min_side_px: int
     max_aspect_ratio: float
     alpha_background: tuple[int, int, int]
+    white_level: int = WHITE_OF_16_BITS  # value of 16 bits that becomes 255
 
 
 def decoding_rules(config: IngestionConfig, image_config: ImageConfig) -> DecodingRules:
@@ -61,6 +63,7 @@ def decoding_rules(config: IngestionConfig, image_config: ImageConfig) -> Decodi
         min_side_px=config.min_side_px,
         max_aspect_ratio=config.max_aspect_ratio,
         alpha_background=config.alpha_background,
+        white_level=WHITE_OF_16_BITS if config.white_level == AUTO else config.white_level,
     )
 
 
@@ -71,6 +74,7 @@ class Decoded:
     image: Image.Image  # mode RGB or L
     source_channels: int  # 1 if the source is gray (with or without alpha), else 3
     jpeg: bytes | None = None  # the file, if it is a JPEG of exactly these pixels
+    largest: int | None = None  # value of a source of 16 bits; None if it has fewer, or says which value is white
 
     @functools.cached_property
     def pixels(self) -> np.ndarray:
@@ -97,12 +101,13 @@ def decode_image_bytes(encoded: bytes, rules: DecodingRules) -> Decoded:
         raise RefusedImage(Reason.EMPTY_FILE, "the file is empty")
     try:
         _check_webp_header(encoded, rules)
-        with _open(encoded, rules) as image:
-            return _decode(encoded, image, rules)
+        plain = plain_png.only_pixels(encoded) if encoded.startswith(plain_png.SIGNATURE) else encoded
+        with _open(plain, rules) as image:
+            return _decode(plain, image, rules)
     except RefusedImage:
         raise
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        raise _refusal(error) from error
+        raise _refusal(error, encoded) from error
 
 
 def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
@@ -121,26 +126,33 @@ def decode_pixels(pixels: np.ndarray, rules: DecodingRules) -> Decoded:
             Reason.UNSUPPORTED_PIXELS,
             f"uint8 or uint16 array (h, w), (h, w, 1) or (h, w, 3) expected, found {pixels.dtype} {pixels.shape}",
         )
-    if pixels.dtype == np.uint16:
-        pixels = _to_8_bit(pixels)
     height, width = pixels.shape[:2]
     _check_size(width, height, rules)
+    largest = None
+    if pixels.dtype == np.uint16:
+        largest = int(pixels.max())
+        pixels = to_8_bit(pixels, rules.white_level)
     image = Image.fromarray(pixels.reshape(height, width) if gray else pixels)
-    return _decoded(_shrink(_convert(image, rules), (width, height), None, rules), 1 if gray else 3)
+    shrunk = _shrink(_convert(image, rules), (width, height), None, rules)
+    return _decoded(shrunk, 1 if gray else 3, largest=largest)
 
 
-def _decoded(image: Image.Image, source_channels: int, jpeg: bytes | None = None) -> Decoded:
+def _decoded(
+    image: Image.Image, source_channels: int, jpeg: bytes | None = None, largest: int | None = None
+) -> Decoded:
     image.info = {}  # comments, profiles and the like would be written into the stored image
-    return Decoded(image, source_channels, jpeg)
+    return Decoded(image, source_channels, jpeg, largest)
 
 
 def _open(encoded: bytes, rules: DecodingRules) -> ImageFile.ImageFile:
     """The image with its header read and its limits checked, but no pixel decoded."""
+    page = tiff_header.picture_page(encoded, rules.max_pixels) if tiff_header.is_tiff(encoded) else 0
     image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    if page:
+        image.seek(page)
     _check_size(*image.size, rules)
-    if image.format == "PNG":
-        image.verify()  # Pillow's decoder ignores wrong checksums of pixel data; this reads all of them
-        image = Image.open(io.BytesIO(encoded), formats=FORMATS)
+    if image.format in ("JPEG", "MPO"):
+        jpeg_scans.check(encoded, *image.size)
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise RefusedImage(
             Reason.UNSUPPORTED_PIXELS,
@@ -152,17 +164,23 @@ def _open(encoded: bytes, rules: DecodingRules) -> ImageFile.ImageFile:
 def _decode(encoded: bytes, image: ImageFile.ImageFile, rules: DecodingRules) -> Decoded:
     full_size, box = image.size, None
     channels = _source_channels(image)
-    _shorten_transparent_color(image)
+    is_deep = deep_pixels.is_deep(image)
     if image.format in ("JPEG", "MPO"):
         width, height = _stored_size(full_size, rules)
         draft = image.draft(None, (width * _DRAFT_GAP, height * _DRAFT_GAP))
         box = draft[1] if draft else None
-    image.load()
+    loaded: Image.Image = image
+    largest = None
+    if is_deep:
+        again = deep_pixels.open_again(encoded, image)
+        loaded, largest = deep_pixels.shorten(image, encoded, again, rules.white_level)
+    else:
+        image.load()
     orientation = _orientation(image)
-    shrunk = _shrink(_convert(image, rules), full_size if box else image.size, box, rules)
+    shrunk = _shrink(_convert(loaded, rules), full_size if box else loaded.size, box, rules)
     upright = shrunk.transpose(_TURNS[orientation]) if orientation in _TURNS else shrunk
     is_as_it_came = image.format == "JPEG" and upright is image and image.size == full_size
-    return _decoded(upright, channels, encoded if is_as_it_came else None)
+    return _decoded(upright, channels, encoded if is_as_it_came else None, largest)
 
 
 def _check_size(width: int, height: int, rules: DecodingRules) -> None:
@@ -201,7 +219,7 @@ def _check_webp_header(encoded: bytes, rules: DecodingRules) -> None:
 
 def _source_channels(image: ImageFile.ImageFile) -> int:
     """Channels of the source, 1 or 3; ``image`` is not loaded yet."""
-    if image.mode in _GRAY_MODES or (image.tile and image.tile[0][3] == _GRAY_AND_ALPHA_OF_16_BIT):
+    if image.mode in _GRAY_MODES or deep_pixels.is_gray_and_alpha(image):
         return 1
     if image.mode in ("P", "PA") and image.palette is not None:
         palette = np.frombuffer(bytes(image.palette.getdata()[1]), np.uint8)
@@ -209,12 +227,6 @@ def _source_channels(image: ImageFile.ImageFile) -> int:
         palette = palette[: len(palette) // colors * colors].reshape(-1, colors)[:, :3]
         return 1 if (palette == palette[:, :1]).all() else 3
     return 3
-
-
-def _shorten_transparent_color(image: ImageFile.ImageFile) -> None:
-    """Shorten it to 8 bits: Pillow does so with the pixels of 16-bit colour, but not with the transparent colour."""
-    if image.tile and image.tile[0][3] == _COLOR_OF_16_BIT and "transparency" in image.info:
-        image.info["transparency"] = tuple(value >> 8 for value in image.info["transparency"])
 
 
 def _orientation(image: Image.Image) -> int:
@@ -232,26 +244,10 @@ def _orientation(image: Image.Image) -> int:
 
 def _convert(image: Image.Image, rules: DecodingRules) -> Image.Image:
     """8-bit RGB or L, whatever the mode was."""
-    if image.mode.startswith("I"):
-        image = _gray_of_16_bit(image)
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         image = _lay_on_background(image, rules.alpha_background)
     mode = "L" if rules.color is Color.GRAY else "RGB"
     return image if image.mode == mode else image.convert(mode)  # which would copy
-
-
-def _gray_of_16_bit(image: Image.Image) -> Image.Image:
-    """Convert to mode L, or LA if the file calls one of its values transparent."""
-    values = np.asarray(image)
-    gray = Image.fromarray(_to_8_bit(values))
-    if "transparency" in image.info:
-        gray.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
-    return gray
-
-
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """16-bit values divided by 257 and rounded, so that 0 stays 0 and 65535 becomes 255."""
-    return ((np.clip(pixels, 0, 65535).astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def _lay_on_background(image: Image.Image, color: tuple[int, int, int]) -> Image.Image:
@@ -283,9 +279,13 @@ def _shrink(
     return image.resize(target, Image.Resampling.BICUBIC, box=box)
 
 
-def _refusal(error: Exception) -> RefusedImage:
+def _refusal(error: Exception, encoded: bytes) -> RefusedImage:
     text = str(error) or type(error).__name__
-    if isinstance(error, UnidentifiedImageError):
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    is_other_tiff = tiff_header.is_tiff(encoded) and (is_unknown or tiff_header.has_uncommon_compression(encoded))
+    if is_other_tiff and (found := tiff_header.describe(encoded)):
+        return RefusedImage(Reason.UNSUPPORTED_PIXELS, f"{found}, which cannot be read", error)
+    if is_unknown:
         return RefusedImage(Reason.UNKNOWN_FORMAT, f"not one of {', '.join(FORMATS)}", error)
     if isinstance(error, Image.DecompressionBombError):
         return RefusedImage(Reason.TOO_MANY_PIXELS, text, error)

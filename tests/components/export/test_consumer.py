@@ -32,7 +32,7 @@ def push(root: pathlib.Path, folder: pathlib.Path, digest: str, ingestion: Inges
         folder,
         content_digest=digest,
         source="test",
-        decoding=decoding_settings(ingestion, IMAGE),
+        decoding=decoding_settings(ingestion, IMAGE, None),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: "card"},

@@ -27,7 +27,7 @@ def encoder(tmp_path_factory, saved_models):
         saved_models[DIGEST],
         content_digest=DIGEST,
         source="test",
-        decoding=decoding_settings(IngestionConfig(stored_short_side_px=16, min_side_px=8), ImageConfig(size_px=12)),
+        decoding=decoding_settings(IngestionConfig(stored_short_side_px=16), ImageConfig(size_px=12), None),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: "card"},

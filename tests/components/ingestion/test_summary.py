@@ -26,6 +26,8 @@ FACTS = {
     "shards": {"train": 1, "test": 1},
     "warnings": ("w",),
     "near_duplicate_pairs": (),
+    "white_level": 4095,
+    "bits_of_deep_images": {"12": 4},
     "seconds": 1.5,
 }
 

@@ -154,6 +154,8 @@ def make_ingestion() -> IngestionSummary:
             {"path": HOSTILE, "split": "unlabeled", "test_path": "cat/test-1.png", "bits": 0},
         ],
         "gray_fraction": 0.25,
+        "white_level": 4095,
+        "bits_of_deep_images": {"10": 2, "12": 58},
         "warnings": ["1 file could not be read as an image"],
     }
     return from_mapping(IngestionSummary, values, "test")

@@ -48,7 +48,7 @@ def model(tmp_path_factory):
         root / "exported",
         content_digest=digest,
         source="test",
-        decoding=decoding_settings(IngestionConfig(), IMAGE),
+        decoding=decoding_settings(IngestionConfig(), IMAGE, None),
         span=None,
         blessing=None,
         describe=lambda number: {

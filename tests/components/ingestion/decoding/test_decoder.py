@@ -107,8 +107,8 @@ def test_a_transparent_value_of_16_bit_gray_is_laid_on_the_background():
 
 
 @pytest.mark.parametrize("color_type", [2, 4, 6])
-def test_16_bit_colour_and_alpha_keep_the_high_byte(color_type):
-    """RGB, gray with alpha, RGBA: values of whole 257ths are exact, others less than one level too dark."""
+def test_16_bit_colour_and_alpha_are_divided_by_257(color_type):
+    """RGB, gray with alpha, RGBA: rounded, as gray is."""
     channels = {2: 3, 4: 2, 6: 4}[color_type]
     values = np.random.default_rng(0).integers(0, 65536, (12, 10, channels)).astype(">u2")
     values[:6] = values[:6] // 257 * 257
@@ -116,8 +116,8 @@ def test_16_bit_colour_and_alpha_keep_the_high_byte(color_type):
         values[..., -1] = 65535
     decoded = decode_image_bytes(png_of(values, color_type), RULES)
     expected = values[..., :1].repeat(3, -1) if color_type == 4 else values[..., :3]
-    np.testing.assert_array_equal(decoded.pixels, expected >> 8)
-    np.testing.assert_array_equal(decoded.pixels[:6], expected[:6] // 257)
+    np.testing.assert_array_equal(decoded.pixels, np.rint(expected / 257))
+    assert decoded.largest == expected.max()
     assert decoded.source_channels == (1 if color_type == 4 else 3)
 
 
@@ -139,6 +139,154 @@ def test_16_bit_tiff_and_pgm():
     pgm = b"P5 10 10 65535\n" + values.astype(">u2").tobytes()
     for encoded in (encode(values, "TIFF"), pgm):
         assert set(decode_image_bytes(encoded, RULES).pixels.ravel()) == {77}
+
+
+def tiff(values, photometric=1, *, compression=1, planar=1, bits=None, sample_format=1, extra=(), tags=(), order="<"):
+    """A TIFF of (h, w, bands) in one strip, or one for each band; ``tags`` are further (tag, values) of 4 bytes."""
+    height, width, bands = values.shape
+    planes = [values] if planar == 1 else list(np.moveaxis(values, 2, 0))
+    packed = [plane.astype(values.dtype.newbyteorder(order)).tobytes() for plane in planes]
+    packed = [zlib.compress(each) if compression == 8 else each for each in packed]
+    offsets = [8 + sum(map(len, packed[:at])) for at in range(len(packed))]
+    fields = {
+        256: [width], 257: [height], 258: [bits or values.dtype.itemsize * 8] * bands, 259: [compression],
+        262: [photometric], 273: offsets, 277: [bands], 278: [height], 279: [len(each) for each in packed],
+        284: [planar], 339: [sample_format] * bands, **({338: list(extra)} if extra else {}), **dict(tags),
+    }  # fmt: skip
+    body = b"".join(packed)
+    body += b"\0" * (len(body) % 2)
+    table, blob = [], b""
+    for tag, found in sorted(fields.items()):
+        content = struct.pack(f"{order}{len(found)}I", *found)
+        if len(content) > 4:
+            blob += content
+            content = struct.pack(f"{order}I", 8 + len(body) + len(blob) - len(content))
+        table.append(struct.pack(f"{order}HHI", tag, 4, len(found)) + content)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    directory = struct.pack(f"{order}H", len(table)) + b"".join(table) + b"\0\0\0\0"
+    return mark + struct.pack(f"{order}I", 8 + len(body) + len(blob)) + body + blob + directory
+
+
+def test_white_is_zero_of_16_bits_is_inverted():
+    values = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16, 1)
+    decoded = decode_image_bytes(tiff(values, 0), GRAY_RULES)
+    np.testing.assert_array_equal(decoded.pixels, 255 - values // 257)
+
+
+def test_a_tiff_of_12_bits_uses_its_whole_range():
+    """Pillow gives 0 to 4095, so white would be almost black."""
+    values = (np.arange(256) * 4095 // 255).reshape(16, 16)
+    packed = np.stack(
+        [values[:, ::2] >> 4, (values[:, ::2] & 15) << 4 | values[:, 1::2] >> 8, values[:, 1::2] & 255], -1
+    )
+    encoded = tiff(packed.reshape(16, 24, 1).astype(np.uint8), bits=12, tags=[(256, [16])])
+    decoded = decode_image_bytes(encoded, GRAY_RULES)
+    np.testing.assert_allclose(decoded.pixels.ravel().astype(int), np.arange(256), atol=1)
+    assert decoded.largest is None  # the file says which value is white
+
+
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_16_bit_colour_tiffs(planar, order, orientation):
+    """Pillow takes the planes of an uncompressed file for 8 bits."""
+    values = np.random.default_rng(0).integers(0, 65536, (20, 24, 3)).astype(np.uint16)
+    encoded = tiff(values, 2, planar=planar, order=order, tags=[(274, [orientation])])
+    expected = np.rint(values / 257) if orientation == 1 else np.rot90(np.rint(values / 257), -1)
+    np.testing.assert_array_equal(decode_image_bytes(encoded, RULES).pixels, expected)
+
+
+def test_other_16_bit_colour_tiffs():
+    values = np.random.default_rng(0).integers(0, 65536, (20, 24, 4)).astype(np.uint16)
+    expected = np.rint(values[..., :3] / 257)
+    for encoded in (tiff(values, 2, extra=[0]), tiff(values[..., :3], 2, compression=8)):
+        np.testing.assert_array_equal(decode_image_bytes(encoded, RULES).pixels, expected)
+    values[..., 3] = 65535
+    for compression in (1, 8):
+        encoded = tiff(values, 2, extra=[2], compression=compression)
+        np.testing.assert_array_equal(decode_image_bytes(encoded, RULES).pixels, expected)
+
+
+@pytest.mark.parametrize("white", [1023, 4095, 65535])
+def test_the_white_level_becomes_255(white):
+    """Gray, colour and arrays alike; values above are cut."""
+    rules = dataclasses.replace(RULES, white_level=white)
+    gray = np.linspace(0, white, 256).round().astype(np.uint16).reshape(16, 16)
+    gray[0, 1] = 65535
+    expected = np.minimum(np.rint(gray * (255 / white)), 255)[..., None].repeat(3, -1)
+    colour = gray[..., None].repeat(3, -1)
+    for decoded in (
+        decode_image_bytes(encode(gray, "PNG"), rules),
+        decode_image_bytes(png_of(colour.astype(">u2"), 2), rules),
+        decode_image_bytes(tiff(colour, 2, planar=2), rules),
+        decode_pixels(gray, rules),
+    ):
+        np.testing.assert_array_equal(decoded.pixels, expected)
+        assert decoded.largest == 65535
+    eight = decode_image_bytes(encode(np.full((16, 16), 9, np.uint8), "PNG"), rules)
+    assert (eight.largest, set(eight.pixels.ravel())) == (None, {9})
+
+
+def two_pages(first, second):
+    """Two TIFFs as the pages of one; the second follows in the chain."""
+    shift = len(first)
+    head = struct.unpack("<I", second[4:8])[0]
+    number = struct.unpack_from("<H", second, head)[0]
+    moved = bytearray(second)
+    for at in range(head + 2, head + 2 + 12 * number, 12):
+        tag, _, count, value = struct.unpack_from("<HHII", moved, at)
+        if count > 1 or tag == 273:
+            struct.pack_into("<I", moved, at + 8, value + shift)
+            if tag == 273 and count > 1:
+                raise NotImplementedError
+    joined = bytearray(first + moved)
+    struct.pack_into("<I", joined, len(first) - 4, head + shift)
+    return bytes(joined)
+
+
+def test_a_page_that_is_a_small_copy_is_no_picture(make_photo):
+    small, full = make_photo(1, (20, 24)), make_photo(2, (40, 48))
+    reduced = tiff(small, 2, tags=[(254, [1])])
+    np.testing.assert_array_equal(decode_image_bytes(two_pages(reduced, tiff(full, 2)), RULES).pixels, full)
+    np.testing.assert_array_equal(decode_image_bytes(two_pages(tiff(full, 2), reduced), RULES).pixels, full)
+    refusal = refused(reduced)
+    assert refusal.reason is Reason.UNSUPPORTED_PIXELS
+    assert "small copies of a picture only" in str(refusal)
+
+
+def test_raw_files_of_cameras_are_refused(make_photo):
+    """Their first page is a small JPEG or RGB picture, and reads like any other."""
+    small = make_photo(1)
+    digital_negative = tiff(small, 2, tags=[(50706, [1])])
+    sensor = two_pages(tiff(small, 2), tiff(small[..., :1], 32803))
+    canon = bytearray(two_pages(tiff(small, 2), tiff(small, 2)))
+    canon[8:10] = b"CR"
+    for encoded in (digital_negative, sensor, bytes(canon)):
+        refusal = refused(encoded)
+        assert refusal.reason is Reason.UNSUPPORTED_PIXELS
+        assert "a camera's raw file" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "message"),
+    [
+        (lambda: tiff(np.zeros((16, 16, 13), np.uint16)), "a TIFF of 13 bands of 16 bits; gray, colour"),
+        (lambda: tiff(np.zeros((16, 16, 13), np.uint16), compression=8, planar=2), "a TIFF of 13 bands of 16 bits; "),
+        (lambda: tiff(np.zeros((16, 16, 3), np.uint8)), "a TIFF of 3 bands of 8 bits; gray, colour"),
+        (lambda: tiff(np.zeros((16, 16, 7), np.uint8), 2, extra=[0] * 4), "a TIFF of 7 bands of 8 bits"),
+        (lambda: tiff(np.zeros((16, 16, 3), np.uint16), 2, compression=8, planar=2), "compressed band by band"),
+        (lambda: tiff(np.zeros((16, 16, 1), np.int16), sample_format=2), "one band of 16 bits with a sign; 8-bit or"),
+        (lambda: tiff(np.zeros((16, 16, 1), np.float32), sample_format=3), "32 bits as floating-point numbers; 8-bit"),
+        (lambda: tiff(np.zeros((16, 16, 1), np.uint16), sample_format=3), "16 bits as floating-point numbers; 8-bit"),
+        (lambda: tiff(np.zeros((16, 16, 1), np.uint16), bits=10), "one band of 10 bits, which cannot be read"),
+        (lambda: tiff(np.zeros((16, 16, 3), np.uint8), 2, compression=50001), "compressed by WebP (50001), which"),
+        (lambda: tiff(np.zeros((16, 16, 1), np.uint8), compression=34887), "compressed by LERC (34887), which"),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_described(encoded, message):
+    refusal = refused(encoded())
+    assert refusal.reason is Reason.UNSUPPORTED_PIXELS
+    assert message in str(refusal)
 
 
 def test_1_bit_becomes_0_and_255():
@@ -320,6 +468,60 @@ def test_a_wrong_checksum_of_pixel_data_is_refused(make_photo):
     )
     encoded[at] ^= 1  # first byte of the checksum; the pixels are as they were
     assert refused(bytes(encoded)).reason is Reason.CORRUPT
+
+
+def png_chunk(name, content, damage=0):
+    checksum = zlib.crc32(name + content) ^ damage
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"iCCP", b"large\0\0" + zlib.compress(b"\0" * 3_000_000)),
+        png_chunk(b"zTXt", b"large\0\0" + zlib.compress(b"a" * 3_000_000)),
+        png_chunk(b"tEXt", b"damaged\0text", damage=1),
+        png_chunk(b"iCCP", b"damaged"),
+        png_chunk(b"eXIf", b"damaged", damage=1),
+        png_chunk(b"abCd", b"unknown"),
+    ],
+)
+def test_chunks_without_pixels_decide_nothing(make_photo, chunk):
+    pixels = make_photo(1)
+    encoded = encode(pixels, "PNG")
+    at = encoded.index(b"IDAT") - 4
+    for damaged in (encoded[:at] + chunk + encoded[at:], encoded[:-12] + chunk + encoded[-12:], encoded[:-12]):
+        np.testing.assert_array_equal(decode_image_bytes(damaged, RULES).pixels, pixels)
+
+
+def test_damage_in_pixels_and_palette_is_refused(make_photo):
+    palette = encode(Image.fromarray(make_photo(3)).quantize(8), "PNG")
+    for name, encoded in ((b"PLTE", palette), (b"IHDR", palette), (b"IDAT", palette)):
+        damaged = bytearray(encoded)
+        damaged[encoded.index(name) + 5] ^= 1
+        assert refused(bytes(damaged)).reason is Reason.CORRUPT
+    assert refused(palette[: palette.index(b"IDAT") + 10]).reason is Reason.TRUNCATED
+
+
+def many_scans(make_photo, number):
+    """A progressive JPEG whose last scan is repeated."""
+    encoded = encode(make_photo(1, (64, 48)), "JPEG", progressive=True)
+    at = encoded.rindex(b"\xff\xda")
+    return encoded[:at] + encoded[at:-2] * number + encoded[-2:]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(make_photo):
+    assert decode_image_bytes(many_scans(make_photo, 50), RULES).pixels.shape == (64, 48, 3)
+    refusal = refused(many_scans(make_photo, 2000))
+    assert refusal.reason is Reason.TOO_COSTLY
+    assert "scans of 48x64 pixels" in str(refusal)
+
+
+def test_a_tile_larger_than_allowed_is_refused():
+    encoded = tiff(np.zeros((16, 16, 1), np.uint8), tags=[(322, [60000]), (323, [60000])])
+    refusal = refused(encoded)
+    assert refusal.reason is Reason.TOO_MANY_PIXELS
+    assert "tiles of 3600000000 pixels" in str(refusal)
 
 
 def test_trailing_bytes_are_ignored(make_photo):

@@ -1,0 +1,154 @@
+"""Images of more than 8 bits: all their bits, of which Pillow keeps only the upper ones of colours.
+
+Pillow decodes 16-bit colours to their high bytes. Decoded as if the file had the other byte order, the same file gives
+the low bytes. Both together are the values.
+"""
+
+import io
+import sys
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from components.ingestion.decoding.refusals import Reason, RefusedImage
+from components.ingestion.decoding.white_level import WHITE_OF_16_BITS, to_8_bit
+
+_NATIVE, _OTHER = ("L", "B") if sys.byteorder == "little" else ("B", "L")
+_LOW_BYTES = {"B": "L", "L": "B", "N": _OTHER}  # last letter of a raw mode -> that which takes the other byte
+_COLOURS = ("RGB;16", "RGBA;16", "RGBX;16")
+_GRAY_AND_ALPHA = "LA;16B"  # Pillow decodes it to RGBA
+_ROWS_AT_ONCE = 256
+
+
+class Shortened(NamedTuple):
+    """An image in 8 bits."""
+
+    image: Image.Image  # mode L, LA, RGB or RGBA
+    largest: int | None  # value of its colours; None if the file says which value is white
+
+
+def is_deep(image: ImageFile.ImageFile) -> bool:
+    """Whether ``image``, which is not loaded yet, has more than 8 bits."""
+    raw_mode = _raw_mode(image)
+    return image.mode.startswith("I") or raw_mode.startswith((*_COLOURS, _GRAY_AND_ALPHA)) or _is_planar(image)
+
+
+def is_gray_and_alpha(image: ImageFile.ImageFile) -> bool:
+    """Whether ``image`` is gray although its mode says otherwise."""
+    return _raw_mode(image) == _GRAY_AND_ALPHA
+
+
+def shorten(image: ImageFile.ImageFile, encoded: bytes, again: ImageFile.ImageFile, white: int) -> Shortened:
+    """Decode ``image`` to 8 bits.
+
+    Args:
+        image: opened, not loaded, ``is_deep``.
+        encoded: the file.
+        again: the same, opened once more.
+        white: value that becomes 255, if the file does not say so itself.
+    """
+    if image.mode.startswith("I"):
+        return _gray(image, white)
+    if _is_planar(image):
+        values, alpha = _planes(image, encoded), None
+        key = None
+    elif is_gray_and_alpha(image):
+        values, alpha = _gray_and_alpha(image)
+        key = None
+    else:
+        key = image.info.get("transparency")
+        values, alpha = _colors(image, again)
+    largest = int(values.max(initial=0))
+    pixels = to_8_bit(values, white)
+    if key is not None:
+        alpha = np.where((values == np.asarray(key, np.uint16)).all(axis=-1), 0, 255).astype(np.uint8)
+    shortened = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if alpha is not None:
+        shortened.putalpha(Image.fromarray(alpha))
+    return Shortened(shortened, largest)
+
+
+def _raw_mode(image: ImageFile.ImageFile) -> str:
+    arguments = image.tile[0][3] if image.tile else ""
+    found = arguments if isinstance(arguments, str) else arguments[0]
+    return found if isinstance(found, str) else ""
+
+
+def _is_planar(image: ImageFile.ImageFile) -> bool:
+    """Whether it is a TIFF with a plane of 16 bits for each colour, uncompressed, which Pillow takes for 8 bits."""
+    if image.format != "TIFF" or _raw_mode(image) != "R":
+        return False
+    bits = image.tag_v2.get(258, (1,))  # type: ignore[attr-defined]
+    return set(bits) == {16}
+
+
+def _gray(image: ImageFile.ImageFile, white: int) -> Shortened:
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    bits = max(tags.get(258, (16,)))
+    is_declared = bits < 16 or (image.format == "PPM" and image.tile[0][0] != "raw")  # Pillow scales PPM to 16 bits
+    if is_declared:
+        white = 2**bits - 1
+    is_inverted = tags.get(262) == 0  # WhiteIsZero; Pillow inverts up to 8 bits
+    image.load()
+    loaded = np.asarray(image)
+    values = loaded if loaded.dtype == np.uint16 else np.clip(loaded, 0, WHITE_OF_16_BITS).astype(np.uint16)
+    pixels = to_8_bit(values, white)
+    gray = Image.fromarray(255 - pixels if is_inverted else pixels)
+    if "transparency" in image.info:
+        gray.putalpha(Image.fromarray(np.where(values == image.info["transparency"], 0, 255).astype(np.uint8)))
+    return Shortened(gray, None if is_declared else int(values.max(initial=0)))
+
+
+def _gray_and_alpha(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray]:
+    """(h, w, 1) uint16 gray and (h, w) uint8 alpha: the four bytes of a pixel, decoded as if they were RGBA."""
+    image.tile = [tile._replace(args="RGBA") for tile in image.tile]
+    image.load()
+    found = np.asarray(image)
+    values = found[..., 0:1].astype(np.uint16) << 8 | found[..., 1:2]
+    return values, to_8_bit(found[..., 2].astype(np.uint16) << 8 | found[..., 3], WHITE_OF_16_BITS)
+
+
+def _colors(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
+    """(h, w, 3) uint16 colours and (h, w) uint8 alpha or None."""
+    again.tile = [tile._replace(args=_of_low_bytes(tile.args)) for tile in again.tile]
+    image.load()
+    again.load()
+    width, height = image.size
+    values = np.empty((height, width, 3), np.uint16)
+    alpha = np.empty((height, width), np.uint8) if image.mode == "RGBA" else None
+    for top in range(0, height, _ROWS_AT_ONCE):
+        rows, box = slice(top, min(top + _ROWS_AT_ONCE, height)), (0, top, width, min(top + _ROWS_AT_ONCE, height))
+        both = np.asarray(image.crop(box)).astype(np.uint16) << 8 | np.asarray(again.crop(box))
+        values[rows] = both[..., :3]
+        if alpha is not None:
+            alpha[rows] = to_8_bit(both[..., 3], WHITE_OF_16_BITS)
+    return values, alpha
+
+
+def _of_low_bytes(arguments: str | tuple) -> str | tuple:
+    raw_mode = arguments if isinstance(arguments, str) else arguments[0]
+    swapped = raw_mode[:-1] + _LOW_BYTES[raw_mode[-1]]
+    return swapped if isinstance(arguments, str) else (swapped, *arguments[1:])
+
+
+def _planes(image: ImageFile.ImageFile, encoded: bytes) -> np.ndarray:
+    """(h, w, 3) uint16: the strips or tiles of a TIFF, upright only if its orientation is."""
+    width, height = image._tile_size  # type: ignore[attr-defined]  # as stored; ``size`` is that of the upright image
+    order = "<" if encoded[:2] == b"II" else ">"
+    values = np.zeros((height, width, 3), np.uint16)
+    for tile in image.tile:
+        left, top, right, bottom = tile.extents
+        size = (right - left) * (bottom - top)
+        if tile.args[1]:
+            raise RefusedImage(Reason.UNSUPPORTED_PIXELS, "a TIFF with tiles of 16 bits for each colour")
+        plane = np.frombuffer(encoded, f"{order}u2", size, tile.offset) if size else np.zeros(0, np.uint16)
+        values[top:bottom, left:right, "RGB".index(tile.args[0])] = plane.reshape(bottom - top, right - left)
+    return values
+
+
+def open_again(encoded: bytes, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """The same file and page as ``image``, not loaded."""
+    again = Image.open(io.BytesIO(encoded), formats=(str(image.format),))
+    again.seek(image.tell())
+    return again
