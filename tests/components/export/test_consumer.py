@@ -1,5 +1,6 @@
 """What consumers get: the vectors of the pipeline, for every kind of file that ingestion accepts."""
 
+import dataclasses
 import io
 import os
 import pathlib
@@ -21,18 +22,24 @@ from components.ingestion.decoding import decoder, stored_record
 from components.ingestion.reading.source import SourceImage
 
 DIGEST, OTHER_DIGEST = "a" * 64, "b" * 64
-INGESTION = IngestionConfig(stored_short_side_px=16, min_side_px=8)
+INGESTION = IngestionConfig(stored_short_side_px=16, min_side_px=8, max_file_bytes=2**20)
 IMAGE = ImageConfig(size_px=12)
 
 
-def push(root: pathlib.Path, folder: pathlib.Path, digest: str, ingestion: IngestionConfig = INGESTION) -> None:
+def push(
+    root: pathlib.Path,
+    folder: pathlib.Path,
+    digest: str,
+    ingestion: IngestionConfig = INGESTION,
+    white_level: int | None = None,
+) -> None:
     publishing.push(
         root,
         "encoder",
         folder,
         content_digest=digest,
         source="test",
-        decoding=decoding_settings(ingestion, IMAGE, None),
+        decoding=decoding_settings(ingestion, IMAGE, white_level),
         span=None,
         blessing=None,
         describe=lambda number: {registry.MODEL_CARD_FILE: "card"},
@@ -121,6 +128,36 @@ def test_lossy_storage_is_repeated_too(tmp_path, saved_models):
     encoder, encoded = load_encoder(tmp_path / "encoder"), FILES["png"]()
     assert encoder.prepare(encoded) == stored(encoded, ingestion)
     assert encoder.prepare(encoded) != stored(encoded, INGESTION)
+
+
+def test_white_is_what_ingestion_found(tmp_path, saved_models):
+    """The version carries the level, so that a consumer's image of 12 bits is as bright as those of training."""
+    push(tmp_path, saved_models[DIGEST], DIGEST, white_level=4095)
+    ramp = np.linspace(0, 4095, 24 * 40).astype(np.uint16).reshape(24, 40)
+    encoded = saved(Image.fromarray(ramp), "PNG")
+    encoder = load_encoder(tmp_path / "encoder")
+    assert encoder.prepare(encoded) == stored(encoded, dataclasses.replace(INGESTION, white_level=4095))
+    assert encoder.prepare(encoded) != stored(encoded, INGESTION)
+
+
+def test_no_file_holds_a_consumer_up(encoder, tmp_path):
+    """A pipe, a device without end and a large file are refused, each by itself; the others are embedded."""
+    good = tmp_path / "good.png"
+    good.write_bytes(FILES["png"]())
+    os.mkfifo(tmp_path / "pipe.png")
+    with open(tmp_path / "large.png", "wb") as file:
+        file.truncate(INGESTION.max_file_bytes + 1)
+    files = [tmp_path / "pipe.png", good, pathlib.Path("/dev/zero"), tmp_path / "large.png", good]
+    [batch] = encoder.stream(files)
+    assert batch.images == [good, good]
+    assert [error.index for error in batch.refused] == [0, 2, 3]
+    assert [str(error).split(": ")[1] for error in batch.refused] == [
+        "a pipe, socket, folder or device, not a regular file",
+        "a pipe, socket, folder or device, not a regular file",
+        f"{INGESTION.max_file_bytes + 1} bytes, at most {INGESTION.max_file_bytes} expected",
+    ]
+    with pytest.raises(UnusableImageError, match=f"at most {INGESTION.max_file_bytes} expected"):
+        encoder.embed([bytes(INGESTION.max_file_bytes + 1)])
 
 
 def test_orientation_is_applied(encoder):

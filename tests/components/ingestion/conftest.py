@@ -1,15 +1,18 @@
 import csv
 import hashlib
 import io
+import json
 import pathlib
 import struct
 import tarfile
 
 import numpy as np
+import pyarrow
 import pytest
 import tensorflow as tf
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata, FileSystem
 from PIL import Image
+from pyarrow import parquet
 
 
 def photo(seed, size=(24, 20), gray=False, cells=3):
@@ -205,3 +208,34 @@ def source_data(request):
 @pytest.fixture
 def sources_with_data():
     return set(WRITERS)
+
+
+@pytest.fixture
+def source_writers():
+    """{source: function that writes 12 train and 4 test images into a folder}"""
+
+    def writer(source):
+        def write(root):
+            root.mkdir(parents=True)
+            parts = {
+                part: [(photo(f"{part} {index}", (32, 32)), index % 2) for index in range(number)]
+                for part, number in (("train", 12), ("test", 4))
+            }
+            WRITERS[source](root, parts)
+
+        return write
+
+    return {source: writer(source) for source in WRITERS}
+
+
+@pytest.fixture
+def make_manifest_tables():
+    """Function that writes a table of the images in a folder in each format, and returns the paths."""
+
+    def make(root):
+        rows = list(csv.DictReader((root / "manifest.csv").read_text().splitlines()))
+        (root / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        parquet.write_table(pyarrow.Table.from_pylist(rows), root / "m.parquet")
+        return [root / "m.jsonl", root / "m.parquet"]
+
+    return make

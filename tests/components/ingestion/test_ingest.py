@@ -137,7 +137,6 @@ def test_bad_files_are_left_out_and_counted(make_files, make_photo, tmp_path):
     assert errors == {
         "train/cat/text.jpg": "UnidentifiedImageError",
         "train/cat/README.md": "UnidentifiedImageError",
-        "train/cat/cut.png": "OSError",
     }
     assert summary.refused == {reason: list(reasons.values()).count(reason) for reason in set(reasons.values())}
     assert set(read(tmp_path / "out", "train")) == {name for name in FOLDERS if name.startswith("train")} - {
@@ -431,6 +430,46 @@ def test_near_duplicates_of_test_images(make_files, make_photo, tmp_path, monkey
     assert (summary.near_duplicates, summary.near_duplicate_pairs) == (4, tuple(found))
     [warning] = summary.warnings
     assert warning.startswith("Images of train or unlabeled that look like one of test: 4, ")
+
+
+def write_deep(root, largest, others=()):
+    """Gray images of 16 bits with values up to ``largest``, and images that reach other values."""
+    for index in range(16):
+        top = others[index] if index < len(others) else largest
+        ramp = np.linspace(0, top, 20 * 24).astype(np.uint16).reshape(20, 24)
+        path = root / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.roll(ramp, index, axis=1)).save(path)
+    return root
+
+
+def largest_stored(output):
+    kept = [values for split in ("train", "test") for values in read(output, split).values()]
+    assert len(kept) == 16
+    return {int(np.asarray(Image.open(io.BytesIO(values[records.IMAGE]))).max()) for values in kept}
+
+
+@pytest.mark.parametrize(
+    ("largest", "others", "setting", "white", "stored", "warning"),
+    [
+        (65535, (), "auto", 65535, {255}, ""),
+        (4095, (), "auto", 4095, {255}, "All 16 images of 16 bits use at most 12 bits: 4095 became white."),
+        (1000, (), "auto", 1023, {249}, "use at most 10 bits: 1023 became white."),
+        (4095, (), 65535, 65535, {16}, "16 of 16 images of 16 bits use at most 12 bits and are dark"),
+        (4095, (65535,), "auto", 65535, {16, 255}, "15 of 16 images of 16 bits use at most 12 bits and are dark"),
+        (4095, (), 2000, 2000, {255}, "up to 4095 became white, as ingestion.white_level is 2000"),
+    ],
+)
+def test_the_white_of_16_bits_is_what_the_whole_set_uses(tmp_path, largest, others, setting, white, stored, warning):
+    """Divided by 257, images of 12 bits have 17 levels of gray left."""
+    root = write_deep(tmp_path / "data", largest, others)
+    config = dataclasses.replace(CONFIG, white_level=setting, near_duplicates=NearDuplicates.OFF)
+    summary = run(root, tmp_path / "out", config, color=Color.GRAY)
+    assert largest_stored(tmp_path / "out") == stored
+    assert summary.white_level == white
+    assert sum(summary.bits_of_deep_images.values()) == 16
+    about_white = [each for each in summary.warnings if "became white" in each]
+    assert [warning in each for each in about_white] == ([True] if warning else [])
 
 
 def test_a_group_that_is_put_on_both_sides_stops_the_run(make_files, tmp_path):

@@ -98,7 +98,7 @@ class Manifest:
                         seen |= dict.fromkeys(row)
                     unused.look_at(row)
                     yield number, row
-            except (ValueError, csv.Error, pyarrow.ArrowException) as error:
+            except (ValueError, OSError, csv.Error, pyarrow.ArrowException) as error:
                 if isinstance(error, SourceError):
                     raise
                 raise SourceError(f"{self._path}: row {number + 1}: {error}") from error
