@@ -119,8 +119,11 @@ def open_unpacked(path: str) -> Iterator[BinaryIO]:
     """
     with listing.open_file(path) as file:
         if is_gzipped(file):
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield cast(BinaryIO, unpacked)  # which it is, though it does not derive from it
+            try:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast(BinaryIO, unpacked)  # which it is, though it does not derive from it
+            except (OSError, EOFError, zlib.error) as error:
+                raise SourceError(f"{path}: {error}") from error
         else:
             yield file
 

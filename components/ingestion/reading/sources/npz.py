@@ -14,6 +14,7 @@ import math
 import posixpath
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
@@ -31,6 +32,8 @@ _IMAGES, _LABELS = "images", "labels"
 _SUFFIX = ".npy"
 _BYTES_PER_ITEM = 2 * 2**20
 _MAX_LABEL_BYTES = 2**16
+# What ``zipfile`` and NumPy raise on damaged files, beside ``BadZipFile``.
+_DAMAGE = (ValueError, OSError, EOFError, RuntimeError, SyntaxError, OverflowError, struct.error, zlib.error)
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: its last two fields are the lengths of what follows
 
 
@@ -108,11 +111,14 @@ class Npz:
 def _open_zip(path: str) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
     with listing.open_file(path) as file:
         try:
-            archive = zipfile.ZipFile(file)
+            with zipfile.ZipFile(file) as archive:
+                yield file, archive
+        except SourceError:
+            raise
         except zipfile.BadZipFile as error:
-            raise SourceError(f"{path}: not an npz file: {error}") from error
-        with archive:
-            yield file, archive
+            raise SourceError(f"{path}: not an npz file, or damaged: {error}") from error
+        except _DAMAGE as error:
+            raise SourceError(f"{path}: damaged: {error}") from error
 
 
 def _check_one_data_set(root: str, found: list[tuple[str, _Array]]) -> None:
@@ -181,7 +187,7 @@ def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: st
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, is_fortran, dtype = read(stream)
             offset = stream.tell()
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, zipfile.BadZipFile, *_DAMAGE) as error:
         raise SourceError(f"{path}: {member}: not an array: {error}") from error
     if is_fortran or dtype.hasobject or not shape:
         raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")

@@ -131,7 +131,7 @@ class WebDataset:
                         elif not info.isdir() and self._is_image(info.name):
                             yield _Member(info.name, 0, None, is_regular=False)
                     end = archive.offset
-            except (tarfile.TarError, OSError, EOFError) as error:
+            except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
                 raise SourceError(f"{path}: damaged, or not a tar file: {error}") from error
             # tarfile takes a damaged header for the end of the archive; the real end is a block of zeros.
             file.seek(end)
