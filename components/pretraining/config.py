@@ -27,6 +27,9 @@ from components.simclr.config import (
     momentum_by_data_size,
 )
 
+_STEPS_PER_BATCH_NORM_BATCH = 10
+_MIN_BATCH_NORM_IMAGES = 16  # two views of each, times the positions of the feature map
+
 
 class Precision(str, enum.Enum):
     """Type of the encoder's arithmetic; weights and loss are float32 always."""
@@ -113,7 +116,8 @@ class PretrainingConfig:
         default=16,
         ge=1,
         le=10000,
-        description="batches of train views that BatchNorm statistics are estimated from at the end",
+        description="batches of train views that BatchNorm statistics are estimated from at the end, at most; one for "
+        "every ten steps of a shorter run, and a part of one for fewer than ten steps",
     )
 
     num_gpus: int = Field(
@@ -132,10 +136,6 @@ class PretrainingConfig:
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        if self.schedule.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be shorter than epochs ({self.epochs})"
-            )
         if self.jit_compile and self.num_gpus > 1:
             raise ValueError(
                 f"jit_compile works on one replica only: set jit_compile: false for num_gpus {self.num_gpus}"
@@ -195,6 +195,21 @@ class PretrainingConfig:
     def learning_rate(self) -> float:
         """Peak learning rate after scaling by the global batch."""
         return self.optimizer.scaled_learning_rate(self.global_batch_size)
+
+    @property
+    def warmup_epochs(self) -> float:
+        """Epochs of warm-up, always fewer than ``epochs``."""
+        return self.schedule.warmup_within(self.epochs)
+
+    def batch_norm_images(self, total_steps: int) -> int:
+        """Images that BatchNorm statistics are estimated from: whole batches, or a part of a single one.
+
+        One batch for every ten steps of training keeps the estimate under a tenth of the training's cost.
+        """
+        size = self.global_batch_size
+        if total_steps >= _STEPS_PER_BATCH_NORM_BATCH:
+            return size * min(self.batch_norm_batches, total_steps // _STEPS_PER_BATCH_NORM_BATCH)
+        return min(size, max(_MIN_BATCH_NORM_IMAGES, size * total_steps // _STEPS_PER_BATCH_NORM_BATCH))
 
     def momentum(self, steps_per_epoch: int) -> float | None:
         """Momentum of the key encoder (moco), or of the target at the first step (byol); None for simclr."""

@@ -142,12 +142,12 @@ class ViewPairs:
         self.steps_per_epoch = config.steps_per_epoch(len(view_records))
         self._order_of = functools.lru_cache(maxsize=4)(self._order)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step; steps count from 0."""
+    def batch(self, step: int, num_images: int | None = None) -> Batch:
+        """The batch of a step, or its first ``num_images`` images; steps count from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         size = self._config.global_batch_size
         rows = self._order_of(epoch)[position * size : (position + 1) * size]
-        return self.views_of(rows, epoch)
+        return self.views_of(rows[:num_images], epoch)
 
     def views_of(self, rows: np.ndarray, epoch: int | np.ndarray) -> Batch:
         """The two views that images have in an epoch, or each in its own; ``rows`` are positions in the records."""

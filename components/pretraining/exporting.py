@@ -4,7 +4,7 @@ Both encoders are float32 Keras files without custom objects, with BatchNorm sta
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import cv2
 import keras
@@ -18,7 +18,7 @@ from components.pretraining.config import Precision, PretrainingConfig
 from components.pretraining.dataset import ViewPairs
 from components.pretraining.training_step import ImageShape, TrainingStep, build_models
 from components.simclr.encoders import keras_files
-from components.simclr.encoders.batch_norm import estimate_batch_norm_statistics
+from components.simclr.encoders.batch_norm import estimate_statistics_together
 
 GRID_IMAGES, GRID_VIEWS = 8, 6
 _GRID_GAP_PX = 2
@@ -35,7 +35,7 @@ class ExportedModels:
 
 
 def prepare_models(
-    config: PretrainingConfig, image: ImageShape, step: TrainingStep, batches: Callable[[], Iterable[np.ndarray]]
+    config: PretrainingConfig, image: ImageShape, step: TrainingStep, batches: Iterable[np.ndarray]
 ) -> ExportedModels:
     """Float32 copies of the trained models and of the initial encoder, with BatchNorm statistics estimated anew.
 
@@ -45,17 +45,19 @@ def prepare_models(
         config: of the run.
         image: size and moments.
         step: holds the trained models.
-        batches: gives the same (n, s, s, c) float32 standardised images at each call.
+        batches: (n, s, s, c) float32 standardised images, equal n; each is read once and used for all three models.
     """
     plain = dataclasses.replace(config, precision=Precision.FLOAT32)
     initial_encoder, projection_head = build_models(plain, image)
     encoder, _ = build_models(plain, image)
     encoder.set_weights(step.encoder.get_weights())
     projection_head.set_weights(step.projection_head.get_weights())
-    for model in (encoder, initial_encoder):
-        estimate_batch_norm_statistics(model, batches())
-    represent = tf.function(lambda pixels: encoder(pixels, training=False))
-    estimate_batch_norm_statistics(projection_head, (represent(tf.constant(pixels)) for pixels in batches()))
+
+    def forward(pixels: tf.Tensor) -> None:
+        projection_head(encoder(pixels, training=True), training=True)
+        initial_encoder(pixels, training=True)
+
+    estimate_statistics_together([encoder, projection_head, initial_encoder], forward, batches)
     return ExportedModels(encoder, initial_encoder, projection_head)
 
 

@@ -91,7 +91,7 @@ def _strengthened(config: PretrainingConfig, value: Value, source: str) -> Onlin
 
 def shortened(config: PretrainingConfig, epochs: int, execution: int) -> PretrainingConfig:
     """The config of one training of a trial: fewer epochs, a proportionally shorter warm-up, and its own seed."""
-    warmup_epochs = config.schedule.warmup_epochs * epochs / config.epochs
+    warmup_epochs = config.warmup_epochs * epochs / config.epochs
     return dataclasses.replace(
         config,
         epochs=epochs,

@@ -16,7 +16,7 @@ def scheduled_steps(config: PretrainingConfig, num_images: int) -> tuple[int, in
         ValueError: fewer images than one batch, or than MoCo's queue has keys.
     """
     steps_per_epoch = config.steps_per_epoch(num_images)
-    return round(config.schedule.warmup_epochs * steps_per_epoch), steps_per_epoch * config.epochs
+    return round(config.warmup_epochs * steps_per_epoch), steps_per_epoch * config.epochs
 
 
 def resolve(
@@ -54,6 +54,8 @@ def resolve(
 
 def log_plan(plan: Plan, config: PretrainingConfig) -> None:
     """The first line of a run."""
+    if note := config.schedule.note(config.epochs):
+        _logger.warning("%s", note)
     chance = "no chance loss" if plan.chance_loss is None else f"chance loss {plan.chance_loss:.3f}"
     momentum = "" if plan.momentum is None else f"momentum {plan.momentum:.4g}, "
     _logger.info(

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +18,7 @@ from components.contracts import artifact_files, configuration
 from components.contracts.images import ImageConfig
 from components.contracts.installed_versions import installed_versions
 from components.contracts.pretraining_record import Plan, PretrainingRecord
+from components.contracts.progress import report_progress
 from components.contracts.record_files import read_record
 from components.contracts.views_record import ViewsRecord
 from components.pretraining import devices, exporting, plan, training
@@ -181,12 +182,7 @@ def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: Vie
 def _export(trained: Training, task: Task, summary: ViewsRecord) -> PretrainingRecord:
     config, step = trained.config, trained.step
 
-    def batches() -> Iterable[np.ndarray]:
-        # Batches of the epoch after the last: cropped like those of training, without the other augmentations.
-        first = trained.plan.total_steps
-        return (step.standardise(trained.pairs.batch(first + index)) for index in range(config.batch_norm_batches))
-
-    models = exporting.prepare_models(config, trained.image, step, batches)
+    models = exporting.prepare_models(config, trained.image, step, _batch_norm_batches(trained))
     record = PretrainingRecord(
         history=tuple(trained.progress.history),
         plan=trained.plan,
@@ -208,6 +204,17 @@ def _export(trained: Training, task: Task, summary: ViewsRecord) -> PretrainingR
     )
     exporting.write(task.output_dir, models, exporting.view_grid(trained.pairs, step), record)
     return record
+
+
+def _batch_norm_batches(trained: Training) -> Iterator[np.ndarray]:
+    """Views of the epoch after the last: cropped like those of training, without the other augmentations."""
+    first, size = trained.plan.total_steps, trained.config.global_batch_size
+    num_images = trained.config.batch_norm_images(first)
+    num_batches = max(num_images // size, 1)
+    for index in range(num_batches):
+        report_progress(index, num_batches, "estimating BatchNorm statistics")
+        yield trained.step.standardise(trained.pairs.batch(first + index, min(size, num_images)))
+    report_progress(num_batches, num_batches, "estimating BatchNorm statistics")
 
 
 def _read_summary(views_uri: str, image_config: ImageConfig) -> ViewsRecord:

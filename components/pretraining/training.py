@@ -83,6 +83,7 @@ class _Loop:
         self._watch_images, self._checkpoint_dir = watch_images, checkpoint_dir
         self._pending: list[Any] = []  # metrics not yet fetched from the device
         self._clock = self._saved_at = self._reported_at = time.monotonic()
+        self._timed_from = self._clock, 0  # moment and step after the first step of this process, which compiles
         self._chance = methods.chance(config)
         self.progress = Progress()
 
@@ -106,6 +107,7 @@ class _Loop:
             if self.progress.step == first_step + 1:
                 self._fetch()
                 start, batches.waited = time.monotonic(), 0.0
+                self._timed_from = start, self.progress.step
             self._after_step(result)
         seconds = max(time.monotonic() - start, 1e-9)
         timed_steps = max(self.progress.step - first_step - 1, 0)
@@ -132,7 +134,7 @@ class _Loop:
             progress.history,
             self._chance,
             self._plan.representation_width,
-            self._config.schedule.warmup_epochs,
+            self._config.warmup_epochs,
         )
 
     def _epoch(self, number: int, result: StepResult) -> Epoch:
@@ -195,9 +197,12 @@ class _Loop:
         metrics = self.progress.unfinished
         loss = metrics[-1][0] if metrics else self.progress.history[-1].loss
         epoch = min(self.progress.step // self._plan.steps_per_epoch + 1, self._config.epochs)
-        text = f"epoch {epoch}/{self._config.epochs} loss {loss:.3f}"
+        text = f"epoch {epoch} of {self._config.epochs}, loss {loss:.3f}"
         if self._plan.chance_loss is not None:
             text += f" (chance {self._plan.chance_loss:.2f})"
+        if (seconds := self._reported_at - self._timed_from[0]) > 0 and self.progress.step > self._timed_from[1]:
+            images = (self.progress.step - self._timed_from[1]) * self._plan.images_per_step
+            text += f", {images / seconds:.3g} images/s"
         report_progress(self.progress.step, self._plan.total_steps, text)
 
 

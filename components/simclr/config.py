@@ -264,6 +264,9 @@ def check_decay(loss: LossConfig, optimizer: OptimizerConfig) -> None:
         )
 
 
+_SHORT_WARMUP_FRACTION = 0.1  # the share that the defaults have: 10 of 100 epochs
+
+
 @configuration
 class ScheduleConfig:
     """Learning rate over time: linear warm-up to the peak, then half a cosine down.
@@ -271,8 +274,25 @@ class ScheduleConfig:
     Source: as ``schedules.WarmupCosine``.
     """
 
-    warmup_epochs: float = Field(default=10.0, ge=0, description="epochs of linear warm-up from 0")
+    warmup_epochs: float = Field(
+        default=10.0,
+        ge=0,
+        description="epochs of linear warm-up from 0; a run that is not longer warms up for a tenth of its epochs",
+    )
     final_fraction: float = Field(default=0.0, ge=0, le=1, description="part of the peak rate at the last step")
+
+    def warmup_within(self, epochs: int) -> float:
+        """Epochs of warm-up in a run of ``epochs``: a tenth of a run that would otherwise end before its warm-up."""
+        return self.warmup_epochs if self.warmup_epochs < epochs else _SHORT_WARMUP_FRACTION * epochs
+
+    def note(self, epochs: int) -> str | None:
+        """What people should know if the warm-up of a run of ``epochs`` is shorter than set."""
+        if self.warmup_within(epochs) == self.warmup_epochs:
+            return None
+        return (
+            f"the warm-up is shortened from {self.warmup_epochs:g} to {self.warmup_within(epochs):g} epochs, because "
+            f"training has {epochs}"
+        )
 
 
 @configuration

@@ -65,10 +65,6 @@ class InMemoryConfig:
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Self:
-        if self.schedule.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"schedule.warmup_epochs ({self.schedule.warmup_epochs:g}) must be shorter than epochs ({self.epochs})"
-            )
         check_decay(self.loss, self.optimizer)
         return self
 
@@ -104,6 +100,8 @@ def pretrain(images: np.ndarray, config: InMemoryConfig) -> Pretrained:
     trained = with_standardisation(encoder, mean, std)
     num_steps = len(images) // config.batch_size
     step = _make_step(config, trained, head, num_steps)
+    if note := config.schedule.note(config.epochs):
+        _logger.warning("%s", note)
     losses = []
     for epoch in range(config.epochs):
         batches = _batches(images, config, epoch, num_steps)
@@ -139,7 +137,7 @@ def _make_step(
     config: InMemoryConfig, encoder: keras.Model, head: keras.Model, num_steps: int
 ) -> Callable[..., tf.Tensor]:
     peak = config.optimizer.scaled_learning_rate(config.batch_size)
-    warmup_steps = round(config.schedule.warmup_epochs * num_steps)
+    warmup_steps = round(config.schedule.warmup_within(config.epochs) * num_steps)
     schedule = WarmupCosine(peak, warmup_steps, config.epochs * num_steps, config.schedule.final_fraction)
     optimizer = optimizers.build_optimizer(config.optimizer, schedule, [encoder, head])
     objective = SimClr(encoder, head, config.loss.temperature)

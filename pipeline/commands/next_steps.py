@@ -24,7 +24,7 @@ def lines(arguments: argparse.Namespace, workdir: str, failed: Sequence[Check]) 
         ("Push it", f'simclr registry add --candidate {place} --why "…"'),
     ]
     if changes := thresholds_that_pass(failed):
-        found.append(("Judge again", shlex.join(_same_run(arguments, workdir, changes))))
+        found.append(("Judge anew", shlex.join(_same_run(arguments, workdir, changes))))
     return found
 
 

@@ -20,6 +20,27 @@ from components.contracts.plain_text import printable
 # Log messages of the runners: LocalDagRunner "Component %s is running.", BeamDagRunner "node %s is running.".
 _NODE_MESSAGE = re.compile(r"^(?:Component|node) %s is (running|finished)\.$")
 _BAR_WIDTH = 24
+_REDRAW_SECONDS = 0.1  # on a terminal
+_LINE_SECONDS = 30.0  # elsewhere
+_SECONDS_BEFORE_ESTIMATE = 5.0
+
+
+class _TimeLeft:
+    """Estimates how long the work that is reported takes, from its speed since its first report."""
+
+    def __init__(self) -> None:
+        self._total, self._first_done, self._last_done, self._since = 0, 0, 0, 0.0
+
+    def after(self, done: int, total: int, now: float) -> str:
+        """Words such as ", 3 min left" for a report at ``now`` (seconds); empty while there is nothing to go by."""
+        if total != self._total or done < self._last_done:
+            self._total, self._first_done, self._since = total, done, now
+        self._last_done = done
+        seconds, advanced = now - self._since, done - self._first_done
+        if seconds < _SECONDS_BEFORE_ESTIMATE or advanced <= 0 or done >= total:
+            return ""
+        left = seconds / advanced * (total - done)
+        return f", {left / 60:.0f} min left" if left >= 90 else f", {left:.0f} s left"
 
 
 class Console:
@@ -30,6 +51,8 @@ class Console:
         self._is_terminal = self._stream.isatty()
         self._has_bar = False
         self._last_bar = 0.0
+        self._estimate = _TimeLeft()
+        self._finished = ""  # the last complete bar, which is drawn once
 
     @property
     def descriptor(self) -> int:
@@ -43,14 +66,16 @@ class Console:
         self._stream.flush()
 
     def bar(self, done: int, total: int, text: str) -> None:
-        """Redraw the progress bar; without a terminal, write a line at most every fifteen seconds."""
+        """Redraw the progress bar; without a terminal, write a line every half minute, and one at the end."""
         now = time.monotonic()
-        interval = 0.1 if self._is_terminal else 15.0
-        if now - self._last_bar < interval:
+        left = self._estimate.after(done, total, now)
+        ends = done >= total and self._finished != f"{total} {text}"
+        if not ends and now - self._last_bar < (_REDRAW_SECONDS if self._is_terminal else _LINE_SECONDS):
             return
         self._last_bar = now
+        self._finished = f"{total} {text}" if done >= total else ""
         filled = round(_BAR_WIDTH * done / max(total, 1))
-        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {done}/{total} {printable(text)}"
+        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {100 * done // max(total, 1):3d} % {printable(text)}{left}"
         if not self._is_terminal:
             self.line(drawn)
             return

@@ -56,6 +56,8 @@ def execute(
         Exception: whatever a node raised.
     """
     process.configure_logging()
+    if note := config.pretraining.schedule.note(config.pretraining.epochs):
+        console.line(f"Note: {note}")
     process.open_filesystems(config.beam.pipeline_args)
     disk = full_disk.DiskWatch(workdir.path)
     with disk.explained(), lock_watch.say_when_waiting(pathlib.Path(workdir.metadata_path), console.descriptor):

@@ -6,7 +6,7 @@ the same way.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -33,10 +33,29 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
 
     Source: Ioffe and Szegedy 2015, algorithm 2, steps 8 to 10 (statistics of many batches at the final weights).
     """
-    norms = [layer for layer in leaf_layers([model]) if isinstance(layer, keras.layers.BatchNormalization)]
+    return estimate_statistics_together([model], lambda inputs: model(inputs, training=True), batches)
+
+
+def estimate_statistics_together(
+    models: Sequence[keras.Model], forward: Callable[[tf.Tensor], object], batches: Iterable[np.ndarray]
+) -> int:
+    """As ``estimate_batch_norm_statistics``, for several models that read each batch once.
+
+    Args:
+        models: changed in place.
+        forward: runs a batch through all models, with ``training=True``.
+        batches: as there.
+
+    Returns:
+        The number of batches.
+
+    Raises:
+        ValueError: there are no batches.
+    """
+    norms = [layer for layer in leaf_layers(models) if isinstance(layer, keras.layers.BatchNormalization)]
     if not norms:
         return 0
-    means, variances, count = _collect(model, norms, batches)
+    means, variances, count = _collect(forward, norms, batches)
     if count == 0:
         raise ValueError("no batches to estimate BatchNorm statistics from")
     for norm, mean, variance in zip(norms, means, variances, strict=True):
@@ -46,16 +65,18 @@ def estimate_batch_norm_statistics(model: keras.Model, batches: Iterable[np.ndar
 
 
 def _collect(
-    model: keras.Model, norms: list[keras.layers.BatchNormalization], batches: Iterable[np.ndarray]
+    forward: Callable[[tf.Tensor], object],
+    norms: list[keras.layers.BatchNormalization],
+    batches: Iterable[np.ndarray],
 ) -> tuple[list[list[np.ndarray]], list[list[np.ndarray]], int]:
     """For each layer the mean and variance of every batch, float64, and the number of batches."""
     means: list[list[np.ndarray]] = [[] for _ in norms]
     variances: list[list[np.ndarray]] = [[] for _ in norms]
     count = 0
     with _without_memory(norms):
-        forward = tf.function(lambda inputs: model(inputs, training=True))
+        compiled = tf.function(forward, autograph=False)
         for batch in batches:
-            forward(tf.convert_to_tensor(batch))
+            compiled(tf.convert_to_tensor(batch))
             count += 1
             for index, norm in enumerate(norms):
                 means[index].append(np.asarray(norm.moving_mean, np.float64))

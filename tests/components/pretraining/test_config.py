@@ -15,6 +15,20 @@ def load(**settings) -> PretrainingConfig:
     return configuration.from_mapping(PretrainingConfig, settings, "experiment.yaml", "pretraining")
 
 
+@pytest.mark.parametrize(("epochs", "warmup"), [(100, 10), (11, 10), (10, 1.0), (3, 0.3), (1, 0.1)])
+def test_warm_up_shrinks_where_it_would_not_end(epochs, warmup):
+    config = load(epochs=epochs)
+    assert config.warmup_epochs == pytest.approx(warmup)
+    assert config.schedule.warmup_epochs == 10  # as set: the parameter of the step, and so its cache, stay the same
+    assert bool(config.schedule.note(epochs)) is (epochs <= 10)
+
+
+def test_batch_norm_is_estimated_from_a_tenth_of_the_steps():
+    config = load(global_batch_size=128, batch_norm_batches=16)
+    found = [config.batch_norm_images(steps) for steps in (1000, 160, 60, 19, 9, 3, 1)]
+    assert found == [16 * 128, 16 * 128, 6 * 128, 128, 115, 38, 16]
+
+
 def test_defaults_load_and_survive_the_round_trip():
     config = load()
     assert configuration.from_json(PretrainingConfig, configuration.to_json(config), "parameter") == config
@@ -24,7 +38,6 @@ def test_defaults_load_and_survive_the_round_trip():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 5, "schedule": {"warmup_epochs": 5}}, r"warmup_epochs \(5\) must be shorter than epochs \(5\)"),
         ({"num_gpus": 2, "jit_compile": True}, "jit_compile works on one replica only"),
         ({"num_gpus": 3}, r"global_batch_size \(256\) must be a multiple of num_gpus \(3\)"),
         ({"loss": {"weight_decay": 1e-4}}, "weights would decay twice"),

@@ -170,7 +170,7 @@ def test_reports_progress(views, settings, tmp_path, caplog):
         run.train()
     last = [line for line in caplog.records if line.name == LOGGER_NAME][-1]
     assert (last.done, last.total) == (8, 8)
-    assert last.text.startswith("epoch 4/4 loss ")
+    assert last.text.startswith("epoch 4 of 4, loss ")
 
 
 @pytest.mark.parametrize(

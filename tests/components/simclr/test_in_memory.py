@@ -103,9 +103,9 @@ def test_arrays_that_cannot_be_used_are_refused(images, message):
         pretrain(images, TINY)
 
 
-def test_warm_up_must_end():
-    with pytest.raises(ValueError, match=r"warmup_epochs \(10\) must be shorter than epochs \(5\)"):
-        InMemoryConfig(epochs=5)
+def test_warm_up_is_shortened_for_few_epochs():
+    config = InMemoryConfig(epochs=5)
+    assert config.schedule.note(5) == "the warm-up is shortened from 10 to 0.5 epochs, because training has 5"
 
 
 def test_weights_decay_once():

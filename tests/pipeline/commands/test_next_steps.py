@@ -45,8 +45,8 @@ def test_where_no_setting_helps_none_is_proposed():
 
 def test_the_command_is_that_of_the_run_with_other_thresholds():
     found = dict(lines(arguments(), "/runs/a b", [failed(CheckName.MIN_ACCURACY, 0.61)]))
-    assert list(found) == ["Use it", "Push it", "Judge again"]
-    words = shlex.split(found["Judge again"])
+    assert list(found) == ["Use it", "Push it", "Judge anew"]
+    words = shlex.split(found["Judge anew"])
     assert words == [
         *("simclr", "run", "--config", "photos", "--workdir", "/runs/a b", "--data", "my photos"),
         *("--set", "seed=1", "--set", "gate.min_accuracy=0.61"),

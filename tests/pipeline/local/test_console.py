@@ -61,3 +61,17 @@ def test_progress_is_drawn_without_a_terminal_as_a_line(tmp_path):
         progress.report_progress(5, 10, "epoch 1/2")
         progress.report_progress(6, 10, "too soon for another line")
     assert path.read_text().splitlines() == [f"    {'█' * 12}{'░' * 12} 5/10 epoch 1/2"]
+
+
+def test_the_line_of_the_end_is_written_once_and_at_once(tmp_path):
+    path, console = _console(tmp_path)
+    for done in (1, 9, 10, 10):
+        console.bar(done, 10, "features")
+    assert [line.split()[1] for line in path.read_text().splitlines()] == ["1/10", "10/10"]
+
+
+def test_time_left_follows_the_speed_of_this_work():
+    estimate = console_module._TimeLeft()
+    reports = [(0, 100, 0.0), (10, 100, 10.0), (50, 100, 50.0), (100, 100, 100.0), (0, 600, 200.0), (10, 600, 220.0)]
+    found = [estimate.after(*report) for report in reports]
+    assert found == ["", ", 2 min left", ", 50 s left", "", "", ", 20 min left"]
