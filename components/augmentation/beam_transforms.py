@@ -181,7 +181,7 @@ def _with_progress(images: Iterable[StoredImage], file: survey.InputFile) -> Ite
 
 
 def _progress_label(file: survey.InputFile) -> str:
-    return f"% of {file.path.rsplit('/', 1)[-1]}: views of {file.split} images"
+    return f"views of {file.split} images, {file.path.rsplit('/', 1)[-1]}"
 
 
 def _in_batches(images: Iterable[StoredImage]) -> Iterator[list[StoredImage]]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from components.contracts import records
 from components.contracts.ingestion_record import IngestionSummary
 from components.ingestion.decoding.refusals import Refusal
-from components.ingestion.reading.source import Item, Source
+from components.ingestion.reading.source import Item, Note, Source
 
 _SAMPLE = 32  # items that are kept for timing, at most; at least half as many of a longer list
 
@@ -46,6 +46,7 @@ class Listing(NamedTuple):
     refusals: list[Refusal]  # files that are left out without being read
     sample: list[Item]  # some units of work, from the whole list
     is_estimate: bool  # whether only reading the files can tell their number
+    notes: list[str]  # what a person should know about the layout
 
 
 UNDECIDED = "train or test"
@@ -59,10 +60,15 @@ def list_source(source: Source) -> Listing:
     """
     by_split = {records.TRAIN: 0, records.TEST: 0, records.UNLABELED: 0, UNDECIDED: 0}
     classes: dict[str, dict[str, int]] = {}
-    refusals, sample, are_classes_known, is_estimate = [], _Sample(), True, False
+    refusals: list[Refusal] = []
+    notes: list[str] = []
+    sample, are_classes_known, is_estimate = _Sample(), True, False
     for entry in source.items():
         if isinstance(entry, Refusal):
             refusals.append(entry)
+            continue
+        if isinstance(entry, Note):
+            notes.append(entry.sentence)
             continue
         split = entry.split or UNDECIDED
         by_split[split] += entry.count
@@ -80,7 +86,7 @@ def list_source(source: Source) -> Listing:
         undecided=by_split[UNDECIDED],
         classes=_sum(classes.get(split, {}) for split in (records.TRAIN, UNDECIDED)) if are_classes_known else None,
     )
-    return Listing(counts, classes, refusals, sample.items, is_estimate)
+    return Listing(counts, classes, refusals, sample.items, is_estimate, notes)
 
 
 def of_summary(summary: IngestionSummary) -> Counts:

@@ -83,6 +83,7 @@ def _data_rows(listing: Listing, root: str, config: PipelineConfig) -> Iterator[
         part = config.ingestion.test_fraction
         yield "", f"about {round(part * counts.undecided):,} of {counts.undecided:,} become test ({part:g})"
     reasons: dict[str, int] = {}
+    yield from (("Note", note) for note in listing.notes)
     for refusal in listing.refusals:
         reasons[refusal.reason] = reasons.get(refusal.reason, 0) + 1
     if reasons:

@@ -75,7 +75,8 @@ class Console:
         self._last_bar = now
         self._finished = f"{total} {text}" if done >= total else ""
         filled = round(_BAR_WIDTH * done / max(total, 1))
-        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {100 * done // max(total, 1):3d} % {printable(text)}{left}"
+        said = f"{100 * done // max(total, 1):3d} % {done}/{total} {printable(text)}{left}"
+        drawn = f"    {'█' * filled}{'░' * (_BAR_WIDTH - filled)} {said}"
         if not self._is_terminal:
             self.line(drawn)
             return

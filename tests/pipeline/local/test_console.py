@@ -60,14 +60,14 @@ def test_progress_is_drawn_without_a_terminal_as_a_line(tmp_path):
     with console_module.show_progress(console, print, print):
         progress.report_progress(5, 10, "epoch 1/2")
         progress.report_progress(6, 10, "too soon for another line")
-    assert path.read_text().splitlines() == [f"    {'█' * 12}{'░' * 12} 5/10 epoch 1/2"]
+    assert path.read_text().splitlines() == [f"    {'█' * 12}{'░' * 12}  50 % 5/10 epoch 1/2"]
 
 
 def test_the_line_of_the_end_is_written_once_and_at_once(tmp_path):
     path, console = _console(tmp_path)
     for done in (1, 9, 10, 10):
         console.bar(done, 10, "features")
-    assert [line.split()[1] for line in path.read_text().splitlines()] == ["1/10", "10/10"]
+    assert [line.split()[3] for line in path.read_text().splitlines()] == ["1/10", "10/10"]
 
 
 def test_time_left_follows_the_speed_of_this_work():
