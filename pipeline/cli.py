@@ -8,9 +8,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline.commands import check, command_line, config, embedding, kubeflow, registry, report, run, schema, transfer
+from pipeline.commands import (
+    check,
+    command_line,
+    config,
+    embedding,
+    kubeflow,
+    registry,
+    report,
+    run,
+    runs,
+    schema,
+    transfer,
+)
 
-_GROUPS = (run, check, kubeflow, config, schema, report, registry, embedding, transfer)
+_GROUPS = (run, check, runs, kubeflow, config, schema, report, registry, embedding, transfer)
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components.contracts.folder_lock import FolderBusyError, folder_lock
+from pipeline import error_messages
 from pipeline.config import PipelineConfig
+from pipeline.local import journal
 from pipeline.local.console import quiet_streams
 from pipeline.workdir import Workdir
 
@@ -47,21 +49,29 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
     run_id = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     log = workdir.log(run_id)
     with _sole_use(workdir.path), quiet_streams(log) as console:
+        entry = journal.start(workdir, run_id, config)
         console.line(f"Run {run_id}: loading TensorFlow and TFX (ten seconds and more) …")
         try:
             from pipeline.check import early
             from pipeline.node import process
 
+            if workdir.report.exists():
+                workdir.report.replace(workdir.earlier_report)
             process.open_filesystems(config.beam.pipeline_args)
             early.before_run(config, workdir.data_root, console.line)
             # Within the quiet streams, because the import alone is noisy.
             from pipeline.local import run as local_run
 
-            return local_run.execute(config, workdir, _runner(runner), run_id, console)
-        except BaseException:
+            finished = local_run.execute(config, workdir, _runner(runner), run_id, console)
+            journal.finish(workdir, entry, finished.outcome)
+        except BaseException as error:
             _logger.exception("Run %s failed", run_id)
             console.line(f"✗ {log} holds the whole log")
+            if workdir.earlier_report.exists():
+                console.line(f"✗ this run has no report; {workdir.earlier_report} is that of an earlier run")
+            journal.fail(workdir, entry, error_messages.sentence(error))
             raise
+        return finished
 
 
 def _runner(kind: RunnerKind) -> "LocalDagRunner | BeamDagRunner":

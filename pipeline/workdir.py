@@ -64,5 +64,10 @@ class Workdir:
 
     @property
     def report(self) -> pathlib.Path:
-        """A copy of the latest run's report."""
+        """A copy of the latest run's report; absent until the run has written one."""
         return self.path / "report.html"
+
+    @property
+    def earlier_report(self) -> pathlib.Path:
+        """The report of the last run before the latest one that wrote a report."""
+        return self.path / "report-earlier.html"

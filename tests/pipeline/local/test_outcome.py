@@ -7,7 +7,7 @@ from pipeline.local.outcome import Outcome
 from tests.components.evidence_records import make_features, make_fraction, make_probe
 
 
-def _outcome(verdict: Verdict) -> Outcome:
+def make_outcome(verdict: Verdict) -> Outcome:
     fractions = make_fraction(0.1, 10, (0.95, 0.97)), make_fraction(1.0, 100, (0.99,))
     probe = make_probe(
         features={
@@ -28,7 +28,7 @@ def _outcome(verdict: Verdict) -> Outcome:
 
 
 def test_the_lines_say_verdict_accuracies_warnings_and_places():
-    assert _outcome(Verdict.BLESSED).text().splitlines() == [
+    assert make_outcome(Verdict.BLESSED).text().splitlines() == [
         "Verdict    blessed: because",
         "Accuracy   encoder         100% of labels 0.990, 10% of labels 0.960 ± 0.010",
         "           raw pixels      100% of labels 0.900",
@@ -40,7 +40,9 @@ def test_the_lines_say_verdict_accuracies_warnings_and_places():
 
 
 def test_a_file_name_adds_no_line():
-    forged = dataclasses.replace(_outcome(Verdict.NOT_BLESSED), warnings=("a.png\nVerdict    blessed: \x1b[2Kfine",))
+    forged = dataclasses.replace(
+        make_outcome(Verdict.NOT_BLESSED), warnings=("a.png\nVerdict    blessed: \x1b[2Kfine",)
+    )
     lines = forged.text().splitlines()
     assert [line for line in lines if line.startswith("Verdict")] == ["Verdict    not blessed: because"]
     assert r"Warning    a.png\nVerdict    blessed: \x1b[2Kfine" in lines
@@ -48,4 +50,4 @@ def test_a_file_name_adds_no_line():
 
 def test_a_model_in_use_counts_as_blessed():
     verdicts = (Verdict.BLESSED, Verdict.UNCHANGED, Verdict.NOT_BLESSED)
-    assert [_outcome(verdict).is_blessed for verdict in verdicts] == [True, True, False]
+    assert [make_outcome(verdict).is_blessed for verdict in verdicts] == [True, True, False]
