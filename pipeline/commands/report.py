@@ -40,7 +40,6 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    command_line.silence_libraries()
     from components.report.config import ReportConfig
     from components.report.page import render_comparison
     from components.report.run_record import read_run, read_trace
@@ -58,6 +57,7 @@ def _report(arguments: argparse.Namespace) -> int:
 def _read(path: str) -> bytes | None:
     """Content of a file, None if it does not exist. TFX is loaded only for files on another machine."""
     if is_uri(path):
+        command_line.silence_libraries()
         from components.report.executor import read
 
         return read(path)

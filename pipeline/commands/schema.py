@@ -31,6 +31,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    command_line.silence_libraries()
     from pipeline.metadata import schema_review
 
     with _reviewed_runs(arguments) as runs:
@@ -40,6 +41,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _accept(arguments: argparse.Namespace) -> int:
     from components.contracts.plain_text import printable
+
+    command_line.silence_libraries()
     from pipeline.metadata import schema_review
 
     with _reviewed_runs(arguments) as runs:
