@@ -23,6 +23,7 @@ from components.contracts.record_files import read_record
 from components.contracts.views_record import ViewsRecord
 from components.pretraining import devices, exporting, plan, training
 from components.pretraining.config import PretrainingConfig
+from components.pretraining.curves import Curves
 from components.pretraining.dataset import ViewPairs, ViewRecords, WatchImages, read_watch_images
 from components.pretraining.training_step import ImageShape, TrainingStep
 from components.simclr.encoders import initial_weights
@@ -58,6 +59,7 @@ class Task(Inputs):
 
     output_dir: str
     tuned: dict[str, int | float] | None = None  # settings that the Tuner chose, for the record
+    curves_dir: str | None = None  # for TensorBoard's event files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +98,7 @@ def pretrain(config: PretrainingConfig, image_config: ImageConfig, task: Task) -
     """
     started = time.monotonic()
     with opened(config, image_config, task) as material:
-        trained = train(with_weights_digest(config), image_config, task, material)
+        trained = train(with_weights_digest(config), image_config, task, material, task.curves_dir)
         record = _export(trained, task, material.summary)
     _logger.info("pretraining: done in %.1f s, model in %s", time.monotonic() - started, task.output_dir)
     return record
@@ -132,7 +134,13 @@ def opened(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs)
         yield Material(summary, ViewRecords(inputs.train_dir, f"{scratch}/train"), watch_images)
 
 
-def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, material: Material) -> Training:
+def train(
+    config: PretrainingConfig,
+    image_config: ImageConfig,
+    inputs: Inputs,
+    material: Material,
+    curves_dir: str | None = None,
+) -> Training:
     """Train to the last step, from this training's newest checkpoint if there is one.
 
     Args:
@@ -140,6 +148,7 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
         image_config: what the encoder sees.
         inputs: folders and moments.
         material: the opened views and watch images.
+        curves_dir: folder for TensorBoard's event files; None writes none.
 
     Raises:
         ValueError: views and config do not fit together, or there are too few images.
@@ -160,8 +169,19 @@ def train(config: PretrainingConfig, image_config: ImageConfig, inputs: Inputs, 
     plan.log_plan(resolved, config)
     _logger.info("pretraining: config %s, views %s", configuration.digest(config)[:12], inputs.views_uri)
     checkpoint_dir = checkpoint_directory(config, inputs, material.summary)
-    progress, speed = training.train(config, resolved, step, pairs, material.watch_images, checkpoint_dir)
+    with _curves(curves_dir, resolved, pairs, step) as curves:
+        progress, speed = training.train(config, resolved, step, pairs, material.watch_images, checkpoint_dir, curves)
     return Training(config, image, resolved, step, pairs, progress, speed, checkpoint_dir)
+
+
+@contextlib.contextmanager
+def _curves(directory: str | None, resolved: Plan, pairs: ViewPairs, step: TrainingStep) -> Iterator[Curves | None]:
+    if not directory:
+        yield None
+        return
+    with contextlib.closing(Curves(directory, resolved.steps_per_epoch)) as curves:
+        curves.views(exporting.view_grid(pairs, step))
+        yield curves
 
 
 def checkpoint_directory(config: PretrainingConfig, inputs: Inputs, summary: ViewsRecord) -> str:

@@ -33,7 +33,7 @@ def run_fn(fn_args: FnArgs) -> None:
         config = hyperparameters.apply(config, tuned, "Trainer hyperparameters")
     output_dir = fn_args.serving_model_dir
     inputs = read_inputs(fn_args, output_dir.rstrip("/").rpartition("/")[0])
-    task = pretrain.Task(**vars(inputs), output_dir=output_dir, tuned=tuned)
+    task = pretrain.Task(**vars(inputs), output_dir=output_dir, tuned=tuned, curves_dir=fn_args.model_run_dir)
     pretrain.pretrain(config, image_config, task)
 
 

@@ -16,6 +16,7 @@ from components.contracts.pretraining_record import Epoch, Plan
 from components.contracts.progress import report_progress
 from components.pretraining import checkpoints, methods
 from components.pretraining.config import PretrainingConfig
+from components.pretraining.curves import Curves
 from components.pretraining.dataset import Batch, ViewPairs, WatchImages
 from components.pretraining.training_step import StepResult, TrainingStep, views_by_side
 from components.simclr import watching
@@ -35,6 +36,7 @@ class Progress:
     history: list[Epoch] = dataclasses.field(default_factory=list)  # the finished epochs
     unfinished: list[list[float]] = dataclasses.field(default_factory=list)  # metrics of the running epoch's steps
     seconds: float = 0.0  # of training, over all processes
+    speeds: list[float] = dataclasses.field(default_factory=list)  # images per second of the finished epochs
     resumed_from: list[int] = dataclasses.field(default_factory=list)  # steps at which a process took over
 
 
@@ -53,6 +55,7 @@ def train(
     pairs: ViewPairs,
     watch_images: WatchImages,
     checkpoint_dir: str,
+    curves: Curves | None = None,
 ) -> tuple[Progress, Speed]:
     """Train to the last step of the plan, starting from the newest checkpoint in ``checkpoint_dir``.
 
@@ -63,6 +66,7 @@ def train(
         pairs: batches of the train split.
         watch_images: labelled images for kNN.
         checkpoint_dir: of this training; another config, other data or other code need another folder.
+        curves: gets the finished epochs, also those before the checkpoint.
 
     Returns:
         The progress of the whole run and the speed of this process.
@@ -70,17 +74,25 @@ def train(
     Raises:
         watching.PretrainingStopped: the run is lost; the subclass says how.
     """
-    loop = _Loop(config, plan, step, watch_images, checkpoint_dir)
+    loop = _Loop(config, plan, step, watch_images, checkpoint_dir, curves)
     loop.resume()
     return loop.progress, loop.run(pairs)
 
 
 class _Loop:
     def __init__(
-        self, config: PretrainingConfig, plan: Plan, step: TrainingStep, watch_images: WatchImages, checkpoint_dir: str
+        self,
+        config: PretrainingConfig,
+        plan: Plan,
+        step: TrainingStep,
+        watch_images: WatchImages,
+        checkpoint_dir: str,
+        curves: Curves | None,
     ):
         self._config, self._plan, self._step = config, plan, step
         self._watch_images, self._checkpoint_dir = watch_images, checkpoint_dir
+        self._curves = curves
+        self._epoch_from = time.monotonic(), 0  # moment and step at which the running epoch began in this process
         self._pending: list[Any] = []  # metrics not yet fetched from the device
         self._clock = self._saved_at = self._reported_at = time.monotonic()
         self._timed_from = self._clock, 0  # moment and step after the first step of this process, which compiles
@@ -94,6 +106,10 @@ class _Loop:
         self._step.restore(checkpoint.arrays)
         self.progress = configuration.from_mapping(Progress, checkpoint.state, self._checkpoint_dir)
         self.progress.resumed_from.append(checkpoint.step)
+        self._epoch_from = time.monotonic(), checkpoint.step
+        if self._curves:
+            for epoch, speed in zip(self.progress.history, self.progress.speeds, strict=True):
+                self._curves.epoch(epoch, speed)
         _logger.info("going on from step %d of %d (%s)", checkpoint.step, self._plan.total_steps, self._checkpoint_dir)
 
     def run(self, pairs: ViewPairs) -> Speed:
@@ -128,6 +144,7 @@ class _Loop:
         progress, epoch = self.progress, len(self.progress.history) + 1
         progress.history.append(self._epoch(epoch, result))
         progress.unfinished = []
+        self._finish_curves()
         _logger.info("of %d: %s", self._config.epochs, _sentence(progress.history[-1]))
         watching.judge(
             self._config.watch,
@@ -136,6 +153,14 @@ class _Loop:
             self._plan.representation_width,
             self._config.warmup_epochs,
         )
+
+    def _finish_curves(self) -> None:
+        now, done = time.monotonic(), self.progress.step
+        moment, step = self._epoch_from
+        self._epoch_from = now, done
+        self.progress.speeds.append((done - step) * self._plan.images_per_step / max(now - moment, 1e-9))
+        if self._curves:
+            self._curves.epoch(self.progress.history[-1], self.progress.speeds[-1])
 
     def _epoch(self, number: int, result: StepResult) -> Epoch:
         """Means over the steps of the epoch, and the geometry of its last batch."""

@@ -4,6 +4,8 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tfx.proto import trainer_pb2
 from tfx.types import standard_artifacts
 from tfx.types.artifact_utils import encode_split_names
@@ -70,6 +72,38 @@ def test_a_second_execution_finds_the_checkpoints_of_the_first(views, transform_
     )
     assert again.resumed_from_steps == (4,)
     assert other.resumed_from_steps == ()
+
+
+def read_curves(root: pathlib.Path, execution: int) -> tuple[dict[str, list[tuple[int, float]]], list[str]]:
+    """Steps and values of each curve as TensorBoard reads them, and the names of the pictures."""
+    folder = root / "Trainer" / "model_run" / str(execution)
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    curves, pictures = {}, []
+    for name in events.Tags()["tensors"]:
+        if events.SummaryMetadata(name).plugin_data.plugin_name == "images":
+            pictures.append(name)
+        else:
+            curves[name] = [(found.step, float(tf.make_ndarray(found.tensor_proto))) for found in events.Tensors(name)]
+    return curves, pictures
+
+
+def test_tensorboard_reads_each_epoch_once_after_an_interruption_too(views, transform_graph, settings, tmp_path):
+    run = settings(checkpoint_every_steps=3)  # of 8
+    run_trainer(views, transform_graph, run, tmp_path, execution=1)
+    [last] = (tmp_path / "checkpoints").glob("*/checkpoint-*8.npz")
+    last.unlink()
+    folder = run_trainer(views, transform_graph, run, tmp_path, execution=2)
+    record = read_record(PretrainingRecord, str(folder / artifact_files.PRETRAINING_FILE))
+    assert record.resumed_from_steps == (6,)
+    for execution in (1, 2):
+        curves, pictures = read_curves(tmp_path, execution)
+        assert pictures == ["view_grid"]
+        assert [step for step, _ in curves["loss"]] == [2, 4, 6, 8]
+        assert [step for step, _ in curves["knn"]] == [4, 8]
+        assert all(speed > 0 for _, speed in curves["images_per_second"])
+        for name in ("loss", "chance", "top1", "learning_rate", "std", "effective_rank"):
+            expected = [getattr(epoch, name) for epoch in record.history]
+            assert [value for _, value in curves[name]] == pytest.approx(expected, rel=1e-4), name
 
 
 def test_split_dir():
