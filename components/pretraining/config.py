@@ -204,7 +204,7 @@ class PretrainingConfig:
     def batch_norm_images(self, total_steps: int) -> int:
         """Images that BatchNorm statistics are estimated from: whole batches, or a part of a single one.
 
-        One batch for every ten steps of training keeps the estimate under a tenth of the training's cost.
+        One batch for every ten steps of training keeps the estimate at about a tenth of the training's cost.
         """
         size = self.global_batch_size
         if total_steps >= _STEPS_PER_BATCH_NORM_BATCH:
