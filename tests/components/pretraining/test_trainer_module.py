@@ -90,7 +90,7 @@ def read_curves(root: pathlib.Path, execution: int) -> tuple[dict[str, list[tupl
 def test_tensorboard_reads_each_epoch_once_after_an_interruption_too(views, transform_graph, settings, tmp_path):
     run = settings(checkpoint_every_steps=3)  # of 8
     run_trainer(views, transform_graph, run, tmp_path, execution=1)
-    [last] = (tmp_path / "checkpoints").glob("*/checkpoint-*8.npz")
+    last = max((tmp_path / "checkpoints").glob("*/checkpoint-*.npz"))
     last.unlink()
     folder = run_trainer(views, transform_graph, run, tmp_path, execution=2)
     record = read_record(PretrainingRecord, str(folder / artifact_files.PRETRAINING_FILE))
