@@ -58,7 +58,7 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
             if workdir.report.exists():
                 workdir.report.replace(workdir.earlier_report)
             process.open_filesystems(config.beam.pipeline_args)
-            early.before_run(config, workdir.data_root, console.line)
+            early.before_run(config, workdir, console.line)
             # Within the quiet streams, because the import alone is noisy.
             from pipeline.local import run as local_run
 

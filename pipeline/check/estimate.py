@@ -17,11 +17,13 @@ from components.pretraining import devices
 from components.pretraining.dataset import Batch
 from components.pretraining.training_step import ImageShape, TrainingStep
 from components.simclr.augmentation import augmentations, draws
+from pipeline.check.counts import Counts
 from pipeline.config import PipelineConfig
 
 _IMAGES = 16
 _MOST_SECONDS = 10.0  # that steps are timed for, after the first one
 _MOST_STEPS = 5
+_WORK_COPIES = 2  # of the stored images and of the views: while a step sorts and packs them, they are there twice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +90,19 @@ def _load(source: Source, sample: list[Item]) -> Iterator[SourceImage | Refusal]
             yield from itertools.islice(source.load(item), of_each)
         except RefusedImage as refused:
             yield refused.refusal(item.path)
+
+
+def pretraining_images(counts: Counts, config: PipelineConfig) -> int:
+    """About how many images pretraining sees, once test and the images for watching are set apart."""
+    labelled = counts.train + counts.undecided * (1 - config.ingestion.test_fraction)
+    return int(labelled * (1 - config.views.eval_fraction)) + counts.unlabeled
+
+
+def needed_bytes(timed: TimedImages, counts: Counts, config: PipelineConfig) -> int:
+    """Space that the stored images and the views take while they are written."""
+    images = counts.labelled + counts.unlabeled
+    stored, views = images * timed.stored_bytes, pretraining_images(counts, config) * timed.view_bytes
+    return round(_WORK_COPIES * (stored + views))
 
 
 def time_steps(config: PipelineConfig) -> TimedSteps:

@@ -8,13 +8,13 @@ from components.contracts import records
 from components.ingestion.reading.plug_ins import open_source
 from pipeline.check import machine, minimums
 from pipeline.check.counts import UNDECIDED, Counts, Listing, list_source
-from pipeline.check.estimate import TimedImages, TimedSteps, time_images, time_steps
+from pipeline.check.estimate import TimedImages, TimedSteps, needed_bytes, pretraining_images, time_images, time_steps
+from pipeline.check.machine import in_words
 from pipeline.config import PipelineConfig
 from pipeline.workdir import Workdir
 
 _FIRST = 10
 _LIKELY = "Likely"  # row of a shortage that only ingestion can be sure of
-_WORK_COPIES = 2  # of the stored images and of the views: while a step sorts and packs them, they are there twice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +57,11 @@ def check(config: PipelineConfig, workdir: Workdir) -> Findings:
     timed = time_images(source, listing.sample, config)
     rows += _sample_rows(timed)
     needed, free = needed_bytes(timed, listing.counts, config), machine.free_bytes(workdir.path)
-    rows.append(("Disk", f"about {_size(needed)} needed, {_size(free)} free in {workdir.path}"))
+    rows.append(("Disk", f"about {in_words(needed)} needed, {in_words(free)} free in {workdir.path}"))
     if needed > free:
-        missing.append(f"{workdir.path} has {_size(free)} free, but a run needs about {_size(needed)}: name another.")
+        missing.append(
+            f"{workdir.path} has {in_words(free)} free, but a run needs about {in_words(needed)}: name another."
+        )
     if not problems and not missing:
         rows += _time_rows(timed, time_steps(config), listing.counts, config)
     return Findings(tuple(rows), (*problems, *missing))
@@ -99,24 +101,11 @@ def _batch_rows(counts: Counts, config: PipelineConfig) -> Iterator[tuple[str, s
         yield "Batch", f"about {images:,} images for pretraining: {each}, {epochs} epochs, {steps * epochs:,} steps"
 
 
-def pretraining_images(counts: Counts, config: PipelineConfig) -> int:
-    """About how many images pretraining sees, once test and the images for watching are set apart."""
-    labelled = counts.train + counts.undecided * (1 - config.ingestion.test_fraction)
-    return int(labelled * (1 - config.views.eval_fraction)) + counts.unlabeled
-
-
 def _sample_rows(timed: TimedImages) -> Iterator[tuple[str, str]]:
     if timed.refusals:
         named = "; ".join(f"{refusal.path} ({refusal.reason}: {refusal.message})" for refusal in timed.refusals[:3])
         total = timed.decoded + len(timed.refusals)
         yield "Refused", f"{len(timed.refusals)} of {total} images that were tried: {named}"
-
-
-def needed_bytes(timed: TimedImages, counts: Counts, config: PipelineConfig) -> int:
-    """Space that the stored images and the views take while they are written."""
-    images = counts.labelled + counts.unlabeled
-    stored, views = images * timed.stored_bytes, pretraining_images(counts, config) * timed.view_bytes
-    return round(_WORK_COPIES * (stored + views))
 
 
 def _time_rows(
@@ -144,14 +133,6 @@ def _named(classes: dict[str, int]) -> str:
 def _joined(counts: dict[str, int]) -> str:
     named = [f"{name} {number:,}" for name, number in sorted(counts.items())[:_FIRST]]
     return ", ".join(named + ([f"and {len(counts) - _FIRST} more"] if len(counts) > _FIRST else []))
-
-
-def _size(number: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
-        number /= 1000
-    return f"{number:.3g} TB"
 
 
 def _duration(seconds: float) -> str:

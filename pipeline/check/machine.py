@@ -38,3 +38,12 @@ def free_bytes(folder: pathlib.Path) -> int:
     """Free space where ``folder`` is, or will be made."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     return shutil.disk_usage(existing).free
+
+
+def in_words(number: float) -> str:
+    """A number of bytes for people, such as 35.9 MB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}" if unit != "bytes" else f"{number:.0f} bytes"
+        number /= 1000
+    return f"{number:.3g} TB"

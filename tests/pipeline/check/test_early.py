@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from PIL import Image
 
 from components.contracts import artifact_files
 from components.contracts.ingestion_record import IngestionSummary
@@ -12,8 +13,9 @@ from components.ingestion.decoding.refusals import SourceError
 from components.pretraining.devices import MissingGpu
 from pipeline import cli
 from pipeline import config as pipeline_config
-from pipeline.check import early
+from pipeline.check import early, machine
 from pipeline.check.minimums import TooFewImagesError
+from pipeline.workdir import Workdir
 
 SUMMARY = IngestionSummary(
     root="r",
@@ -45,27 +47,50 @@ def test_a_gpu_that_is_not_there_is_told_before_any_step(capfd, tmp_path):
     assert not (tmp_path / "metadata.sqlite").exists() and not (tmp_path / "data").exists()
 
 
+def later(root):
+    """A work directory whose data the run has yet to write."""
+    return Workdir(root, str(root / "later"))
+
+
 def test_only_steps_that_a_run_has_ask_for_gpus(tmp_path):
-    early.before_run(pipeline_config.load("digits", ("baselines.num_gpus=16",)), str(tmp_path / "later"), print)
+    early.before_run(pipeline_config.load("digits", ("baselines.num_gpus=16",)), later(tmp_path), print)
     with pytest.raises(MissingGpu, match=r"baselines\.num_gpus is 16"):
         overrides = ("baselines.num_gpus=16", "baselines.enabled=true")
-        early.before_run(pipeline_config.load("digits", overrides), str(tmp_path / "later"), print)
+        early.before_run(pipeline_config.load("digits", overrides), later(tmp_path), print)
 
 
 def test_the_list_of_files_stops_a_run_or_says_what_is_likely(tmp_path):
     config, said = pipeline_config.load("photos"), []
+    (tmp_path / "data").mkdir()
     with pytest.raises(SourceError, match="no file in it"):
-        early.before_run(config, str(tmp_path), said.append)
+        early.before_run(config, Workdir(tmp_path / "work", str(tmp_path / "data")), said.append)
     for name in ("cat", "dog"):
-        (tmp_path / name).mkdir()
+        (tmp_path / "data" / name).mkdir()
         for index in range(100):
-            (tmp_path / name / f"{index}.png").touch()
-    early.before_run(config, str(tmp_path), said.append)
+            Image.new("L", (20, 20), index).save(tmp_path / "data" / name / f"{index}.png")
+    early.before_run(config, Workdir(tmp_path / "work", str(tmp_path / "data")), said.append)
     assert [sentence[:26] for sentence in said] == ["Note: About 40 test images"]
     with pytest.raises(TooFewImagesError, match=r"fewer than pretraining\.global_batch_size \(256\)"):
         early.before_run(
-            pipeline_config.load("photos", ("pretraining.global_batch_size=256",)), str(tmp_path), said.append
+            pipeline_config.load("photos", ("pretraining.global_batch_size=256",)),
+            Workdir(tmp_path / "work", str(tmp_path / "data")),
+            said.append,
         )
+
+
+def test_a_disk_that_is_too_small_is_told_in_the_first_seconds(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for index in range(200):
+            Image.new("L", (20, 20), index).save(tmp_path / "data" / name / f"{index}.png")
+    workdir, said = Workdir(tmp_path / "work", str(tmp_path / "data")), []
+    early.before_run(pipeline_config.load("photos"), workdir, said.append)
+    assert said == []
+    monkeypatch.setattr(machine, "free_bytes", lambda folder: 1000)
+    early.before_run(pipeline_config.load("photos"), workdir, said.append)
+    [sentence] = said
+    assert sentence.startswith(f"Note: {tmp_path}/work has 1 kB free, but images and views may take about ")
+    assert sentence.endswith(" MB.")
 
 
 def test_what_ingestion_counted_stops_a_run_before_it_trains(tmp_path):

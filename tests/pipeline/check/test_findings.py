@@ -5,10 +5,6 @@ import yaml
 from PIL import Image
 
 from pipeline import cli
-from pipeline import config as pipeline_config
-from pipeline.check import findings
-from pipeline.check.counts import Counts
-from pipeline.check.estimate import TimedImages
 
 TINY = {
     "image": {"size_px": 16, "color": "gray"},
@@ -79,11 +75,3 @@ def test_spans_are_asked_for_by_their_folder(place, capfd):
                      "ingestion.span_pattern=span-{SPAN}"])  # fmt: skip
     assert code == 2
     assert "name that of a span with --data" in capfd.readouterr().err
-
-
-def test_the_space_is_that_of_stored_images_and_views():
-    config = pipeline_config.load("photos")
-    counts = Counts(train=100, test=50, unlabeled=10)
-    timed = TimedImages(16, (), 0.01, stored_bytes=1000.0, view_seconds=0.01, view_bytes=3000.0)
-    assert findings.pretraining_images(counts, config) == 100  # 90 of train, 10 without a label
-    assert findings.needed_bytes(timed, counts, config) == 2 * (160 * 1000 + 100 * 3000)
