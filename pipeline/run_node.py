@@ -133,7 +133,7 @@ def _run(parsed: argparse.Namespace, text: str, config: PipelineConfig) -> int:
             disk.step_started(parsed.node)
             held.enter_context(disk.explained())
         result = launch.run()
-    finished_checkpoints.remove(result)
+    finished_checkpoints.remove(result, parsed.pipeline_root)
     if parsed.node in early.IMAGES:
         early.after_ingestion(config, parsed.node, result.output(early.IMAGES[parsed.node]).uri, _logger.warning)
     _logger.info("%s is %s after %.1f s", parsed.node, result.state, result.seconds)

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import logging
+import posixpath
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -93,7 +94,7 @@ def compare(inputs: Inputs, protocol: Protocol) -> BaselinesReport:
         encoder_digest=probe.encoder_digest,
         image_passes=work.image_passes,
         batch_size=work.recipe.global_batch_size,
-        checkpoint_directory=work.directory,
+        checkpoint_directory=posixpath.basename(work.directory),
         config=configuration.to_mapping(protocol.config),
     )
 

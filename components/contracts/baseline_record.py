@@ -49,7 +49,7 @@ class MethodResult:
     trainings: tuple[Training, ...] = ()  # one for each draw; none of linear classifiers on fixed features
 
 
-@record(version=1)
+@record(version=2)
 class BaselinesReport:
     """``baselines.json``."""
 
@@ -59,7 +59,7 @@ class BaselinesReport:
     encoder_digest: str
     image_passes: int  # that one training may use
     batch_size: int  # images per step, two views of each
-    checkpoint_directory: str
+    checkpoint_directory: str  # name of the folder below <pipeline root>/checkpoints
     config: dict[str, pydantic.JsonValue]  # BaselinesConfig
 
     @pydantic.field_validator("methods")

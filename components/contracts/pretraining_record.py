@@ -44,7 +44,7 @@ class Plan:
     representation_width: int
 
 
-@record(version=1)
+@record(version=2)
 class PretrainingRecord:
     """One training from its config to the digest of its weights."""
 
@@ -61,7 +61,7 @@ class PretrainingRecord:
     images_per_second: float  # of the last process; 0 if it found all steps done
     input_wait_fraction: float  # of the last process: part of the time in which the step waited for views
     resumed_from_steps: tuple[int, ...]  # steps at which a process took over
-    checkpoint_directory: str
+    checkpoint_directory: str  # name of the folder below <pipeline root>/checkpoints
     initial_encoder_digest: str  # of the encoder before the first step
     weights_digest: str  # of encoder and projection head
     versions: dict[str, str]  # library -> version

@@ -20,7 +20,7 @@ class Trial:
     failure: str | None  # why it failed, in words
 
 
-@record(version=1)
+@record(version=2)
 class TuningRecord:
     """The whole search."""
 
@@ -29,7 +29,7 @@ class TuningRecord:
     epochs: int  # of each training
     executions: int  # trainings per trial
     eval_images: int  # images that the accuracies are measured on
-    checkpoint_directories: tuple[str, ...]  # of the trainings; no longer needed once this file is published
+    checkpoint_directories: tuple[str, ...]  # names below <pipeline root>/checkpoints
 
     @property
     def best_accuracy(self) -> float:

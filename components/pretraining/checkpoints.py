@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 _NAME = re.compile(r"checkpoint-(\d{9})-([0-9a-f]{16})\.npz")
 _STATE = "state"
 _KEPT = 2  # the newest, and one to fall back on
-_FOLDER = "checkpoints"
+FOLDER = "checkpoints"
 _LEVELS_BELOW_ROOT = 3  # <pipeline root>/<node id>/<output>/<execution id>
 
 
@@ -51,7 +51,7 @@ def root(artifact_uri: str) -> str:
         pipeline_root = pipeline_root.rpartition("/")[0]
     if not pipeline_root:
         raise ValueError(f"expected <pipeline root>/<node>/<output>/<execution>, found {artifact_uri}")
-    return f"{pipeline_root}/{_FOLDER}"
+    return f"{pipeline_root}/{FOLDER}"
 
 
 def save(directory: str, step: int, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> str:

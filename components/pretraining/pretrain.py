@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import hashlib
 import logging
+import posixpath
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -217,7 +218,7 @@ def _export(trained: Training, task: Task, summary: ViewsRecord) -> PretrainingR
         images_per_second=trained.speed.images_per_second,
         input_wait_fraction=trained.speed.input_wait_fraction,
         resumed_from_steps=tuple(trained.progress.resumed_from),
-        checkpoint_directory=trained.checkpoint_dir,
+        checkpoint_directory=posixpath.basename(trained.checkpoint_dir),
         initial_encoder_digest=weights_digest(models.initial_encoder),
         weights_digest=weights_digest(models.encoder, models.projection_head),
         versions=installed_versions(),

@@ -7,6 +7,7 @@ the same trials again and finds the finished ones.
 """
 
 import logging
+import posixpath
 import time
 from typing import Any
 
@@ -150,7 +151,7 @@ class PretrainingTuner(base_tuner.BaseTuner):
             epochs=self._config.epochs,
             executions=self._config.executions,
             eval_images=self._eval_images,
-            checkpoint_directories=tuple(self._directories),
+            checkpoint_directories=tuple(map(posixpath.basename, self._directories)),
         )
 
     def _trial(self, trial: trial_module.Trial) -> Trial:

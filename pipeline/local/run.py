@@ -98,7 +98,7 @@ def _execute(
     results = states.node_results(connection, config.pipeline_name, run_id)
     states.require_success(states.node_ids(ir), results)
     for result in results.values():
-        finished_checkpoints.remove(result)
+        finished_checkpoints.remove(result, workdir.pipeline_root)
     return FinishedRun(run_id, results, outcome.read(results, workdir, config))
 
 

@@ -56,7 +56,7 @@ def before_the_kill(workplace):
         time.sleep(0.05)
     running.kill()
     running.wait()
-    return {str(path.parent): json.loads(path.read_text()) for path in found}
+    return {path.parent.name: json.loads(path.read_text()) for path in found}
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,7 @@ def test_every_method_is_measured_at_every_fraction(found):
 
 
 def test_methods_and_draws_differ(inputs, found):
-    folder = pathlib.Path(found.checkpoint_directory)
+    folder = pathlib.Path(inputs.checkpoints_root, found.checkpoint_directory)
     predicted = {
         str(path.relative_to(folder)): json.loads(path.read_text())["predicted"] for path in folder.rglob("*.json")
     }
@@ -165,7 +165,10 @@ def test_test_labels_decide_nothing(inputs, found, tmp_path):
     files.write_arrays(path, turned.to_arrays())
     again = comparison.compare(shuffled, protocol_of(Baseline.FROZEN))
     assert numbers_of(again, ClassifierKind.FROZEN) != numbers_of(found, ClassifierKind.FROZEN)
-    first, second = (pathlib.Path(one.checkpoint_directory, Baseline.FROZEN.value) for one in (found, again))
+    first, second = (
+        pathlib.Path(of.checkpoints_root, one.checkpoint_directory, Baseline.FROZEN.value)
+        for of, one in ((inputs, found), (shuffled, again))
+    )
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(path.name for path in second.iterdir()) and len(names) == 3
     for name in names:

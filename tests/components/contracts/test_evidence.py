@@ -75,6 +75,6 @@ def test_baselines_that_cannot_be_compared_are_refused(methods, sentence):
             encoder_digest="e",
             image_passes=1,
             batch_size=1,
-            checkpoint_directory="/work",
+            checkpoint_directory="2" * 32,
             config={},
         )

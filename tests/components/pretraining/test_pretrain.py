@@ -242,4 +242,7 @@ def test_killed_and_resumed_equals_uninterrupted(views, settings, tmp_path):
     ]
     assert 14 <= described[1].resumed_from_steps[0] < 120
     assert described[0].history == described[1].history
-    assert checkpoints.load_latest(described[1].checkpoint_directory).step == 120
+    assert (
+        checkpoints.load_latest(str(tmp_path / "killed" / "checkpoints" / described[1].checkpoint_directory)).step
+        == 120
+    )

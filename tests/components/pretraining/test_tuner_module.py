@@ -91,7 +91,7 @@ def test_every_trial_is_written_down_and_checkpoints_are_below_the_root(tuned):
     results = pathlib.Path(outputs["tuner_results"].uri)
     record = read_record(TuningRecord, str(results / artifact_files.TUNING_FILE))
     assert [trial.trial for trial in record.trials] == [1, 2]
-    assert {pathlib.Path(folder).parent for folder in record.checkpoint_directories} == {root / "checkpoints"}
+    assert all((root / "checkpoints" / name).is_dir() for name in record.checkpoint_directories)
     assert outputs["tuner_results"].get_float_custom_property(artifact_files.SECONDS) > 0
     # TFX's own table, best first.
     table = json.loads((results / "tuner_results.json").read_text())

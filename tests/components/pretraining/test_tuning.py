@@ -92,10 +92,10 @@ def test_trials_are_ordinary_trainings_on_the_eval_split(found, views, settings,
 
 def test_of_a_finished_training_only_the_result_is_kept(found):
     root, record = found
-    folders = {str(path) for path in (root / "checkpoints").iterdir()}
-    assert folders == set(record.checkpoint_directories)
+    folders = list((root / "checkpoints").iterdir())
+    assert {folder.name for folder in folders} == set(record.checkpoint_directories)
     assert len(folders) == 4
-    assert all([path.name for path in pathlib.Path(folder).iterdir()] == ["trial.json"] for folder in folders)
+    assert all([path.name for path in folder.iterdir()] == ["trial.json"] for folder in folders)
 
 
 def test_finished_trials_are_not_trained_again(search, found, trained):

@@ -201,7 +201,7 @@ def make_baselines() -> BaselinesReport:
         encoder_digest="e" * 64,
         image_passes=192_000,
         batch_size=64,
-        checkpoint_directory="/work",
+        checkpoint_directory="2" * 32,
         config={},
         methods={
             ClassifierKind.LINEAR_PROBE: (result(0.1, (0.5, 0.7)), result(1.0, (0.8333,))),
@@ -242,7 +242,7 @@ def make_tuning() -> TuningRecord:
         epochs=20,
         executions=1,
         eval_images=100,
-        checkpoint_directories=("/checkpoints/1", "/checkpoints/2", "/checkpoints/3"),
+        checkpoint_directories=("3" * 32, "4" * 32, "5" * 32),
     )
 
 
