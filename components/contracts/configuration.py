@@ -32,7 +32,7 @@ class ConfigError(ValueError):
 def configuration(cls: type[Config]) -> type[Config]:
     """Make ``cls`` a frozen, keyword-only dataclass that refuses unknown keys and wrong types."""
     decorate = pydantic.dataclasses.dataclass(
-        frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+        frozen=True, kw_only=True, config=pydantic.ConfigDict(extra="forbid", strict=True)
     )
     return typing.cast(type[Config], decorate(cls))  # pydantic's own annotation forgets which class it was
 
@@ -71,10 +71,17 @@ def _without_json(value: Any, location: Location) -> Iterator[tuple[Location, st
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             yield from _without_json(inner, (*location, index))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield location, f"expected a finite number, found {value}"
-    elif not (value is None or isinstance(value, (str, int, float))):  # as YAML reads a date
+    elif isinstance(value, (int, float)) and not _is_finite(value):
+        yield location, f"expected a finite number, found {str(value)[:20]}"
+    elif not (value is None or isinstance(value, (str, int, float))):  # a date, for example
         yield location, f"expected text, a number, true, false or null, found {value!r}; put text in quotes"
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def _dotted(location: Sequence[str | int], prefix: str) -> str:

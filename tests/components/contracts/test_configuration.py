@@ -52,11 +52,6 @@ def test_equal_configs_have_equal_digests_and_others_not():
     assert configuration.digest(first) != configuration.digest(_Outer(name="y"))
 
 
-def test_no_number_is_infinite_where_no_file_is_read_either():
-    with pytest.raises(ValueError, match="finite number"):
-        _Inner(share=float("inf"))
-
-
 def test_the_source_of_a_message_may_depend_on_the_key():
     with pytest.raises(ConfigError) as caught:
         configuration.from_mapping(_Outer, {"name": 1, "kind": "c"}, lambda location: f"file of {location[0]}")
