@@ -174,9 +174,11 @@ def _decode(encoded: bytes, image: ImageFile.ImageFile, rules: DecodingRules) ->
     if is_deep:
         again = deep_pixels.open_again(encoded, image)
         loaded, largest = deep_pixels.shorten(image, encoded, again, rules.white_level)
+        orientation = _orientation(image)
+        image.close()  # frees its pixels
     else:
         image.load()
-    orientation = _orientation(image)
+        orientation = _orientation(image)
     shrunk = _shrink(_convert(loaded, rules), full_size if box else loaded.size, box, rules)
     upright = shrunk.transpose(_TURNS[orientation]) if orientation in _TURNS else shrunk
     is_as_it_came = image.format == "JPEG" and upright is image and image.size == full_size
@@ -251,7 +253,7 @@ def _convert(image: Image.Image, rules: DecodingRules) -> Image.Image:
 
 
 def _lay_on_background(image: Image.Image, color: tuple[int, int, int]) -> Image.Image:
-    with_alpha = image.convert("RGBA")
+    with_alpha = image if image.mode == "RGBA" else image.convert("RGBA")  # which would copy
     background = Image.new("RGB", with_alpha.size, color)
     background.paste(with_alpha, mask=with_alpha.getchannel("A"))
     return background

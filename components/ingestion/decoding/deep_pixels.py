@@ -6,6 +6,7 @@ the low bytes. Both together are the values.
 
 import io
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -51,22 +52,40 @@ def shorten(image: ImageFile.ImageFile, encoded: bytes, again: ImageFile.ImageFi
     if image.mode.startswith("I"):
         return _gray(image, white)
     if _is_planar(image):
-        values, alpha = _planes(image, encoded), None
-        key = None
-    elif is_gray_and_alpha(image):
-        values, alpha = _gray_and_alpha(image)
-        key = None
+        blocks, size = _planes(image, encoded), image._tile_size  # type: ignore[attr-defined]  # as stored
     else:
-        key = image.info.get("transparency")
-        values, alpha = _colors(image, again)
-    largest = int(values.max(initial=0))
-    pixels = to_8_bit(values, white)
-    if key is not None:
-        alpha = np.where((values == np.asarray(key, np.uint16)).all(axis=-1), 0, 255).astype(np.uint8)
-    shortened = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if alpha is not None:
-        shortened.putalpha(Image.fromarray(alpha))
-    return Shortened(shortened, largest)
+        blocks, size = _gray_and_alpha(image) if is_gray_and_alpha(image) else _colors(image, again), image.size
+    return _assemble(blocks, size, image.info.get("transparency"), white)
+
+
+def _assemble(
+    blocks: Iterator[np.ndarray], size: tuple[int, int], key: tuple[int, ...] | None, white: int
+) -> Shortened:
+    """Shorten blocks of rows, (rows, w, channels) uint16 with 1 to 4 channels; there is never more in 16 bits.
+
+    Args:
+        blocks: from top to bottom; a second or fourth channel is alpha.
+        size: width and height.
+        key: colour that is transparent.
+        white: value that becomes 255.
+    """
+    found: np.ndarray | None = None
+    largest = top = 0
+    for block in blocks:
+        colors = block[..., :1] if block.shape[2] < 3 else block[..., :3]
+        alpha = to_8_bit(block[..., -1:], WHITE_OF_16_BITS) if block.shape[2] in (2, 4) else None
+        if key is not None:
+            alpha = np.where((colors == np.asarray(key, np.uint16)).all(axis=-1, keepdims=True), 0, 255)
+        channels = colors.shape[2] + (alpha is not None)
+        found = np.empty((size[1], size[0], channels), np.uint8) if found is None else found
+        rows = found[top : top + len(block)]
+        rows[..., : colors.shape[2]] = to_8_bit(colors, white)
+        if alpha is not None:
+            rows[..., -1:] = alpha
+        largest, top = max(largest, int(colors.max(initial=0))), top + len(block)
+    if found is None:
+        raise RefusedImage(Reason.CORRUPT, "no pixels")
+    return Shortened(Image.fromarray(found), largest)
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
@@ -100,30 +119,28 @@ def _gray(image: ImageFile.ImageFile, white: int) -> Shortened:
     return Shortened(gray, None if is_declared else int(values.max(initial=0)))
 
 
-def _gray_and_alpha(image: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w, 1) uint16 gray and (h, w) uint8 alpha: the four bytes of a pixel, decoded as if they were RGBA."""
+def _gray_and_alpha(image: ImageFile.ImageFile) -> Iterator[np.ndarray]:
+    """Blocks of gray and alpha: the four bytes of a pixel, decoded as if they were RGBA."""
     image.tile = [tile._replace(args="RGBA") for tile in image.tile]
     image.load()
-    found = np.asarray(image)
-    values = found[..., 0:1].astype(np.uint16) << 8 | found[..., 1:2]
-    return values, to_8_bit(found[..., 2].astype(np.uint16) << 8 | found[..., 3], WHITE_OF_16_BITS)
+    for block in _rows(image):
+        yield block[..., ::2].astype(np.uint16) << 8 | block[..., 1::2]
 
 
-def _colors(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> tuple[np.ndarray, np.ndarray | None]:
-    """(h, w, 3) uint16 colours and (h, w) uint8 alpha or None."""
+def _colors(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> Iterator[np.ndarray]:
+    """Blocks of colours, and alpha if there is one."""
     again.tile = [tile._replace(args=_of_low_bytes(tile.args)) for tile in again.tile]
     image.load()
     again.load()
+    for high, low in zip(_rows(image), _rows(again), strict=True):
+        yield high.astype(np.uint16) << 8 | low
+    again.close()
+
+
+def _rows(image: Image.Image) -> Iterator[np.ndarray]:
     width, height = image.size
-    values = np.empty((height, width, 3), np.uint16)
-    alpha = np.empty((height, width), np.uint8) if image.mode == "RGBA" else None
     for top in range(0, height, _ROWS_AT_ONCE):
-        rows, box = slice(top, min(top + _ROWS_AT_ONCE, height)), (0, top, width, min(top + _ROWS_AT_ONCE, height))
-        both = np.asarray(image.crop(box)).astype(np.uint16) << 8 | np.asarray(again.crop(box))
-        values[rows] = both[..., :3]
-        if alpha is not None:
-            alpha[rows] = to_8_bit(both[..., 3], WHITE_OF_16_BITS)
-    return values, alpha
+        yield np.asarray(image.crop((0, top, width, min(top + _ROWS_AT_ONCE, height))))
 
 
 def _of_low_bytes(arguments: str | tuple) -> str | tuple:
@@ -132,19 +149,18 @@ def _of_low_bytes(arguments: str | tuple) -> str | tuple:
     return swapped if isinstance(arguments, str) else (swapped, *arguments[1:])
 
 
-def _planes(image: ImageFile.ImageFile, encoded: bytes) -> np.ndarray:
-    """(h, w, 3) uint16: the strips or tiles of a TIFF, upright only if its orientation is."""
-    width, height = image._tile_size  # type: ignore[attr-defined]  # as stored; ``size`` is that of the upright image
+def _planes(image: ImageFile.ImageFile, encoded: bytes) -> Iterator[np.ndarray]:
+    """All strips of a TIFF in one block, upright only if its orientation is."""
+    width, height = image._tile_size  # type: ignore[attr-defined]  # ``size`` is that of the upright image
     order = "<" if encoded[:2] == b"II" else ">"
     values = np.zeros((height, width, 3), np.uint16)
     for tile in image.tile:
         left, top, right, bottom = tile.extents
-        size = (right - left) * (bottom - top)
         if tile.args[1]:
             raise RefusedImage(Reason.UNSUPPORTED_PIXELS, "a TIFF with tiles of 16 bits for each colour")
-        plane = np.frombuffer(encoded, f"{order}u2", size, tile.offset) if size else np.zeros(0, np.uint16)
+        plane = np.frombuffer(encoded, f"{order}u2", (right - left) * (bottom - top), tile.offset)
         values[top:bottom, left:right, "RGB".index(tile.args[0])] = plane.reshape(bottom - top, right - left)
-    return values
+    yield values
 
 
 def open_again(encoded: bytes, image: ImageFile.ImageFile) -> ImageFile.ImageFile:

@@ -1,4 +1,4 @@
-"""Good containers with flipped, cut and spliced bytes: each is read or refused with a sentence, in little memory.
+"""Good containers with flipped, cut and spliced bytes: each is read or stops with a sentence, and within limits.
 
 `make test` damages 1,000 files, `make test-fuzz` 10,000.
 """
