@@ -44,7 +44,7 @@ test: $(STAMP) $(KFP_STAMP)  ## All tests that take minutes, not hours, on a CPU
 test-unit: $(STAMP) $(KFP_STAMP)  ## The tests without a whole pipeline run
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(UNIT)"
 
-test-fuzz: $(STAMP)  ## Ten times as many damaged image files as in the other tests
+test-fuzz: $(STAMP)  ## Ten times as many damaged files as in the other tests, and the largest images
 	$(BIN)/python -m pytest -m fuzz tests/components/ingestion
 
 AS_ROOT = $(if $(filter 0,$(shell id -u)),,sudo)

@@ -187,7 +187,7 @@ def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: st
             read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
             shape, is_fortran, dtype = read(stream)
             offset = stream.tell()
-    except (KeyError, zipfile.BadZipFile, *_DAMAGE) as error:
+    except Exception as error:  # NumPy evaluates the header as Python, and raises nearly anything
         raise SourceError(f"{path}: {member}: not an array: {error}") from error
     if is_fortran or dtype.hasobject or not shape:
         raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")
