@@ -19,6 +19,7 @@ from components.ingestion.reading.listing import Listed
 from components.ingestion.reading.source import Item
 
 _PIECE_BYTES = 2**20
+_MESSAGE_CHARACTERS = 200  # of an error, which may quote the file
 _GZIP_MAGIC = b"\x1f\x8b"
 # A compressed stream is read from its start for each of its items: 16 items cost as much as reading it 8.5 times.
 _MAX_ITEMS_OF_A_STREAM = 16
@@ -123,7 +124,7 @@ def open_unpacked(path: str) -> Iterator[BinaryIO]:
                 with gzip.GzipFile(fileobj=file) as unpacked:
                     yield cast(BinaryIO, unpacked)  # which it is, though it does not derive from it
             except (OSError, EOFError, zlib.error) as error:
-                raise SourceError(f"{path}: {error}") from error
+                raise SourceError(f"{path}: {str(error)[:_MESSAGE_CHARACTERS]}") from error
         else:
             yield file
 
@@ -161,4 +162,4 @@ def read_up_to(file: IO[bytes], size: int, path: str) -> bytes:
     try:
         return file.read(size)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise SourceError(f"{path}: {error}") from error
+        raise SourceError(f"{path}: {str(error)[:_MESSAGE_CHARACTERS]}") from error

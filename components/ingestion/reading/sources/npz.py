@@ -32,6 +32,7 @@ _IMAGES, _LABELS = "images", "labels"
 _SUFFIX = ".npy"
 _BYTES_PER_ITEM = 2 * 2**20
 _MAX_LABEL_BYTES = 2**16
+_MESSAGE_CHARACTERS = 200  # of an error, which may quote the file
 # What ``zipfile`` and NumPy raise on damaged files, beside ``BadZipFile``.
 _DAMAGE = (ValueError, OSError, EOFError, RuntimeError, SyntaxError, OverflowError, struct.error, zlib.error)
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip member: its last two fields are the lengths of what follows
@@ -116,9 +117,9 @@ def _open_zip(path: str) -> Iterator[tuple[BinaryIO, zipfile.ZipFile]]:
         except SourceError:
             raise
         except zipfile.BadZipFile as error:
-            raise SourceError(f"{path}: not an npz file, or damaged: {error}") from error
+            raise SourceError(f"{path}: not an npz file, or damaged: {str(error)[:_MESSAGE_CHARACTERS]}") from error
         except _DAMAGE as error:
-            raise SourceError(f"{path}: damaged: {error}") from error
+            raise SourceError(f"{path}: damaged: {str(error)[:_MESSAGE_CHARACTERS]}") from error
 
 
 def _check_one_data_set(root: str, found: list[tuple[str, _Array]]) -> None:
@@ -188,7 +189,7 @@ def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: st
             shape, is_fortran, dtype = read(stream)
             offset = stream.tell()
     except Exception as error:  # NumPy evaluates the header as Python, and raises nearly anything
-        raise SourceError(f"{path}: {member}: not an array: {error}") from error
+        raise SourceError(f"{path}: {member}: not an array: {str(error)[:_MESSAGE_CHARACTERS]}") from error
     if is_fortran or dtype.hasobject or not shape:
         raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")
     if offset + math.prod(shape) * dtype.itemsize != info.file_size:

@@ -30,6 +30,7 @@ _EXPECTED_SAMPLE_BYTES = 32 * 2**10  # to estimate how many samples a shard has
 _JSON = "json"
 _MAX_NOTE_BYTES = 2**20  # of a member that is no image
 _EXTENSIONS_IN_MESSAGE = 10
+_MESSAGE_CHARACTERS = 200  # of a text from a file
 
 
 class _Member(NamedTuple):
@@ -84,7 +85,8 @@ class WebDataset:
         members = self._visible(path, item, hidden)
         for key, members_of_sample in itertools.groupby(members, key=lambda member: _key(member.name)):
             sample = list(members_of_sample)
-            extensions.update(_extension(member.name) for member in sample)
+            if len(extensions) < _EXTENSIONS_IN_MESSAGE:
+                extensions.update(_extension(member.name) for member in sample)
             for image in self._images(printable(f"{item.path}/{key}"), sample, item, path):
                 is_labelled |= isinstance(image, SourceImage) and image.label is not None
                 yield image
@@ -104,10 +106,11 @@ class WebDataset:
                 hidden.append(Refusal(name, Reason.HIDDEN.value, "", "hidden name"))
 
     def _without_labels(self, item: Item, extensions: set[str]) -> Refusal:
-        names = ", ".join(sorted(extensions)[:_EXTENSIONS_IN_MESSAGE])
-        message = (
-            f"no sample has a label in {self._config.webdataset.label} (ingestion.webdataset.label); found: {names}"
-        )
+        names = ", ".join(name[:_MESSAGE_CHARACTERS] for name in sorted(extensions)[:_EXTENSIONS_IN_MESSAGE])
+        where = self._config.webdataset.label
+        message = f"no sample has a label in {where} (ingestion.webdataset.label); found: {names}"
+        if where in extensions:
+            message += "; the members of a sample must follow each other"
         return Refusal(printable(item.path), Reason.LABELS_NOT_FOUND.value, "", printable(message))
 
     @functools.cached_property
@@ -132,7 +135,7 @@ class WebDataset:
                             yield _Member(info.name, 0, None, is_regular=False)
                     end = archive.offset
             except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
-                raise SourceError(f"{path}: damaged, or not a tar file: {error}") from error
+                raise SourceError(f"{path}: damaged, or not a tar file: {str(error)[:_MESSAGE_CHARACTERS]}") from error
             # tarfile takes a damaged header for the end of the archive; the real end is a block of zeros.
             file.seek(end)
             if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
