@@ -15,7 +15,7 @@ from components.ingestion.reading import sources
 _PILLOW_PIXEL_LIMIT = 178_956_970
 # Settings in which spans of one series may differ: which span is read, when the step fails, how files are cut.
 NOT_OF_A_SERIES = ("span", "max_undecodable_fraction", "min_images_per_class", "shard_bytes", "min_shards")
-AUTO = "auto"
+AUTO: Literal["auto"] = "auto"
 _WHITE_OF_16_BITS = 65535
 _SPAN_PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(:[1-9][0-9]*)?\}|\{(YYYY|MM|DD)\}")
 
@@ -232,7 +232,7 @@ class IngestionConfig:
     def _check(self) -> "IngestionConfig":
         if not all(0 <= value <= 255 for value in self.alpha_background):
             raise ValueError(f"alpha_background: three values from 0 to 255 expected, found {self.alpha_background}")
-        if self.white_level != AUTO and not 1 <= self.white_level <= _WHITE_OF_16_BITS:
+        if isinstance(self.white_level, int) and not 1 <= self.white_level <= _WHITE_OF_16_BITS:
             raise ValueError(
                 f"white_level: auto or a value from 1 to {_WHITE_OF_16_BITS} expected, found {self.white_level}"
             )

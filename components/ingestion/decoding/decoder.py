@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from components.contracts.images import Color, ImageConfig
-from components.ingestion.config import AUTO, IngestionConfig
+from components.ingestion.config import IngestionConfig
 from components.ingestion.decoding import deep_pixels, jpeg_scans, plain_png, tiff_header
 from components.ingestion.decoding.refusals import Reason, RefusedImage
 from components.ingestion.decoding.white_level import WHITE_OF_16_BITS, to_8_bit
@@ -63,7 +63,7 @@ def decoding_rules(config: IngestionConfig, image_config: ImageConfig) -> Decodi
         min_side_px=config.min_side_px,
         max_aspect_ratio=config.max_aspect_ratio,
         alpha_background=config.alpha_background,
-        white_level=WHITE_OF_16_BITS if config.white_level == AUTO else config.white_level,
+        white_level=config.white_level if isinstance(config.white_level, int) else WHITE_OF_16_BITS,
     )
 
 

@@ -89,9 +89,15 @@ def _assemble(
 
 
 def _raw_mode(image: ImageFile.ImageFile) -> str:
-    arguments = image.tile[0][3] if image.tile else ""
-    found = arguments if isinstance(arguments, str) else arguments[0]
+    found = _arguments(image.tile[0])[0] if image.tile else ""
     return found if isinstance(found, str) else ""
+
+
+def _arguments(tile: ImageFile._Tile) -> tuple:
+    """What the decoder of a tile takes: first the raw mode."""
+    if isinstance(tile.args, str):
+        return (tile.args,)
+    return tile.args or ("",)
 
 
 def _is_planar(image: ImageFile.ImageFile) -> bool:
@@ -129,7 +135,7 @@ def _gray_and_alpha(image: ImageFile.ImageFile) -> Iterator[np.ndarray]:
 
 def _colors(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> Iterator[np.ndarray]:
     """Blocks of colours, and alpha if there is one."""
-    again.tile = [tile._replace(args=_of_low_bytes(tile.args)) for tile in again.tile]
+    again.tile = [tile._replace(args=_of_low_bytes(_arguments(tile))) for tile in again.tile]
     image.load()
     again.load()
     for high, low in zip(_rows(image), _rows(again), strict=True):
@@ -143,10 +149,10 @@ def _rows(image: Image.Image) -> Iterator[np.ndarray]:
         yield np.asarray(image.crop((0, top, width, min(top + _ROWS_AT_ONCE, height))))
 
 
-def _of_low_bytes(arguments: str | tuple) -> str | tuple:
-    raw_mode = arguments if isinstance(arguments, str) else arguments[0]
+def _of_low_bytes(arguments: tuple) -> str | tuple:
+    raw_mode, *others = arguments
     swapped = raw_mode[:-1] + _LOW_BYTES[raw_mode[-1]]
-    return swapped if isinstance(arguments, str) else (swapped, *arguments[1:])
+    return (swapped, *others) if others else swapped
 
 
 def _planes(image: ImageFile.ImageFile, encoded: bytes) -> Iterator[np.ndarray]:
@@ -155,11 +161,12 @@ def _planes(image: ImageFile.ImageFile, encoded: bytes) -> Iterator[np.ndarray]:
     order = "<" if encoded[:2] == b"II" else ">"
     values = np.zeros((height, width, 3), np.uint16)
     for tile in image.tile:
-        left, top, right, bottom = tile.extents
-        if tile.args[1]:
+        left, top, right, bottom = tile.extents or (0, 0, 0, 0)
+        band, stride, *_ = _arguments(tile)
+        if stride:
             raise RefusedImage(Reason.UNSUPPORTED_PIXELS, "a TIFF with tiles of 16 bits for each colour")
         plane = np.frombuffer(encoded, f"{order}u2", (right - left) * (bottom - top), tile.offset)
-        values[top:bottom, left:right, "RGB".index(tile.args[0])] = plane.reshape(bottom - top, right - left)
+        values[top:bottom, left:right, "RGB".index(band)] = plane.reshape(bottom - top, right - left)
     yield values
 
 

@@ -39,8 +39,8 @@ class Layout(NamedTuple):
 
     def class_folder(self, path: str) -> str:
         """The folder whose name is the class of the file ``path``, relative to the root; empty if no folder is one."""
-        first, _, rest = path.partition("/")
-        if self.is_heap or not rest or first in self.unlabeled:
+        first, slash, _ = path.partition("/")
+        if self.is_heap or not slash or first in self.unlabeled:
             return ""
         if not self.parts:
             return first

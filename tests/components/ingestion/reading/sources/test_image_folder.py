@@ -114,6 +114,12 @@ def test_a_class_folder_of_refused_files_is_not_empty(tmp_path):
     assert read(tmp_path)[1] == {"dog/pipe.jpg": "not_a_regular_file", "dog/notes.txt": "not_an_image"}
 
 
+def test_a_link_to_a_class_folder_is_no_empty_class(tmp_path):
+    write(tmp_path, "cat/1.jpg", "dog/2.jpg")
+    (tmp_path / "again").symlink_to("cat")
+    assert read(tmp_path)[1] == {"again/": "link_loop"}
+
+
 @pytest.mark.parametrize("folders", [(), ("cat", "dog"), ("train/cat",)])
 def test_no_file_at_all(tmp_path, folders):
     for folder in folders:
