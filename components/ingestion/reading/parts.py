@@ -50,7 +50,7 @@ def is_filler(name: str) -> bool:
 
 def without_part(path: str) -> tuple[str, ...]:
     """The words of ``path`` but those that name a part, and numbers: the same for all files of one data set."""
-    return tuple(word for word in _words(path) if word not in _WORDS)
+    return tuple(word for word in _words(path.removesuffix(".gz")) if word not in _WORDS)
 
 
 def split_of(part: str | None, has_test: bool, config: IngestionConfig) -> str | None:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow
@@ -22,14 +22,14 @@ _MAX_COLUMN_BYTES = 2**30  # of a Parquet file's row group, unpacked
 _COLUMNS_IN_MESSAGE = 20
 
 
-def read_rows(file: BinaryIO, path: str, wanted: Collection[str]) -> Iterable[Row]:
+def read_rows(file: BinaryIO, path: str, wanted: Sequence[str]) -> Iterable[Row]:
     """The rows of the table in ``file``.
 
     Args:
         file: the table.
         path: its name, whose suffix says the format.
-        wanted: columns to read; a column whose name differs in case, or in spaces at its ends, is meant and is called
-            as in ``wanted``. Of formats other than Parquet the other columns come too.
+        wanted: columns to read, the first of which must be there; a column whose name differs in case, or in spaces at
+            its ends, is meant and is called as in ``wanted``. Of formats other than Parquet the other columns come too.
 
     Raises:
         ValueError: a row or the header cannot be used.
@@ -54,6 +54,14 @@ def described(columns: Iterable[Any]) -> str:
     return ", ".join(repr(name[:80]) for name in names[:_COLUMNS_IN_MESSAGE]) + more
 
 
+def _check_header(columns: Collection[str], renamed: Mapping[str, str], wanted: Sequence[str]) -> None:
+    if wanted[0] not in columns and wanted[0] not in renamed.values():
+        raise ValueError(
+            f"no column {wanted[0]!r}; found {described(columns)}. ingestion.manifest.path chooses another column; the "
+            "first line of a .csv or .tsv must name the columns, between commas or tabs"
+        )
+
+
 def _renamed(columns: Collection[str], wanted: Collection[str]) -> Mapping[str, str]:
     """The columns that are wanted under another spelling: their name -> the wanted one."""
     renamed: dict[str, str] = {}
@@ -67,7 +75,7 @@ def _renamed(columns: Collection[str], wanted: Collection[str]) -> Mapping[str, 
     return renamed
 
 
-def _read_csv(text: io.TextIOWrapper, delimiter: str, wanted: Collection[str]) -> Iterator[Row]:
+def _read_csv(text: io.TextIOWrapper, delimiter: str, wanted: Sequence[str]) -> Iterator[Row]:
     csv.field_size_limit(_MAX_LINE_BYTES)
     reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
     header = next((row for row in reader if row), None)
@@ -76,6 +84,7 @@ def _read_csv(text: io.TextIOWrapper, delimiter: str, wanted: Collection[str]) -
     if len(set(filter(None, header))) < len(list(filter(None, header))):
         raise ValueError(f"the header names a column twice: {described(header)}")
     renamed = _renamed(header, wanted)
+    _check_header(header, renamed, wanted)
     names = [renamed.get(name, name) for name in header]
     for cells in reader:
         if not cells:
@@ -85,7 +94,7 @@ def _read_csv(text: io.TextIOWrapper, delimiter: str, wanted: Collection[str]) -
         yield dict(zip(names, cells, strict=True))
 
 
-def _read_json_lines(text: io.TextIOWrapper, wanted: Collection[str]) -> Iterator[Row]:
+def _read_json_lines(text: io.TextIOWrapper, wanted: Sequence[str]) -> Iterator[Row]:
     spellings: dict[tuple[str, ...], Mapping[str, str]] = {}
     for line in _lines(text):
         if not line.strip():
@@ -97,6 +106,7 @@ def _read_json_lines(text: io.TextIOWrapper, wanted: Collection[str]) -> Iterato
         if keys not in spellings:
             spellings.clear()
             spellings[keys] = _renamed(keys, wanted)
+            _check_header(keys, spellings[keys], wanted)
         yield {spellings[keys].get(key, key): value for key, value in row.items()}
 
 
@@ -111,15 +121,14 @@ def _lines(text: io.TextIOWrapper) -> Iterator[str]:
         yield line
 
 
-def _read_parquet(file: BinaryIO, wanted: Collection[str]) -> Iterator[Row]:
+def _read_parquet(file: BinaryIO, wanted: Sequence[str]) -> Iterator[Row]:
     table = parquet.ParquetFile(file)
     names = table.schema_arrow.names
     if len(set(names)) < len(names):
         raise ValueError(f"a column comes twice: {described(names)}")
     renamed = _renamed(names, wanted)
     present = [name for name in names if renamed.get(name, name) in wanted]
-    if not present:
-        raise ValueError(f"a column {described(wanted)} expected, found {described(names)}")
+    _check_header(names, renamed, wanted)
     # Kept as a dictionary, a text that comes in many rows is in memory once.
     texts = [name for name in present if _is_text(table.schema_arrow.field(name).type)]
     table = parquet.ParquetFile(file, read_dictionary=texts)

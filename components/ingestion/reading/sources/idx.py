@@ -33,6 +33,7 @@ _TYPES: dict[int, np.dtype] = {
     0x0B: np.dtype(">i2"),
     0x0C: np.dtype(">i4"),
 }
+_MAX_DIMENSIONS = 8
 _BYTES_PER_ITEM = 2 * 2**20
 
 
@@ -185,7 +186,7 @@ def _check_end(file: BinaryIO, header: _Header, item: Item, path: str) -> None:
 
 def _read_header(file: BinaryIO, path: str) -> _Header:
     first, second, kind, dimensions = read_exactly(file, 4, path)
-    if first or second or kind not in _TYPES or not dimensions:
+    if first or second or kind not in _TYPES or not 0 < dimensions <= _MAX_DIMENSIONS:
         raise SourceError(
             f"{path}: not an IDX file of integers: it begins with {bytes((first, second, kind, dimensions))!r}"
         )

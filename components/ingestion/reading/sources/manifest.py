@@ -122,13 +122,7 @@ class Manifest:
         return [getattr(self._columns, key) for key in _KEYS]
 
     def _file(self, row: Row, number: int) -> str:
-        if self._columns.path not in row:
-            raise SourceError(
-                f"{self._path}: row {number}: no column {self._columns.path!r}; found {tables.described(row)}. The "
-                "first line must name the columns, separated by commas in .csv, by tabs in .tsv; "
-                "ingestion.manifest.path chooses another column"
-            )
-        file = row[self._columns.path]
+        file = row.get(self._columns.path)
         if isinstance(file, bytes):
             file = os.fsdecode(file)
         if not isinstance(file, str) or not file:

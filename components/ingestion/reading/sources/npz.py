@@ -30,6 +30,7 @@ from components.ingestion.reading.source import Item, SourceImage
 _DEFAULT = NpzConfig()
 _IMAGES, _LABELS = "images", "labels"
 _SUFFIX = ".npy"
+_MAX_DIMENSIONS = 8
 _BYTES_PER_ITEM = 2 * 2**20
 _MAX_LABEL_BYTES = 2**16
 _MESSAGE_CHARACTERS = 200  # of an error, which may quote the file
@@ -190,6 +191,8 @@ def _read_header(file: BinaryIO, archive: zipfile.ZipFile, member: str, path: st
             offset = stream.tell()
     except Exception as error:  # NumPy evaluates the header as Python, and raises nearly anything
         raise SourceError(f"{path}: {member}: not an array: {str(error)[:_MESSAGE_CHARACTERS]}") from error
+    if len(shape) > _MAX_DIMENSIONS:
+        raise SourceError(f"{path}: {member}: {len(shape)} dimensions, at most {_MAX_DIMENSIONS} expected")
     if is_fortran or dtype.hasobject or not shape:
         raise SourceError(f"{path}: {member}: a plain array with rows, in C order, expected")
     if offset + math.prod(shape) * dtype.itemsize != info.file_size:

@@ -194,6 +194,13 @@ def test_labels_are_found_beside_images_that_are_packed_otherwise(tmp_path, imag
     assert [image.label for image in read(tmp_path).values()] == list("0123456789")
 
 
+def test_packed_copies_beside_the_files_are_of_the_same_data_set(tmp_path):
+    for packed in (False, True):
+        write(tmp_path, "train-images-idx3-ubyte", GOOD, packed)
+        write(tmp_path, "train-labels-idx1-ubyte", LABELS, packed)
+    assert len(read(tmp_path)) == 20
+
+
 def test_labels_without_images_stop(tmp_path):
     write(tmp_path, "qmnist-train-images-idx3-ubyte", GOOD, False)
     write(tmp_path, "qmnist-train-labels-idx2-int", LABELS, False)

@@ -104,8 +104,13 @@ def test_paths_are_relative_to_the_manifest(tmp_path):
     [
         ("m.csv", "", "m.csv: no rows in it"),
         ("m.csv", "path,label\n", "m.csv: no rows in it"),
-        ("m.csv", "file,label\na,b\n", "row 1: no column 'path'; found 'file', 'label'. The first line must"),
+        (
+            "m.csv",
+            "file,label\na,b\n",
+            "row 1: no column 'path'; found 'file', 'label'. ingestion.manifest.path chooses",
+        ),
         ("m.csv", "path;label\na;b\n", "row 1: no column 'path'; found 'path;label'"),
+        ("m.csv", "path;split\na;train\nb;test\n", "row 1: no column 'path'; found 'path;split'"),
         ("m.csv", "a.png,cat\nb.png,dog\n", "row 1: no column 'path'; found 'a.png', 'cat'"),
         ("m.csv", "path,label,label\na,b,c\n", "the header names a column twice: 'path', 'label', 'label'"),
         (
