@@ -20,7 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from components.contracts.images import Color, ImageConfig
 from components.ingestion.config import IngestionConfig
-from components.ingestion.decoding import deep_pixels, jpeg_scans, plain_png, tiff_header
+from components.ingestion.decoding import deep_pixels, jpeg_scans, other_kinds, plain_png, tiff_header
 from components.ingestion.decoding.refusals import Reason, RefusedImage
 from components.ingestion.decoding.white_level import WHITE_OF_16_BITS, to_8_bit
 
@@ -288,7 +288,9 @@ def _refusal(error: Exception, encoded: bytes) -> RefusedImage:
     if is_other_tiff and (found := tiff_header.describe(encoded)):
         return RefusedImage(Reason.UNSUPPORTED_PIXELS, f"{found}, which cannot be read", error)
     if is_unknown:
-        return RefusedImage(Reason.UNKNOWN_FORMAT, f"not one of {', '.join(FORMATS)}", error)
+        kind = other_kinds.kind_of(encoded)
+        found = f"{kind}, " if kind else ""
+        return RefusedImage(Reason.UNKNOWN_FORMAT, f"{found}not one of {', '.join(FORMATS)}", error)
     if isinstance(error, Image.DecompressionBombError):
         return RefusedImage(Reason.TOO_MANY_PIXELS, text, error)
     if isinstance(error, EOFError) or "truncated" in text.lower():

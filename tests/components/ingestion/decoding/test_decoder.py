@@ -449,6 +449,23 @@ def test_unknown_content_is_refused(make_photo):
     assert refused(b"").reason is Reason.EMPTY_FILE
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"<html>expired link</html>", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
+        (b"\0\0\0\x20ftypavif" + bytes(300), "an AVIF image, not one of JPEG, PNG"),
+        (b"\0\0\0\x18ftypheic" + bytes(300), "a HEIC image"),
+        (bytes(128) + b"DICM" + bytes(400), "a DICOM file"),
+        (b"just text", "not one of JPEG, PNG"),
+    ],
+)
+def test_what_is_no_image_is_named(content, kind):
+    refusal = refused(content)
+    assert refusal.reason is Reason.UNKNOWN_FORMAT
+    assert str(refusal).startswith(kind)
+
+
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_truncated_files_are_refused(make_photo, image_format):
     image = Image.fromarray(make_photo(1, (200, 200)))
