@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import pydantic
+
 from components.contracts.artifact_files import CONTENT_DIGEST
 from components.export.config import KubeflowRegistryConfig
 
@@ -27,6 +29,7 @@ _TOKEN_VARIABLE = "SIMCLR_MODEL_REGISTRY_TOKEN"
 _SERVICE_ACCOUNT_TOKEN = pathlib.Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _FORMAT, _FORMAT_VERSION = "tensorflow", "2"  # what serving platforms call a SavedModel
 _PAGE_SIZE = 100
+_LARGEST_INT = 10**9
 _CONFLICT = 409
 
 _logger = logging.getLogger(__name__)
@@ -115,7 +118,8 @@ async def _put_version(api: "ModelRegistryAPIClient", entry: Entry, model_id: st
     from model_registry.types import ModelVersion
     from mr_openapi import exceptions
 
-    facts = {**entry.properties, CONTENT_DIGEST: entry.content_digest}
+    facts = {name: _sendable(value) for name, value in entry.properties.items()}
+    facts[CONTENT_DIGEST] = entry.content_digest
     version = await api.get_model_version_by_params(model_id, name)
     version = version or ModelVersion(name=name, custom_properties=facts)
     known = (version.custom_properties or {}).get(CONTENT_DIGEST)
@@ -128,6 +132,12 @@ async def _put_version(api: "ModelRegistryAPIClient", entry: Entry, model_id: st
         )
     version.description, version.custom_properties = entry.description, facts
     return (await api.upsert_model_version(version, model_id)).id
+
+
+def _sendable(value: bool | int | float | str) -> bool | int | float | str:
+    """The client refuses whole numbers of more than nine digits, on writing and on reading: they are sent as text."""
+    is_long = isinstance(value, int) and not isinstance(value, bool) and abs(value) >= _LARGEST_INT
+    return str(value) if is_long else value
 
 
 async def _put_artifact(api: "ModelRegistryAPIClient", entry: Entry, version_id: str) -> None:
@@ -174,6 +184,9 @@ def _reason(error: Exception) -> _Reason | None:
 
     if isinstance(error, ModelRegistryError):
         return _Reason(str(error), may_pass=False)
+    if isinstance(error, pydantic.ValidationError):  # of the client: what is sent, or what the server answers
+        details = error.errors(include_url=False)[0]
+        return _Reason(f"its client refuses {details['input']!r}: {details['msg']}", may_pass=False)
     if isinstance(error, asyncio.TimeoutError):
         return _Reason("no answer in time", may_pass=True)
     if isinstance(error, aiohttp.ClientError):

@@ -179,7 +179,7 @@ class Server:
     def _version(self, request: dict[str, Any]) -> Any:
         """The pipeline version of exactly this file; uploads the file if the server does not have it."""
         name, version_name = request["pipeline_name"], request["version"]
-        pipeline_id = self._client.get_pipeline_id(name)
+        pipeline_id = self._pipeline_id(name)
         if pipeline_id is None:
             new = self._api.V2beta1Pipeline(display_name=name, name=name, namespace=self._namespace)
             pipeline_id = self._client._pipelines_api.pipeline_service_create_pipeline(pipeline=new).pipeline_id
@@ -195,6 +195,16 @@ class Server:
         return self._api.V2beta1PipelineVersionReference(
             pipeline_id=pipeline_id, pipeline_version_id=known[version_name]
         )
+
+    def _pipeline_id(self, name: str) -> str | None:
+        """The pipeline of this name in the namespace; kfp's ``get_pipeline_id`` only knows those of no namespace."""
+        found = self._pages(
+            self._client.list_pipelines,
+            "pipelines",
+            namespace=self._namespace,
+            filter=json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]}),
+        )
+        return found[0].pipeline_id if found else None
 
     def _schedules(self, experiment_id: str) -> list[Any]:
         return self._pages(self._client.list_recurring_runs, "recurring_runs", experiment_id=experiment_id)
@@ -221,15 +231,26 @@ class Server:
 _ACTIONS = ("submit", "schedule", "list_schedules", "pause", "resume", "delete", "status", "ensure_run", "wait")
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the token would go to whatever host the answer names."""
+
+    def redirect_request(self, *arguments: Any, **more: Any) -> None:
+        """None makes the redirect an error, which the caller explains."""
+
+
 def _require_answer(host: str, token: str | None) -> None:
     """Check quickly that the server answers; kfp's client would take half a minute to give up."""
     request = urllib.request.Request(f"{host}/apis/v2beta1/healthz")
     if token:
         request.add_header("Authorization", f"Bearer {token}")
+    opener = urllib.request.build_opener(_NoRedirect)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
+        with opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
             json.load(response)
     except urllib.error.HTTPError as error:
+        if 300 <= error.code < 400:
+            place = error.headers.get("Location", "another address")
+            raise RequestRefused(f"{host} sends to {place}: set {_HOST} to the address that answers itself") from None
         hint = f"; is {_TOKEN} right?" if error.code in (401, 403) else ""
         raise RequestRefused(f"{host} refuses: {error.code} {error.reason}{hint}") from None
     except (OSError, ValueError) as error:

@@ -58,6 +58,24 @@ def test_a_version_is_registered_with_what_is_known_of_it(server):
     assert (artifact["uri"], artifact["modelFormatName"]) == ("/registry/digits-encoder/aaa", "tensorflow")
 
 
+def test_a_whole_number_of_ten_digits_is_sent_as_text(server):
+    """Such as the span of an hourly folder."""
+    entry = entry_of(properties={"span": 2026113023, "largest": 999_999_999, "train_images": -(10**9)})
+    for _ in range(2):  # the second time it is read back
+        register(entry, config_of(server))
+    found = server.versions[0]["customProperties"]
+    assert found["span"] == {"metadataType": "MetadataStringValue", "string_value": "2026113023"}
+    assert found["largest"]["metadataType"] == "MetadataIntValue"
+    assert found["train_images"] == {"metadataType": "MetadataStringValue", "string_value": "-1000000000"}
+
+
+def test_what_the_client_refuses_to_read_is_one_sentence(server):
+    register(entry_of(), config_of(server))
+    server.versions[0]["customProperties"]["test_images"]["int_value"] = "12345678901"
+    with pytest.raises(ModelRegistryError, match=r"its client refuses '12345678901': .* the model at /registry/"):
+        register(entry_of(), config_of(server))
+
+
 def test_registering_again_adds_nothing_and_brings_up_to_date(server):
     register(entry_of(), config_of(server))
     register(entry_of(uri="/moved", description="blessed again"), config_of(server))

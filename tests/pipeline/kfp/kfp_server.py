@@ -44,6 +44,8 @@ class _Handler(JsonHandler):
             "recurringruns": self.server.recurring,
         }
         found = kinds[parts[0]]
+        if parts[0] == "pipelines":  # as the real server: without a namespace, those of no namespace
+            found = [item for item in found if (item.get("namespace") or "") == parameters.get("namespace", "")]
         if "experiment_id" in parameters:
             found = self._of("experiment_id", parameters["experiment_id"], found)
         if "filter" in parameters:
@@ -77,6 +79,8 @@ class _Handler(JsonHandler):
             return self.answer({})
         item = json.loads(body)
         if parts == ["pipelines"]:
+            if any(self._name_of(known) == self._name_of(item) for known in server.pipelines):
+                return self.answer({"error": f"Already exist error: pipeline {item['display_name']}", "code": 6}, 409)
             return self._add(server.pipelines, {**item, "pipeline_id": f"pipeline-{len(server.pipelines)}"})
         if parts == ["experiments"]:
             return self._add(server.experiments, {**item, "experiment_id": f"experiment-{len(server.experiments)}"})
@@ -130,6 +134,10 @@ class _Handler(JsonHandler):
             return False
         self.answer({"error": "unauthenticated"}, 401)
         return True
+
+    @staticmethod
+    def _name_of(pipeline):
+        return pipeline.get("namespace") or "", pipeline["display_name"]
 
     @staticmethod
     def _of(key, value, items):

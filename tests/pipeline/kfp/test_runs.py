@@ -9,6 +9,7 @@ import pytest
 from pipeline import cli, run_parameters
 from pipeline.kfp import backfill as backfill_module
 from pipeline.kfp import environment
+from tests.loopback_server import JsonHandler, LoopbackServer
 
 from . import kfp_server
 
@@ -73,6 +74,34 @@ def test_the_same_file_is_one_version_and_another_file_another(server, package, 
     assert len(server.versions) == 2
     versions = [run["pipeline_version_reference"]["pipeline_version_id"] for run in server.runs]
     assert versions[0] == versions[1] != versions[2]
+
+
+def test_users_of_two_namespaces_submit_again_and_again(server, package, monkeypatch):
+    for namespace in ("ada", "ada", "grace", "ada"):
+        monkeypatch.setenv("SIMCLR_KFP_NAMESPACE", namespace)
+        assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(package)]) == 0
+    assert [pipeline["namespace"] for pipeline in server.pipelines] == ["ada", "grace"]
+    of_runs = [run["pipeline_version_reference"]["pipeline_id"] for run in server.runs]
+    assert of_runs == ["pipeline-0", "pipeline-0", "pipeline-1", "pipeline-0"]
+
+
+def test_the_token_does_not_follow_a_redirect(server, package, monkeypatch, capsys):
+    class Redirect(JsonHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", f"{server.url}/login")
+            self.end_headers()
+
+    front = LoopbackServer(Redirect)
+    monkeypatch.setenv("SIMCLR_KFP_HOST", front.url)
+    requests = []
+    monkeypatch.setattr(server, "process_request", lambda *request: requests.append(request))
+    try:
+        assert cli.main(["submit", *_ON_TARGET, "--pipeline", str(package)]) == 1
+    finally:
+        front.stop()
+    assert f"{front.url} sends to {server.url}/login: set SIMCLR_KFP_HOST to" in capsys.readouterr().err
+    assert not requests
 
 
 def test_a_schedule_uses_one_version_runs_alone_and_does_not_catch_up(server, package, capsys):
