@@ -53,6 +53,7 @@ class Workplace:
     def __init__(self, root: pathlib.Path, saved_models: dict[str, pathlib.Path]):
         self.root, self.registry, self._saved_models, self._runs = root, root / "registry", saved_models, 0
         self.config = ExportConfig()
+        self.ingestion = INGESTION
 
     def model(self, digest: str, span: int | None = None) -> standard_artifacts.Model:
         model = standard_artifacts.Model()
@@ -92,7 +93,7 @@ class Workplace:
         }
         examples = standard_artifacts.Examples()
         examples.uri = str(self.root / "examples")
-        write_record(f"{examples.uri}/{artifact_files.INGESTION_SUMMARY_FILE}", INGESTION)
+        write_record(f"{examples.uri}/{artifact_files.INGESTION_SUMMARY_FILE}", self.ingestion)
         found = {"examples": [examples]}
         for name, (kind, file, content) in contents.items():
             artifact = kind()
@@ -255,6 +256,17 @@ def test_a_version_carries_how_it_was_made_and_what_it_is_worth(workplace):
         f"tensorflow: {tf.__version__}",
     ):
         assert text in card, text
+
+
+def test_a_version_carries_the_white_level_that_ingestion_found(workplace):
+    """The setting says "auto", but a consumer has one image, not the data set that decided."""
+    workplace.ingestion = dataclasses.replace(INGESTION, white_level=4095, bits_of_deep_images={"12": 1232})
+    workplace.push(DIGEST, "blessed")
+    version = registry.find_version(workplace.registry, "image-encoder", registry.BLESSED)
+    assert version.decoding.ingestion["white_level"] == 4095
+    assert version.decoding.ingestion["max_file_bytes"] == IngestionConfig().max_file_bytes
+    card = (workplace.registry / "image-encoder/1" / registry.MODEL_CARD_FILE).read_text()
+    assert card.count("white level: 4095") == 2  # under the data, and under image files
 
 
 @pytest.mark.parametrize("name", ["examples", "pretrained_model", "probe_report"])

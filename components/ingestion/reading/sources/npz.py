@@ -148,7 +148,7 @@ def _image_arrays(file: BinaryIO, archive: zipfile.ZipFile, path: str, config: I
     if not members:
         raise SourceError(
             f"{path}: arrays called train_images, val_images, test_images or images expected, "
-            f"found {', '.join(archive.namelist()) or 'none'}"
+            f"found {', '.join(archive.namelist())[:_MESSAGE_CHARACTERS] or 'none'}"
         )
     arrays = [_read_header(file, archive, member, path) for member in sorted(members)]
     for array in arrays:

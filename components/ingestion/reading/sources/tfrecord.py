@@ -28,6 +28,7 @@ _EXPECTED_RECORD_BYTES = 32 * 2**10  # to estimate how many records a file has
 _HEAD = struct.Struct("<QI")
 _MASK_DELTA = 0xA282EAD8
 _PIECE_BYTES = 2**20
+_MESSAGE_CHARACTERS = 500  # of names in a file
 
 
 class TFRecord:
@@ -72,7 +73,7 @@ class TFRecord:
         names = self._config.tfrecord
         name, content = f"{item.path}#{index}", _value(features, names.image)
         if not isinstance(content, bytes):
-            found = ", ".join(sorted(features)) or "none"
+            found = ", ".join(sorted(features))[:_MESSAGE_CHARACTERS] or "none"
             message = f"one value in a bytes feature {names.image} expected; features: {found}"
             return Refusal(name, Reason.EMPTY_FILE.value, "", message)
         label = self._labels.name_of_record(_value(features, names.label), path, index)
