@@ -56,7 +56,11 @@ class Outcome:
 
 
 def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineConfig) -> Outcome:
-    """Collect the outcome from the artifacts of a finished run and copy its report to ``workdir.report``."""
+    """Collect the outcome from the artifacts of a finished run and copy its report to ``workdir.report``.
+
+    Raises:
+        RegistryError: the version in use is damaged.
+    """
     blessing = results["Gate"].output("blessing")
     verdict = read_record(VerdictReport, os.path.join(blessing.uri, artifact_files.VERDICT_FILE))
     examples = results["ImageExampleGen"].output("examples")
@@ -93,6 +97,11 @@ def _verdict_now(
     except model_registry.RegistryError as error:
         return report.verdict, report.reason, f"{error}; was it removed after the push?"
     place = str(folder / str(in_use.number))
+    if not model_registry.is_intact(folder.parent, folder.name, in_use):
+        raise model_registry.RegistryError(
+            f"{place}, which is in use, no longer holds the files that were pushed: remove this folder, then the same "
+            "command pushes the model again"
+        )
     if in_use.content_digest != report.candidate.content_digest:
         return report.verdict, report.reason, f"{place} (another model is in use; see `simclr registry list`)"
     if results["Gate"].is_cached and results["Pusher"].is_cached:

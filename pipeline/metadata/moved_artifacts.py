@@ -14,13 +14,16 @@ from pipeline.metadata import connection as metadata_connection
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
 
+_PUSHED_DESTINATION = "pushed_destination"  # property that TFX's Pusher gives its artifact
+
 _logger = logging.getLogger(__name__)
 
 
 def settle(connection: "metadata_store_pb2.ConnectionConfig", pipeline_root: pathlib.Path) -> int:
     """Point every artifact at its files below ``pipeline_root``; artifacts whose files are gone are marked as deleted.
 
-    TFX chooses and reuses only artifacts that are not marked so.
+    TFX chooses and reuses only artifacts that are not marked so. A push whose version is no longer in the registry is
+    gone too, so that Pusher runs again instead of being taken from the cache.
 
     Args:
         connection: of the work directory's own database.
@@ -46,13 +49,21 @@ def settle(connection: "metadata_store_pb2.ConnectionConfig", pipeline_root: pat
             artifact.uri = here
             changed.append(artifact)
             num_moved += 1
-        elif not pathlib.Path(here).exists():
+        elif not pathlib.Path(here).exists() or _is_lost_push(artifact):
             artifact.state = metadata_store_pb2.Artifact.DELETED
             changed.append(artifact)
             _logger.info("artifact %d is gone: %s", artifact.id, artifact.uri)
     if changed:
         store.put_artifacts(changed)
     return num_moved
+
+
+def _is_lost_push(artifact: "metadata_store_pb2.Artifact") -> bool:
+    """Whether the artifact says that a version was pushed to a folder that is not there."""
+    if _PUSHED_DESTINATION not in artifact.custom_properties:
+        return False
+    place = artifact.custom_properties[_PUSHED_DESTINATION].string_value
+    return not is_uri(place) and not pathlib.Path(place).exists()
 
 
 def present_uri(uri: str, pipeline_root: pathlib.Path) -> str:

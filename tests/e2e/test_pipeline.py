@@ -126,6 +126,19 @@ def test_the_second_run_comes_from_the_cache_and_pushes_nothing(first, workplace
     assert workplace.versions() == [1]
 
 
+def test_a_version_that_was_removed_is_pushed_again_and_a_damaged_one_is_named(workplace):
+    version = workplace.root / "work" / "registry" / "image-encoder" / "1"
+    (version / "saved_model.pb").write_bytes(b"another")
+    with pytest.raises(
+        registry.RegistryError, match="image-encoder/1, which is in use, no longer holds the files that were"
+    ):
+        workplace.run()
+    shutil.rmtree(version)
+    finished = workplace.run()
+    assert executed(finished) == {"Pusher", "Report"}
+    assert workplace.versions() == [2] and finished.outcome.model.endswith("/image-encoder/2")
+
+
 def test_baselines_are_a_step_of_their_own_that_is_cached(first, workplace):
     asked = ("baselines.enabled=true", "baselines.methods=[from_scratch, frozen]", "baselines.max_image_passes=640")
     cheap = ("baselines.learning_rate_factors=[10.0]", "baselines.max_held_out_parts=1", "baselines.checks=3")

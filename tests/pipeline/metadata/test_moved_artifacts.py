@@ -50,6 +50,18 @@ def test_in_place_only_what_is_gone_is_marked(original, tmp_path):
     assert _settle(original) == (0, _expected(original, tmp_path, original))
 
 
+def test_a_push_whose_version_is_gone_is_marked(original, tmp_path):
+    store = metadata_store.MetadataStore(_connection(original))
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="PushedModel"))
+    (tmp_path / "registry" / "1").mkdir(parents=True)
+    places = str(tmp_path / "registry" / "1"), str(tmp_path / "registry" / "2"), "gs://bucket/registry/3"
+    for place in places:
+        artifact = mlmd.Artifact(type_id=kind, uri=str(tmp_path / "elsewhere"), state=_LIVE)
+        artifact.custom_properties["pushed_destination"].string_value = place
+        store.put_artifacts([artifact])
+    assert [state for _, state in _settle(original)[1][-3:]] == [_LIVE, _DELETED, _LIVE]
+
+
 def test_a_moved_directory_uses_its_own_files(original, tmp_path):
     moved = original.rename(tmp_path / "moved")
     assert _settle(moved) == (1, _expected(moved, tmp_path, original))
