@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pipeline.commands import (
     check,
+    clean,
     command_line,
     config,
     embedding,
@@ -22,7 +23,7 @@ from pipeline.commands import (
     transfer,
 )
 
-_GROUPS = (run, check, runs, kubeflow, config, schema, report, registry, embedding, transfer)
+_GROUPS = (run, check, runs, clean, kubeflow, config, schema, report, registry, embedding, transfer)
 _EXIT_FAILED = 1
 _EXIT_USAGE = 2
 

@@ -48,7 +48,7 @@ def run(config: PipelineConfig, workdir: Workdir, runner: RunnerKind) -> "Finish
     """
     run_id = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d-%H%M%S.%f")
     log = workdir.log(run_id)
-    with _sole_use(workdir.path), quiet_streams(log) as console:
+    with sole_use(workdir.path), quiet_streams(log) as console:
         entry = journal.start(workdir, run_id, config)
         console.line(f"Run {run_id}: loading TensorFlow and TFX (ten seconds and more) …")
         try:
@@ -88,7 +88,12 @@ def _runner(kind: RunnerKind) -> "LocalDagRunner | BeamDagRunner":
 
 
 @contextlib.contextmanager
-def _sole_use(workdir: pathlib.Path) -> Iterator[None]:
+def sole_use(workdir: pathlib.Path) -> Iterator[None]:
+    """Within the context, no other run or cleaning uses ``workdir``.
+
+    Raises:
+        WorkdirInUseError: another one does.
+    """
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(folder_lock(workdir, timeout_seconds=0))

@@ -77,7 +77,7 @@ def test_every_command_knows_its_own_usage():
         for name in [name for group in groups for name in group.choices]:
             check(groups[0].choices[name])
 
-    check(cli._parser())
+    check(cli.parser())
 
 
 @pytest.mark.parametrize("name", ["runs [2]", "what?", "all*", "back\\slash"])
