@@ -19,6 +19,7 @@ from pipeline.node.training_lease import TrainingLease
 from pipeline.workdir import check_place
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"  # of a Kubernetes object
+_LABEL = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"  # of a volume in a pod, which gets the name of its claim
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}$")
 _MEMORY = r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$"
@@ -93,7 +94,7 @@ class GpuPool:
 class Volume:
     """A persistent volume claim, mounted in every container."""
 
-    claim: Name = Field(description="name of the PersistentVolumeClaim")
+    claim: Annotated[str, Field(pattern=_LABEL)] = Field(description="name of the PersistentVolumeClaim")
     mount_path: Folder = Field(description="folder of the container")
 
 

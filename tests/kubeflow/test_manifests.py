@@ -86,6 +86,13 @@ def _pods_made() -> dict[str, dict]:
     return {name: spec["template"]["spec"] if "template" in spec else spec for name, spec in specs.items()}
 
 
+def _pod_labels() -> dict[str, dict]:
+    """Labels of the pods that the manifests create."""
+    kinds = ("StatefulSet", "Deployment", "Job", "Pod")
+    made = {name: described for name, described in _objects().items() if described["kind"] in kinds}
+    return {name: made[name]["spec"].get("template", made[name])["metadata"]["labels"] for name in made}
+
+
 def _containers(pod: dict) -> list[dict]:
     return [*pod.get("initContainers", ()), *pod["containers"]]
 
@@ -191,7 +198,7 @@ def test_targets_name_what_the_manifests_create():
     [folders] = _only("Job")["spec"]["template"]["spec"]["initContainers"]
     for path in _TARGETS:
         target = targets.load(path)
-        assert target.service_account == _only("ServiceAccount")["metadata"]["name"], path
+        assert target.service_account == _only("ServiceAccount", "simclr-pipeline")["metadata"]["name"], path
         assert {target.pipeline_root, target.registry, target.data_root} == set(folders["command"][3:]), path
         [mount], [volume] = folders["volumeMounts"], target.volumes
         assert mount["mountPath"] == volume.mount_path
@@ -225,6 +232,19 @@ def test_pods_of_the_manifests_are_confined():
             assert container["resources"]["limits"]["memory"], name
 
 
+def test_no_pod_gets_an_istio_proxy_because_the_pods_of_runs_have_none():
+    labels = _pod_labels()
+    assert len(labels) == 4
+    assert all(found["sidecar.istio.io/inject"] == "false" for found in labels.values())
+
+
+def test_the_database_runs_under_an_account_without_rights():
+    account = _only("StatefulSet")["spec"]["template"]["spec"]["serviceAccountName"]
+    assert _only("ServiceAccount", account)["metadata"]["name"] == account
+    bound = [subject["name"] for subject in _only("RoleBinding")["subjects"]]
+    assert account not in bound
+
+
 def test_passwords_come_by_reference():
     variables = {
         variable["name"]: variable
@@ -242,28 +262,33 @@ def test_the_account_may_start_nothing():
     role = _only("Role")
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
     assert verbs == {"get", "list", "watch", "create", "patch"}
+    for name in ("configmaps", "pods", "workflows"):  # driver and launcher read single ones by name
+        assert [rule["verbs"] for rule in role["rules"] if name in rule["resources"]] == [["get"]], name
     created = [rule["resources"] for rule in role["rules"] if "create" in rule["verbs"]]
     assert created == [["workflowtaskresults"]]
     [secrets] = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
     assert secrets["resourceNames"]
     binding = _only("RoleBinding")
     assert binding["roleRef"]["name"] == role["metadata"]["name"]
-    assert [subject["name"] for subject in binding["subjects"]] == [_only("ServiceAccount")["metadata"]["name"]]
+    assert [subject["name"] for subject in binding["subjects"]] == [
+        _only("ServiceAccount", "simclr-pipeline")["metadata"]["name"]
+    ]
 
 
 def test_the_database_is_reached_by_name_and_by_runs_alone():
     service, database = _only("Service"), _only("StatefulSet")
-    labels = database["spec"]["template"]["metadata"]["labels"]
-    assert service["spec"]["selector"] == database["spec"]["selector"]["matchLabels"] == labels
+    labels = database["spec"]["selector"]["matchLabels"]
+    assert service["spec"]["selector"] == labels
+    assert labels.items() <= database["spec"]["template"]["metadata"]["labels"].items()
     assert database["spec"]["serviceName"] == service["metadata"]["name"]
     policy = _only("NetworkPolicy")["spec"]
     assert policy["podSelector"]["matchLabels"] == labels
     [ingress] = policy["ingress"]
     of_runs, of_others = (source["podSelector"] for source in ingress["from"])
     assert of_runs == {"matchExpressions": [{"key": "workflows.argoproj.io/workflow", "operator": "Exists"}]}
-    labels = [_only(kind)["spec"]["template"]["metadata"]["labels"] for kind in ("Job", "Deployment")]
     [expression] = of_others["matchExpressions"]
-    assert [{expression["key"]: value} for value in expression["values"]] == labels
+    labels = [_only(kind)["spec"]["template"]["metadata"]["labels"] for kind in ("Job", "Deployment")]
+    assert expression["values"] == [found[expression["key"]] for found in labels]
     [port] = database["spec"]["template"]["spec"]["containers"][0]["ports"]
     assert port["name"] == ingress["ports"][0]["port"] == service["spec"]["ports"][0]["targetPort"]
     assert policy["egress"] == [] and set(policy["policyTypes"]) == {"Ingress", "Egress"}

@@ -55,6 +55,7 @@ def test_everything_on_cpus(tmp_path):
     ("changes", "message"),
     [
         ({"image": None}, "image: required, but missing"),
+        ({"volumes": [{"claim": "runs.old", "mount_path": "/runs"}]}, r"claim: .*found .runs\.old"),
         ({"metadata": None}, "metadata: required, but missing"),
         ({"service_account": None}, "service_account: required, but missing"),
         ({"imgae": "x"}, r"imgae: unknown key.*; did you mean image\?"),
