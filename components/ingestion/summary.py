@@ -152,6 +152,11 @@ def _no_labels(refusals: list[Refusal], config: IngestionConfig) -> str:
     without = [refusal for refusal in refusals if refusal.reason == Reason.LABELS_NOT_FOUND.value]
     if without:
         return _first_of(without, 1).rstrip(".")
+    return where_labels_are(config)
+
+
+def where_labels_are(config: IngestionConfig) -> str:
+    """A clause that says where the source of the config looks for labels."""
     return _WHERE_LABELS_ARE.get(config.source, "the source gives none").format(config=config)
 
 

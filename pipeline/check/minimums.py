@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+from components.ingestion.summary import where_labels_are
 from components.pretraining.config import PretrainingConfig
 from components.simclr.config import Method
 from pipeline.check.counts import Counts
@@ -32,11 +33,18 @@ def require(counts: Counts, config: PipelineConfig) -> None:
 
 
 def shortages(counts: Counts, config: PipelineConfig) -> list[Shortage]:
-    """Compare with every minimum that the data decide.
-
-    Nothing is asked of labels where there are none at all.
-    """
+    """Compare with every minimum that the data decide."""
+    if counts.unlabeled and not counts.labelled:
+        return [_no_labels(counts, config)]
     return [*_few_of_a_class(counts, config), *_few_test_images(counts, config), *_few_for_pretraining(counts, config)]
+
+
+def _no_labels(counts: Counts, config: PipelineConfig) -> Shortage:
+    text = (
+        f"None of the {counts.unlabeled:,} images has a label, but linear evaluation needs some: "
+        f"{where_labels_are(config.ingestion)}."
+    )
+    return Shortage(text, is_certain=True)
 
 
 def _few_of_a_class(counts: Counts, config: PipelineConfig) -> list[Shortage]:

@@ -34,6 +34,12 @@ class _StandIn:
     def __add__(self, other):
         return self
 
+    def __getitem__(self, key):
+        return self
+
+    def __fspath__(self):
+        return "…"
+
     def __str__(self):
         return "…"
 

@@ -103,13 +103,14 @@ def group_of_record(group: Any, path: str, index: int | str) -> str | None:
         SourceError: another type, or more than one value.
     """
     try:
-        return text_of(group)
+        text = text_of(group)
     except ValueError as error:
         raise SourceError(f"{path}: record {index}: group: {error}") from error
+    return None if text is None else printable(text)
 
 
 def text_of(label: Any) -> str | None:
-    """``label`` as text, None if there is none; arguments and errors as ``Labels.name``."""
+    """``label`` as text, as it stands, None if there is none; arguments and errors as ``Labels.name``."""
     if isinstance(label, (np.ndarray, list)):
         if len(label := np.ravel(label)) != 1:
             raise ValueError(f"one value per image expected, found {len(label)}")
@@ -124,6 +125,6 @@ def text_of(label: Any) -> str | None:
         label = int(label)
     if not isinstance(label, (str, int)) or isinstance(label, bool):
         raise ValueError(f"text or an integer expected, found {label!r}")
-    text = printable(str(label).strip())
+    text = str(label).strip()
     integral = _INTEGRAL.fullmatch(text)
     return (integral[1] if integral else text) or None

@@ -1,12 +1,12 @@
 """What a run checks in its first seconds and after ingestion."""
 
+import dataclasses
 import os
 
 import pytest
 from PIL import Image
 
 from components.contracts import artifact_files
-from components.contracts.ingestion_record import IngestionSummary
 from components.contracts.record_files import write_record
 from components.contracts.window_record import SpanImages, WindowRecord
 from components.ingestion.decoding.refusals import SourceError
@@ -16,25 +16,12 @@ from pipeline import config as pipeline_config
 from pipeline.check import early, machine
 from pipeline.check.minimums import TooFewImagesError
 from pipeline.workdir import Workdir
+from tests.components.example_records import INGESTION
 
-SUMMARY = IngestionSummary(
-    root="r",
-    source="image_folder",
-    content_digest="d",
-    shards={},
-    warnings=(),
-    near_duplicate_pairs=(),
-    seconds=1.0,
+SUMMARY = dataclasses.replace(
+    INGESTION,
     records={"train": 166, "test": 38, "unlabeled": 50},
-    record_bytes={},
     classes={"train": {"cat": 100, "dog": 66}, "test": {"cat": 20, "dog": 18}},
-    refused={},
-    undecodable=0,
-    undecodable_fraction=0.0,
-    duplicates=0,
-    label_conflicts=0,
-    near_duplicates=0,
-    gray_fraction=0.0,
 )
 
 

@@ -64,9 +64,7 @@ def test_before_ingestion_only_what_no_split_can_change_is_certain():
     assert shortages(Counts(undecided=300, classes={"cat": 150, "dog": 150}), config()) == []
 
 
-def test_nothing_is_asked_of_labels_where_there_may_be_none():
-    assert shortages(Counts(unlabeled=500, classes={}), config()) == []
-    assert shortages(ingested(train=0, test=0, unlabeled=500, classes={}), config()) == []
+def test_nothing_is_asked_of_labels_where_only_reading_the_files_can_tell():
     assert shortages(Counts(undecided=49, unlabeled=200, classes=None), config()) == []
 
 
@@ -104,3 +102,12 @@ def test_few_images_for_the_queue_of_moco():
     assert only(ingested(unlabeled=90), *overrides).is_certain
     assert "queue_size (256)" in only(ingested(unlabeled=100), *overrides).text
     assert shortages(ingested(unlabeled=200), config(*overrides)) == []
+
+
+def test_a_heap_without_labels_is_told_before_any_image_is_decoded():
+    shortage = only(Counts(unlabeled=1600))
+    assert shortage.is_certain
+    assert shortage.text == (
+        "None of the 1,600 images has a label, but linear evaluation needs some: put labelled images into one folder "
+        "per class."
+    )

@@ -147,9 +147,10 @@ class Manifest:
 
     def _text(self, row: Row, column: str, number: int) -> str | None:
         try:
-            return labels.text_of(row.get(column))
+            text = labels.text_of(row.get(column))
         except ValueError as error:
             raise SourceError(f"{self._path}: row {number}: column {column!r}: {error}") from error
+        return None if text is None else printable(text)
 
 
 class _PartColumns:
