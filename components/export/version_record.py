@@ -15,7 +15,7 @@ from components.contracts.pretraining_record import PretrainingRecord
 from components.contracts.record_files import record
 
 
-@record(version=1)
+@record(version=2)  # it holds the records of several steps: raise it with theirs
 class VersionRecord:
     """What is known of a version: data, pretraining, results, settings, code and libraries."""
 

@@ -137,7 +137,7 @@ def test_a_version_names_the_run_that_pushed_it(workdir):
         report_folder("encoder:9", workdir)
     old = workdir / "registry" / "encoder" / "1" / signatures.RECORD_FILE
     old.write_text('{"run": "20260101-1", "settings": {}}')  # as before files had versions
-    with pytest.raises(registry.RegistryError, match=r"1/assets\.extra/record\.json: format_version: expected 1"):
+    with pytest.raises(registry.RegistryError, match=r"1/assets\.extra/record\.json: format_version: expected 2"):
         report_folder("encoder:1", workdir)
 
 
