@@ -4,26 +4,30 @@ import argparse
 import math
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from components.contracts.evidence import Check, CheckName
+
+if TYPE_CHECKING:
+    from pipeline.local.outcome import Outcome
 
 _DECIMALS = 4
 
 
-def lines(arguments: argparse.Namespace, workdir: str, failed: Sequence[Check]) -> list[tuple[str, str]]:
+def lines(arguments: argparse.Namespace, workdir: str, outcome: "Outcome") -> list[tuple[str, str]]:
     """Titles and commands: use the candidate, put it into use by a person's word, judge it by other thresholds.
 
     Args:
         arguments: of ``simclr run``.
         workdir: the work directory of the run.
-        failed: checks of the Gate that the model did not pass.
+        outcome: of the run; only a model that is the candidate still can be used and pushed as such.
     """
     place = f"--workdir {shlex.quote(workdir)}"
-    found = [
-        ("Use it", f"simclr embed IMAGES --model candidate {place} --output embeddings.parquet"),
-        ("Push it", f'simclr registry add --candidate {place} --why "…"'),
-    ]
-    if changes := thresholds_that_pass(failed):
+    found = []
+    if outcome.is_candidate:
+        found.append(("Use it", f"simclr embed IMAGES --model candidate {place} --output embeddings.parquet"))
+        found.append(("Push it", f'simclr registry add --candidate {place} --why "…"'))
+    if changes := thresholds_that_pass(outcome.failed):
         found.append(("Judge anew", shlex.join(_same_run(arguments, workdir, changes))))
     return found
 

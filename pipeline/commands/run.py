@@ -25,7 +25,7 @@ def _run(arguments: argparse.Namespace) -> int:
     finished = local_runner.run(config, workdir, local_runner.RunnerKind(arguments.runner))
     sys.stdout.write(f"{finished.outcome.text()}\nLog        {workdir.log(finished.run_id)}\n")
     if not finished.outcome.is_blessed:
-        for title, line in next_steps.lines(arguments, str(workdir.path), finished.outcome.failed):
+        for title, line in next_steps.lines(arguments, str(workdir.path), finished.outcome):
             sys.stdout.write(f"{title:<11}{line}\n")
     if arguments.require_blessing and not finished.outcome.is_blessed:
         return _EXIT_NOT_BLESSED

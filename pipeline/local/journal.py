@@ -14,7 +14,7 @@ import pydantic
 
 from components.contracts import configuration
 from components.contracts.evidence import Verdict
-from components.contracts.record_files import record, record_from_mapping, record_to_mapping
+from components.contracts.record_files import record, record_from_bytes, record_to_mapping
 from components.export import durable_files
 from components.report.settings_section import flat
 from pipeline.config import PipelineConfig
@@ -82,7 +82,7 @@ def rows(workdir: Workdir) -> Iterator[Row]:
     """
     before: Entry | None = None
     for path in sorted(workdir.log("").parent.glob(f"*{_SUFFIX}")):
-        entry = record_from_mapping(Entry, json.loads(path.read_text(encoding="utf-8")), str(path))
+        entry = record_from_bytes(Entry, path.read_bytes(), str(path))
         end = entry.end
         verdict = end.verdict.value if end and end.verdict else "failed" if end else "not ended"
         accuracy = f"{end.accuracy:.3f}" if end and end.accuracy is not None else ""

@@ -40,6 +40,7 @@ class Outcome:
     model: str
     failed: tuple[Check, ...]
     report: str
+    is_candidate: bool = False  # whether the registry keeps this model as its candidate
 
     @property
     def is_blessed(self) -> bool:
@@ -68,6 +69,7 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
     report = os.path.join(results["Report"].output("report").uri, artifact_files.REPORT_FILE)
     workdir.report.write_bytes(read_bytes(report))
     probe_report = results["LinearProbe"].output("probe_report")
+    registry_folder = pathlib.Path(workdir.registry) / config.export.model_name
     verdict_now, reason, model = _verdict_now(results, verdict, workdir, config)
     return Outcome(
         verdict=verdict_now,
@@ -78,6 +80,7 @@ def read(results: Mapping[str, NodeResult], workdir: Workdir, config: PipelineCo
         model=model,
         failed=tuple(check for check in verdict.checks if not check.passed),
         report=str(workdir.report),
+        is_candidate=verdict_now is Verdict.NOT_BLESSED and _keeps(registry_folder, verdict.candidate),
     )
 
 
@@ -111,10 +114,14 @@ def _verdict_now(
 
 def _candidate(folder: pathlib.Path, judged: ModelEntry) -> str:
     """Where the model that was not blessed is: the candidate, unless a later run has another one or it was pushed."""
-    kept = model_registry.candidate(folder)
-    if kept is not None and kept.content_digest == judged.content_digest:
-        return f"{folder / kept.name} (candidate: not blessed, not in use)"
+    if _keeps(folder, judged):
+        return f"{folder / model_registry.CANDIDATE} (candidate: not blessed, not in use)"
     return f"nothing was pushed; the model itself is in {judged.uri}"
+
+
+def _keeps(folder: pathlib.Path, judged: ModelEntry) -> bool:
+    kept = model_registry.candidate(folder)
+    return kept is not None and kept.content_digest == judged.content_digest
 
 
 def _accuracy_rows(probe: ProbeReport) -> list[tuple[str, str]]:

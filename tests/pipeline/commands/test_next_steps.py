@@ -1,11 +1,13 @@
 """The commands that a run prints for a model that was not blessed."""
 
 import argparse
+import dataclasses
 import shlex
 
-from components.contracts.evidence import Check, CheckName
+from components.contracts.evidence import Check, CheckName, Verdict
 from pipeline import cli
 from pipeline.commands.next_steps import lines, thresholds_that_pass
+from tests.pipeline.local.test_outcome import make_outcome
 
 
 def failed(name: CheckName, value: float | None = None) -> Check:
@@ -44,7 +46,11 @@ def test_where_no_setting_helps_none_is_proposed():
 
 
 def test_the_command_is_that_of_the_run_with_other_thresholds():
-    found = dict(lines(arguments(), "/runs/a b", [failed(CheckName.MIN_ACCURACY, 0.61)]))
+    missed = (failed(CheckName.MIN_ACCURACY, 0.61),)
+    outcome = dataclasses.replace(make_outcome(Verdict.NOT_BLESSED), failed=missed, is_candidate=True)
+    replaced = dataclasses.replace(outcome, is_candidate=False)  # a later run has another candidate
+    assert list(dict(lines(arguments(), "/runs/a b", replaced))) == ["Judge anew"]
+    found = dict(lines(arguments(), "/runs/a b", outcome))
     assert list(found) == ["Use it", "Push it", "Judge anew"]
     words = shlex.split(found["Judge anew"])
     assert words == [
